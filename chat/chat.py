@@ -400,7 +400,10 @@ class Chat:
         if self.parts.draining:
             return "the server is shutting down"
         if self.elsewhere is not None:
-            return self.elsewhere.problem() or self.elsewhere.storage_problem or None
+            problem = self.elsewhere.problem()
+            if problem is not None and self._storage_is_away():  # without storage a node knows of no other
+                return self.parts.storage.problem() or problem
+            return problem or self.elsewhere.storage_problem or None
         return self.storage_problem()
 
     def storage_problem(self) -> str | None:
@@ -415,9 +418,15 @@ class Chat:
             return "standby"
         if self.problem() is None:
             return None
-        if self.elsewhere is not None:
-            return "owner" if self.elsewhere.problem() is not None else "storage"
+        if self.elsewhere is not None and self.elsewhere.problem() is None:
+            return "storage"
+        if self.elsewhere is not None and not self._storage_is_away():
+            return "owner"
         return "storage" if self.parts.storage.was_ready() else "starting"
+
+    def _storage_is_away(self) -> bool:
+        """Whether this node does not reach storage."""
+        return self.parts.storage.servers() is None
 
     # The end.
 

@@ -127,7 +127,7 @@ class NodeStatus(Struct, frozen=True, omit_defaults=True):
         role: ``owner`` if it has the rooms, else ``edge``.
         owner: the name of the node that has them; empty if there is none that it reaches.
         token: of the owner's tenure; 0 without an owner.
-        bus: whether it reaches the bus.
+        bus: whether it reaches the bus; None as long as it cannot try, because it does not know the database.
         peers: how many other nodes it has a link with.
     """
 
@@ -135,7 +135,7 @@ class NodeStatus(Struct, frozen=True, omit_defaults=True):
     role: str
     owner: str
     token: int
-    bus: bool
+    bus: bool | None
     peers: int
 
 

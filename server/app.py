@@ -69,6 +69,7 @@ class Server:
             memory_bytes=settings.memory_bytes,
             makes_secret=not settings.server_secret,
             node=self._node_id.hex(),
+            node_name=_node_name(settings, settings.port) if settings.nats_url else "",
         )
         self._keys = ServerKeys(settings.server_secret)
         self._tokens = JwtTokens(
@@ -137,7 +138,7 @@ class Server:
                 raise ListenError("ADMIN_", settings.admin_host, settings.admin_port, error) from error
             log.info("serving /metrics and the full /ready on %s", urls_of(self._admin.addresses))
         if self._cluster is not None:
-            self._cluster.start(settings.node_name or f"{socket.gethostname()}:{self.port}")
+            self._cluster.start(_node_name(settings, self.port))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
@@ -248,6 +249,10 @@ def urls_of(addresses: Sequence[Any]) -> str:
     """Return the URLs of sockets with these addresses (RFC 3986 section 3.2.2: IPv6 is in brackets)."""
     hosts = sorted((f"[{host}]" if ":" in host else host, port) for host, port, *_ in addresses)
     return " and ".join(f"http://{host}:{port}" for host, port in hosts)
+
+
+def _node_name(settings: Settings, port: int) -> str:
+    return settings.node_name or f"{socket.gethostname()}:{port}"
 
 
 def server_name() -> str:

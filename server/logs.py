@@ -29,13 +29,14 @@ _FORMATTER = logging.Formatter()
 
 
 class _Window:
-    """The lines of a cause until a time, and the number of its omitted records."""
+    """The lines of a cause until a time, the number of its omitted records, and the first line of the last record."""
 
-    __slots__ = ("left_out", "level", "lines", "logger", "template", "until")
+    __slots__ = ("last", "left_out", "level", "lines", "logger", "until")
 
-    def __init__(self, record: logging.LogRecord, template: str, until: float) -> None:
-        self.logger, self.level, self.template = record.name, record.levelno, template
+    def __init__(self, record: logging.LogRecord, until: float) -> None:
+        self.logger, self.level = record.name, record.levelno
         self.until = until
+        self.last = ""
         self.lines = 0
         self.left_out = 0
 
@@ -68,12 +69,13 @@ class FoldRepeats(logging.Filter):
             ended = self._end_windows()
             window = self._window_of(record, template)
             window.lines += lines
+            window.last = str(record.msg).partition("\n")[0]  # with its arguments
             passes = window.lines <= LINES
             window.left_out += not passes
             first_out = window.left_out == 1
         self._tell(ended)
         if first_out:
-            _say(window, f"further lines like this are left out for a minute: {template}")
+            _say(window, f"further lines like this are left out for a minute: {window.last}")
         return passes
 
     def flush(self) -> None:
@@ -85,7 +87,7 @@ class FoldRepeats(logging.Filter):
     @staticmethod
     def _tell(ended: list[_Window]) -> None:
         for window in ended:
-            _say(window, f"{window.left_out} more like this left out: {window.template}")
+            _say(window, f"{window.left_out} more like this left out, the last one: {window.last}")
 
     def _end_windows(self, *, all_of_them: bool = False) -> list[_Window]:
         now, ended = self._clock(), []
@@ -103,7 +105,7 @@ class FoldRepeats(logging.Filter):
             cause = (record.name,)
         window = self._windows.get(cause)
         if window is None:
-            window = self._windows[cause] = _Window(record, template, self._clock() + WINDOW_SECONDS)
+            window = self._windows[cause] = _Window(record, self._clock() + WINDOW_SECONDS)
         return window
 
 

@@ -27,6 +27,7 @@ def open_storage(
     close_seconds: float = 5.0,
     makes_secret: bool = True,
     node: str = "",
+    node_name: str = "",
 ) -> Storage:
     """Return the storage behind ``url``. It connects when it is started.
 
@@ -43,6 +44,7 @@ def open_storage(
         makes_secret: whether to make a secret for the servers if storage has none, see
             `storage.ports.storage.LeaseEvents.on_secret`; memory always makes one.
         node: the id of this server as a node of a cluster (Postgres only); empty for a server that writes alone.
+        node_name: its name for operators, which others see in storage.
 
     Raises:
         ValueError: the URL is invalid. The text does not repeat it: it contains a password.
@@ -62,4 +64,5 @@ def open_storage(
         close_seconds=close_seconds,
         makes_secret=makes_secret,
         node=node,
+        node_name=node_name,
     )

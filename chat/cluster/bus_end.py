@@ -64,6 +64,16 @@ class BusEnd:
         """Whether what is sent now has a chance to arrive."""
         return self._bus is not None and self._bus.up
 
+    @property
+    def joined(self) -> bool:
+        """Whether the node has a bus, up or not."""
+        return self._bus is not None
+
+    @property
+    def problem(self) -> str:
+        """Why the bus is down, see `chat.link.bus.Bus`; empty without one."""
+        return "" if self._bus is None else self._bus.problem
+
     def space(self) -> int:
         """Return how many bytes of operations fit into a packet, if the bus carries as much as it must."""
         return max(self._bus.max_bytes, LEAST_BYTES) - MOST_BYTES_ADDED if self._bus is not None else PACKET_BYTES
@@ -139,6 +149,10 @@ class BusEnd:
     def warn(self, words: str) -> None:
         """Log a warning once; it may be why there is no link with a node."""
         self.last_warning, self.warned_at = words, self._now()
+        self.note(words)
+
+    def note(self, words: str) -> None:
+        """Log a warning once, which is no reason to leave the rooms to others."""
         if words not in self._said and len(self._said) < SAID:
             self._said.add(words)
             log.warning("%s", words)

@@ -26,6 +26,7 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
         given_up: nodes that it takes for dead, with the generations of their links with it.
         generations: of its own links with nodes that had given it up; 1 with all others.
         owning: its claim, if it has the rooms.
+        stops: it is its last one.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
     given_up: dict[bytes, int]
     generations: dict[bytes, int]
     owning: Owning | None
+    stops: bool = False
 
 
 class Terms(Protocol):

@@ -90,13 +90,14 @@ class Links:
 
     # Greetings.
 
-    def greet(self) -> None:
-        """Say to all nodes what this one is."""
+    def greet(self, *, stops: bool = False) -> None:
+        """Say to all nodes what this one is, or with ``stops``, that it will not be heard again."""
         self._greeted_at = now = self._now()
         self._undead = {node: at for node, at in self._undead.items() if now - at < UNDEAD_SECONDS}
         given_up = {node: self._given_up[node] for node in self._undead}
         terms, fingerprints = self._terms.own(), self._terms.fingerprints()
-        self.bus.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, self._claim()))
+        claim = None if stops else self._claim()
+        self.bus.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, claim, stops))
 
     def _on_up(self) -> None:
         self.greet()
@@ -104,6 +105,11 @@ class Links:
             peer.link.repeat()
 
     def _greeted(self, node: bytes, greeting: Greeting) -> None:
+        if greeting.stops:
+            self._stopped(Address(node, greeting.generations.get(self._id, 1)))
+            return
+        if greeting.name == self.name:
+            self.bus.note(f"another node is called {self.name}, too: give each a NODE_NAME of its own")
         if greeting.given_up.get(self._id, 0) >= self._generation(node):
             log.warning("node %s had given this node up: their link begins again", greeting.name)
             self._begin_again(node)
@@ -194,6 +200,14 @@ class Links:
             log.warning("node %s is lost: %s", peer, why)
             self._statistics.peers_given_up += 1
             _note(self._given_up, peer.address.node, peer.address.generation)
+            self._drop(peer)
+
+    def _stopped(self, address: Address) -> None:
+        """End the link with a node that has said that it stops."""
+        peer = self.peers.get(address.node)
+        if peer is not None and peer.address == address:
+            log.info("node %s has stopped", peer)
+            _note(self._given_up, address.node, address.generation)
             self._drop(peer)
 
     def _drop(self, peer: Peer) -> None:

@@ -39,6 +39,8 @@ MOVE_SECONDS = 5.0
 """How long everything accepted may take to be stored when the rooms are given away."""
 CONFIRM_SECONDS = 1.0
 """How long the other nodes may take to confirm that they know of it."""
+UNHEARD_SECONDS = 4.0
+"""How long a node hears nothing at all before it asks whether others use another NATS: several greetings."""
 BACK_SECONDS = 2.0
 """For how long the database names an earlier tenure than was heard of, until that is not just an old look at it."""
 
@@ -94,7 +96,7 @@ class Node:
         )
         self.peers = self._links.peers
         self.owner = Owner(chat, dialects, serve, self.statistics)
-        self.edge = Edge(chat, dialects, self._now, serve, self.statistics, self._links.obstacle)
+        self.edge = Edge(chat, dialects, self._now, serve, self.statistics, self._obstacle)
         self._sending_away = SendingAway(chat, self._now)
         self._dead_end = DeadEnd(self._now)
         self._newest = 0  # the largest token that was heard of
@@ -128,6 +130,8 @@ class Node:
         """Stop, and leave the bus."""
         for name in await self._tasks.close(1.0):
             log.error("task %s did not stop", name)
+        if self._links.bus.joined:
+            self._links.greet(stops=True)
         await self.leave_bus()
 
     async def _run(self) -> None:
@@ -168,6 +172,8 @@ class Node:
             self._links.bus.reconnect()
         if self._dead_end.deaf and not was_deaf:
             log.warning("no other node is heard over NATS, which they reach: this node counts as cut off from it")
+        if unheard := self._unheard(servers):
+            self._links.bus.note(unheard)
 
     def _give_away_off_bus(self, servers: Servers | None, *, bus_up: bool) -> None:
         """Give the rooms away if this node does not reach the bus, and another one does."""
@@ -205,6 +211,23 @@ class Node:
         others = len(servers.on_bus - {self._key}) if servers is not None else 0
         # One other node may be the one that is cut off: the rooms stay.
         return self._is_silent(self._links.bus.heard_at) and others >= (2 if self.token else 1)
+
+    def _unheard(self, servers: Servers | None) -> str:
+        """Return what may be wrong if an owner that reaches the bus was never heard here, in words; else empty."""
+        if servers is None or self.token or self._now() - self._links.bus.heard_at < UNHEARD_SECONDS:
+            return ""
+        if not self._misses_others(servers):
+            return ""
+        return f"node {servers.owner_name} has the rooms, and is not heard: is NATS_URL or NATS_PREFIX different there?"
+
+    def _obstacle(self) -> str | None:
+        """Return why there may be no owner here, in words."""
+        bus, servers = self._links.bus, self._storage.servers()
+        if bus.problem:
+            return bus.problem
+        if servers is not None and not servers.owner_lives and not self._storage.another_writes():
+            return self._storage.problem()
+        return self._links.obstacle() or self._unheard(servers) or None
 
     # Other nodes.
 
@@ -390,7 +413,7 @@ class Node:
             role="owner" if self.token else "edge",
             owner=name if self.token else owner.name if owner is not None else "",
             token=self._newest if self.token or owner is not None else 0,
-            bus=self._on_bus,
+            bus=self._on_bus if self._links.bus.joined else None,
             peers=len(self.peers),
         )
 

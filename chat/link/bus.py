@@ -20,6 +20,10 @@ class Bus(Protocol):
         """Whether what is sent now has a chance to arrive; False if the bus carries less than `LEAST_BYTES`."""
 
     @property
+    def problem(self) -> str:
+        """Why the bus is down, for an operator; empty while it is up, or as long as no attempt has failed."""
+
+    @property
     def max_bytes(self) -> int:
         """The size of the largest message that the bus carries now, or carried when it was last reached."""
 

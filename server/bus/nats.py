@@ -43,6 +43,10 @@ STUCK_SECONDS = 10.0
 REASONS = 100
 # Lives of nodes whose subjects are kept as NATS has them.
 NODES = 1000
+_LOST, _SILENT = "the connection was lost", "it does not answer"
+# The codes of OpenSSL for a certificate of another host and another address: X509_V_ERR_HOSTNAME_MISMATCH and
+# X509_V_ERR_IP_ADDRESS_MISMATCH.
+_OTHER_NAMES = (62, 64)
 # How the client and the server report wrong user names, passwords, JWTs and signatures.
 _LOGIN_PROBLEMS = ("authorization violation", "authentication expired", "authentication revoked")
 
@@ -61,6 +65,7 @@ class NatsBus:
     Attributes:
         up, max_bytes: see `chat.link.bus.Bus`. Not properties that ask the client: they are read for every packet, and
             that was 10 us of it at 150 packets a second (measured).
+        problem: why the bus is down, as it was logged last; "" while it is up.
         dropped: messages that were not sent: the bus was down, too much was waiting, or the message too large.
     """
 
@@ -74,6 +79,7 @@ class NatsBus:
         authorities: str = "",
     ) -> None:
         self.up = False
+        self.problem = ""
         self.max_bytes = DEFAULT_MAX_BYTES
         self.dropped = 0
         self._prefix = prefix
@@ -132,7 +138,8 @@ class NatsBus:
                 await self._connect(node, on_up, closed)
                 if self._closing:
                     return  # the client has swallowed the cancellation of this task
-                pause.reset()
+                if self.up:
+                    pause.reset()
                 await self._until_useless(closed)
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 self._notice(error)
@@ -156,19 +163,28 @@ class NatsBus:
                 # the same turn (until Python 3.12), and then tries to connect without end.
                 raise asyncio.CancelledError
             self._notice(error)
+            if _is_permission_problem(error):
+                self.up = False
+                closed.set()  # begin anew: the server may have dropped the subscriptions
             if type(error) is nats.errors.Error and _is_login_problem(error):
                 await asyncio.sleep(pause.next())  # the client would try again ten times a second
 
         async def disconnected() -> None:
-            self.up = False
-            if not self._closing:
-                self._notice(ConnectionError("the connection was lost"))
+            lost, self.up = self.up, False
+            if not self._closing and lost and not self._noticed:
+                self._notice(ConnectionError(_LOST))
 
         async def connected() -> None:
-            if self._closing or not client.is_connected:
+            # The first one may overtake what the client has not written yet; after the second the server has it all,
+            # and has reported which of the subjects this user may not use. What a node publishes does not come back.
+            await client.publish(self._subject_of(node), b"")
+            await client.flush(1)
+            await client.flush(1)
+            if self._closing or not client.is_connected or closed.is_set():
                 return
             self._noticed.clear()
             self.max_bytes = client.max_payload
+            self.problem = ""
             log.info("connected to NATS at %s", self._transport.where)
             if self.max_bytes >= LEAST_BYTES:
                 self.up = True
@@ -186,7 +202,6 @@ class NatsBus:
             return
         for subject in (self._subject_of(node), self._everyone):
             await client.subscribe(subject)
-        await client.flush(1)  # from now on the server has the subscriptions
         await connected()
 
     async def _until_useless(self, closed: asyncio.Event) -> None:
@@ -242,16 +257,19 @@ class NatsBus:
             log.error("the NATS client failed", exc_info=error)
             return
         where, text = self._transport.where, _text(error)
+        if type(error) is nats.errors.Error and text != _SILENT:
+            advice = "; check NATS_CREDS, or the user and password in NATS_URL" if _is_login_problem(error) else ""
+            words = f"NATS at {where}: {text}{advice}"
+        else:
+            words = f"NATS is out of reach at {where}: {text}"
+        if not self.up:
+            self.problem = words
         if (where, text) in self._noticed:
             return
         if len(self._noticed) == REASONS:  # some contain subjects, and so are not few
             self._noticed.clear()
         self._noticed.add((where, text))
-        if type(error) is not nats.errors.Error:
-            log.warning("NATS is out of reach at %s: %s", where, text)
-            return
-        advice = "; check NATS_CREDS, or the user and password in NATS_URL" if _is_login_problem(error) else ""
-        log.warning("NATS at %s: %s%s", where, text, advice)
+        log.warning("%s", words)
 
 
 class _Client(Client):
@@ -288,8 +306,20 @@ def _options(servers: Sequence[str], name: str, credentials: str, authorities: s
 
 
 def _text(error: Exception) -> str:
+    if isinstance(error, nats.errors.UnexpectedEOF):
+        return _LOST
+    if isinstance(error, TimeoutError) or "empty response from server" in str(error):
+        return _SILENT
     text = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
-    return f"{text}; is its CA the one in NATS_CA?" if isinstance(error, ssl.SSLCertVerificationError) else text
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return text
+    if error.verify_code in _OTHER_NAMES:
+        return f"{text}; is this the name in its certificate?"
+    return f"{text}; is its CA the one in NATS_CA?"
+
+
+def _is_permission_problem(error: Exception) -> bool:
+    return _text(error).lower().startswith("permissions violation")
 
 
 def _is_login_problem(error: Exception) -> bool:

@@ -139,6 +139,11 @@ class _Protocol(asyncio.StreamReaderProtocol):
         self._messages = Messages(arrived)
         self._fail = fail
 
+    def eof_received(self) -> bool:
+        """Let the connection end with what the server sends. TLS knows no other end, and asyncio warns of one."""
+        super().eof_received()
+        return False
+
     def data_received(self, data: bytes) -> None:
         if self.failed:  # TLS delivers the rest of what it has decrypted
             return

@@ -32,6 +32,7 @@ class Servers(Struct, frozen=True):
             node counts as being at work.
         alive: `node_key` of each node with a session in storage, this one included. A node that hangs has one too.
         on_bus: of those, the nodes that say that they reach the bus.
+        owner_name: what the owner is called, for an operator.
     """
 
     token: int
@@ -39,6 +40,7 @@ class Servers(Struct, frozen=True):
     owner_lives: bool
     alive: frozenset[int]
     on_bus: frozenset[int]
+    owner_name: str = ""
 
     def lives(self, node: str) -> bool:
         """Whether the node with this id has a session in storage."""

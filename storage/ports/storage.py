@@ -208,7 +208,7 @@ class Storage(Protocol):
         """Return why this server cannot write now, for an operator; None if it can, as far as it knows."""
 
     def was_ready(self) -> bool:
-        """Whether this server has been able to write since `start`."""
+        """Whether this server has been able to write since `start`; or a node, to see that another one can."""
 
     def another_writes(self) -> bool:
         """Whether another server writes to the same storage, so that nothing from this one would be stored."""

@@ -7,7 +7,7 @@ from storage.ports.servers import Servers
 from storage.ports.storage import LeaseEvents
 from storage.postgres.connection.errors import FAILURES, words_for
 from storage.postgres.connection.lease import Lease, LeaseState, Pace
-from storage.postgres.connection.node import NodeLease
+from storage.postgres.connection.node import NodeLease, named
 from storage.postgres.connection.session import Connection, Connector, ParleyConnection, session_settings
 from storage.postgres.connection.url import read_url
 from storage.postgres.read.messages import PostgresMessageRepository
@@ -32,6 +32,7 @@ class PostgresStorage:
         makes_secret: whether to make a secret for the servers if the database has none.
         node: the id of this server as a node of a cluster, unique in each life of each process; empty for a server
             that writes alone.
+        node_name: its name for operators, which the application name of its sessions shows to the others.
         pace: the intervals of the checks of the lease.
 
     Raises:
@@ -49,11 +50,12 @@ class PostgresStorage:
         close_seconds: float = 5.0,
         makes_secret: bool = True,
         node: str = "",
+        node_name: str = "",
         pace: Pace | None = None,
     ) -> None:
         self._write_seconds = write_seconds
         self._close_seconds = close_seconds
-        self._connector = Connector(read_url(url), connect_seconds)
+        self._connector = Connector(read_url(url), connect_seconds, named(node_name))
         self.place = f"in Postgres at {self._connector.place}"
         self._options = self._connector.options(connect_seconds, session_settings(write_seconds))
         self._reads = ReadPool(
@@ -122,7 +124,8 @@ class PostgresStorage:
         return self.lease.problem or next((writer.problem for writer in self._writers if writer.problem), None)
 
     def was_ready(self) -> bool:
-        return self.lease.was_held
+        seen = self._node is not None and self.lease.state is not LeaseState.CONNECTING
+        return self.lease.was_held or seen
 
     def another_writes(self) -> bool:
         return self.lease.state is LeaseState.STANDBY

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,16 +53,22 @@ async def test_tls_with_an_own_authority(authority: Authority, listen: Listen, s
 
 
 @pytest.mark.parametrize(
-    ("subject", "known"), [("IP:127.0.0.1", False), ("DNS:elsewhere.example", True)], ids=["authority", "name"]
+    ("subject", "known", "hint"),
+    [
+        ("IP:127.0.0.1", False, "; is its CA the one in NATS_CA?"),
+        ("DNS:elsewhere.example", True, "; is this the name in its certificate?"),
+    ],
+    ids=["authority", "name"],
 )
 async def test_a_wrong_certificate_is_refused(
-    authority: Authority, listen: Listen, caplog: pytest.LogCaptureFixture, subject: str, known: bool
+    authority: Authority, listen: Listen, caplog: pytest.LogCaptureFixture, subject: str, known: bool, hint: str
 ) -> None:
     configuration = f"{tls(authority, subject)}\n{USER.format(PASSWORD)}"
     with NatsServer(configuration, scheme="tls", login=f"ann:{ESCAPED}") as server:
         (ann,) = await listen(server.url, "ann", authorities=str(authority.file) if known else "")
         await until(lambda: "certificate verify failed" in caplog.text)
-        assert "is its CA the one in NATS_CA?" in caplog.text
+        assert hint in caplog.text
+        assert hint in ann.bus.problem
         await until(lambda: server.log().count("TLS handshake error") > 5)
         assert not ann.bus.up
         assert len(caplog.messages) == 1, "it is tried again, and logged once"
@@ -120,12 +127,15 @@ async def test_a_user_in_the_url(
     assert "hush" not in caplog.text
 
 
+@pytest.mark.parametrize("encrypted", [False, True], ids=["", "TLS"])
 async def test_a_wrong_password_is_logged_once_and_tried_again(
-    listen: Listen, caplog: pytest.LogCaptureFixture
+    authority: Authority, listen: Listen, caplog: pytest.LogCaptureFixture, encrypted: bool
 ) -> None:
-    with NatsServer(USER.format("another"), login=f"ann:{ESCAPED}") as server:
-        ears = await listen(server.url, "ann", "ben")
-        await until(lambda: server.log().count("authentication error") >= 3)
+    around = f"{tls(authority)}\n" if encrypted else ""
+    options: dict[str, Any] = {"authorities": str(authority.file)} if encrypted else {}
+    with NatsServer(around + USER.format("another"), login=f"ann:{ESCAPED}") as server:
+        ears = await listen(server.url, "ann", "ben", **options)
+        await until(lambda: server.log().count("authentication error") >= 5)
         assert (
             caplog.messages
             == [
@@ -134,25 +144,38 @@ async def test_a_wrong_password_is_logged_once_and_tried_again(
             ]
             * 2
         )
-        await asyncio.to_thread(server.reconfigure, USER.format(PASSWORD))
+        await asyncio.to_thread(server.reconfigure, around + USER.format(PASSWORD))
         await is_up(*ears)
     assert "hush" not in caplog.text
 
 
-async def test_a_wrong_permission_is_logged_once(listen: Listen, caplog: pytest.LogCaptureFixture) -> None:
-    permissions = 'permissions { publish: "parley.>", subscribe: "other.>" }'
-    users = f"authorization {{ users: [{{ user: ann, password: x, {permissions} }}] }}"
-    with NatsServer(users, login="ann:x") as server:
+@pytest.mark.parametrize(
+    ("allowed", "refused"),
+    [
+        ('publish: "chat.>", subscribe: "other.>"', ['subscription to "chat.all"', 'subscription to "chat.node.ann"']),
+        ('publish: "other.>", subscribe: "chat.>"', ['publish to "chat.node.ann"']),
+    ],
+)
+async def test_a_bus_without_permissions_is_down_and_says_so_once(
+    listen: Listen, caplog: pytest.LogCaptureFixture, allowed: str, refused: list[str]
+) -> None:
+    """Until they are granted, which needs no restart of the node."""
+    caplog.set_level(logging.INFO, "server.bus.nats")
+
+    def users(permissions: str) -> str:
+        return f"authorization {{ users: [{{ user: ann, password: x, permissions {{ {permissions} }} }}] }}"
+
+    with NatsServer(users(allowed), login="ann:x") as server:
         (ann,) = await listen(server.url, "ann", prefix="chat")
-        await until(lambda: ann.bus.up)
-        for _ in range(10):
-            ann.bus.send("ben", b"hello")
-        await until(lambda: len(caplog.messages) >= 3)
-        await ann.bus.close()
-    assert sorted(caplog.messages) == [
-        f"NATS at 127.0.0.1:{server.port}: permissions violation for {what}"
-        for what in ('publish to "chat.node.ben"', 'subscription to "chat.all"', 'subscription to "chat.node.ann"')
-    ]
+        await until(lambda: server.ask("varz")["total_connections"] >= 4)
+        assert not ann.bus.up
+        assert ann.ups == 0
+        words = [f"NATS at 127.0.0.1:{server.port}: permissions violation for {what}" for what in refused]
+        assert sorted(caplog.messages) == words
+        assert ann.bus.problem in words
+        await asyncio.to_thread(server.reconfigure, users('publish: "chat.>", subscribe: "chat.>"'))
+        await is_up(ann)
+        assert ann.bus.problem == ""
 
 
 # --- credentials files -----------------------------------------------------------------------------------------------

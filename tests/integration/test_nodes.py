@@ -1,6 +1,7 @@
 """Servers that live at the same time: they know each other, and one of them writes until it resigns."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import psycopg
@@ -335,3 +336,19 @@ async def test_of_nodes_started_together_one_writes(nodes: Nodes) -> None:
     assert [node.writes for node in started].count(True) == 1
     versions = await nodes.execute(b"SELECT count(*) FROM schema_migrations")
     assert versions == [(len(load_migrations()),)]
+
+
+async def test_that_another_node_writes_is_no_news(nodes: Nodes, caplog: pytest.LogCaptureFixture) -> None:
+    """A server that is no node is."""
+    caplog.set_level(logging.INFO)
+    alone = await open_postgres(nodes.url)
+    one = await nodes.start("one")
+    words = "cannot write: another server is writing to this database: parley at"
+    await until(lambda: words in caplog.text)
+    await alone.keep_epoch("e_alone")
+    await alone.close()
+    await until(lambda: one.writes)
+    caplog.clear()
+    two = await nodes.edge("two")
+    await until(lambda: two.seen.owner_name == "one")
+    assert "cannot write" not in caplog.text

@@ -91,6 +91,10 @@ class NodeBus:
 
     max_bytes = 1 << 20
 
+    @property
+    def problem(self) -> str:
+        return "the bus is cut" if self._node in self._bus.cut else ""
+
     def __init__(self, bus: FaultyBus) -> None:
         self._bus = bus
         self._node = ""

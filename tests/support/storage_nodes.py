@@ -66,7 +66,7 @@ class Nodes:
 
     async def start(self, name: str, pace: Pace = QUIET, url: str = "") -> Node:
         """Start the storage of one more node, perhaps through a proxy or on another database."""
-        node = Node(PostgresStorage(url or self.url, pace=pace, node=name, read_seconds=1.0))
+        node = Node(PostgresStorage(url or self.url, pace=pace, node=name, node_name=name, read_seconds=1.0))
         self._started.append(node)
         await node.storage.start()
         return node

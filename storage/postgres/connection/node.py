@@ -44,6 +44,15 @@ LEFT = 2
 _RESIGNED = "this server has given up the right to write to the database"
 
 
+# The application name of a node's sessions begins with it.
+_PROGRAM = "parley"
+
+
+def named(node: str) -> str:
+    """Return the application name of the sessions of the node that operators call this; "" for a server alone."""
+    return f"{_PROGRAM} {node}" if node else _PROGRAM
+
+
 class _Request(NamedTuple):
     """A call of `NodeLease.resign`, for the task that holds the lease."""
 
@@ -69,6 +78,7 @@ class NodeLease(Lease):
         # Of the current session.
         self._holds = False  # the writer lock
         self._named: int | None = None  # the session of the writing server that `problem` names
+        self._owner_name = ""  # of that server
         self._shows_bus = False
         self._has_row = False
         self._seen: tuple[object, ...] = ()
@@ -162,6 +172,7 @@ class NodeLease(Lease):
             and (node is None or (node == node_key(row.holder or "") and self._seen_for < self.pace.hung)),
             alive=look.alive,
             on_bus=look.on_bus,
+            owner_name=self._owner_name if look.writer == self._named else "",
         )
         if row.installation is not None:
             self._learn_installation(row.installation)
@@ -187,12 +198,15 @@ class NodeLease(Lease):
             self._secret_due = now + SECRET_SECONDS
             await self._ask(connection, self._read_secret(connection))
         self._see_another(sql.WRITER_LOCK)
+        node = look.node_of(look.writer)
         if look.writer != self._named:
             rows = await self._ask(connection, fetch_all(connection, sql.HOLDERS, {"number": nodes.WRITER[1]}))
             for row in rows:
-                self._named = row[0]
-                self._set_problem(f"another server is writing to this database: {Holder(*row)}", logging.INFO)
-        node = look.node_of(look.writer)
+                holder = Holder(*row)
+                self._named, self._owner_name = holder.pid, holder.name.removeprefix(f"{_PROGRAM} ")
+                # That another node writes is no news for a node: it says so itself once it has found that one.
+                level = logging.INFO if node is None else logging.DEBUG
+                self._set_problem(f"another server is writing to this database: {holder}", level)
         # Migrations may take long, and raise no beat.
         if node is not None and self._seen_for >= self.pace.hung and look.writer not in look.holders(nodes.MIGRATION):
             sessions = look.sessions(node) | look.holders(nodes.FENCE)

@@ -76,17 +76,18 @@ class Connector:
     Args:
         parts: the parameters of the URL (`storage.postgres.connection.url.read_url`). They win over ours.
         connect_seconds: how long an attempt to connect may take.
+        name: the application name of the sessions, if the URL has none.
 
     Attributes:
         place: the database, for an operator: ``127.0.0.1:5432/chat``.
         conninfo: for libpq. Its keepalives and ``tcp_user_timeout`` notice a dead peer within about 25 s.
     """
 
-    def __init__(self, parts: Mapping[str, str], connect_seconds: float) -> None:
+    def __init__(self, parts: Mapping[str, str], connect_seconds: float, name: str = "parley") -> None:
         self.place = place_of(parts)
         self._parts = parts
         defaults: dict[str, Any] = {
-            "application_name": "parley",
+            "application_name": name,
             "connect_timeout": max(2, round(connect_seconds)),
             "keepalives_idle": 10,
             "keepalives_interval": 5,
