@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from chat.delivery.ratelimit import UNLIMITED, Rate
 from server.codec.decoding import ReadError
@@ -117,21 +117,47 @@ def database_host(text: str) -> str:
 def nats_urls(text: str) -> tuple[str, ...]:
     """URLs of the servers of one NATS cluster; only with the packages for it."""
     urls = tuple(part.strip() for part in text.split(","))
-    logins = set()
-    for url in urls:
-        parts = urlsplit(url)
-        login, at, _ = parts.netloc.rpartition("@")
-        if parts.scheme not in ("nats", "tls") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError
-        if re.search(r"[^\x21-\x7e]", url) or (at and not parts.username):
-            raise ValueError
-        parts.port  # noqa: B018  # ValueError for a wrong one
-        logins.update([login] if at else [])
-    if len(logins) > 1:  # servers that are named by other servers come without a login
+    if "" in urls:
+        raise ReadError("has an empty entry: remove the comma, or write %2C for one in the password")
+    parsed = [_nats_url(url) for url in urls]
+    if len({parts.scheme for parts in parsed}) > 1:
+        raise ReadError("must not mix nats:// and tls://: the servers are one cluster")
+    # Servers that are named by other servers come without a login.
+    if len({login for parts in parsed if (login := parts.netloc.rpartition("@")[0])}) > 1:
         raise ReadError("must have the same user and password in each URL, or in one of them")
     if not all(find_spec(package) for package in ("nats", "nkeys", "nacl")):
-        raise ReadError(f"needs packages that are not installed: {sys.executable} -m pip install 'nats-py[nkeys]'")
+        install = f"{sys.executable} -m pip install 'nats-py[nkeys]' -c constraints.txt"
+        raise ReadError(f"needs packages that are not installed: {install}")
     return urls
+
+
+def _nats_url(url: str) -> SplitResult:
+    """Return the parts of a URL; the text of an error repeats nothing of it, as it may contain a password."""
+    if re.search(r"[^\x21-\x7e]", url):
+        raise ReadError("has a space or another character that a URL cannot contain: write %20 for a space")
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ("nats", "tls"):
+        raise ReadError("must begin with nats:// or tls://, in each of its URLs")
+    login, at, _ = rest.rpartition("@")
+    for character in "/?#" if at else "":
+        if character in login:
+            raise ReadError(f"has a {character} before the @: write {quote(character, safe='')} in the password")
+    if at and "@" in login:
+        raise ReadError("has more than one @: write %40 for @ in the user or password")
+    parts = urlsplit(url)
+    if at and not parts.username:
+        raise ReadError("has an @ and no user before it")
+    if not parts.hostname:
+        raise ReadError("has no host in one of its URLs")
+    try:
+        is_port = parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:
+        is_port = False
+    if not is_port:
+        raise ReadError("has a port that is not a number from 1 to 65535")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ReadError("has something after the host and port in one of its URLs")
+    return parts
 
 
 def subject(text: str) -> str:
@@ -151,7 +177,7 @@ def node_name(text: str) -> str:
 def nats_credentials(text: str) -> str:
     """The path of a credentials file of NATS."""
     try:
-        content = Path(text).read_bytes() if Path(text).is_file() else b""
+        content = Path(text).read_bytes()
     except OSError as error:
         raise ReadError(f"names a file that cannot be read: {error.strerror}") from None
     if b"BEGIN NATS USER JWT" not in content or b"BEGIN USER NKEY SEED" not in content:

@@ -12,6 +12,9 @@ from server.codec.decoding import ReadError
 from server.settings.readers import same_address
 from server.settings.table import SECRET_CHARS, SETTINGS, TOKEN_SECRETS
 
+# The settings that only a node uses.
+_OF_NODES = ("NATS_CREDS", "NATS_CA", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME")
+
 
 class SettingError(Exception):
     """Settings have wrong values.
@@ -94,6 +97,9 @@ class Settings:
         if self.nats_url and not self.database_url:
             beside = ("NATS_URL", "DATABASE_URL", "DB_NAME")
             yield beside, "NATS_URL", "must not be set without DATABASE_URL: the nodes share a database"
+        if self.nats_creds and any("@" in url for url in self.nats_url):
+            names = ("NATS_CREDS", "NATS_URL")
+            yield names, "NATS_CREDS", "must not be set with a user in NATS_URL: a node logs in with one of them"
         if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
             problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
@@ -108,6 +114,11 @@ class Settings:
             yield f"{name} has fewer than {SECRET_CHARS} characters: tokens can be forged by brute force"
         if self.guests and not self.server_secret and not self.database_url:
             yield "SERVER_SECRET is not set and there is no database: guests are not recognized after a restart"
+        if not self.nats_url:
+            # Compared with their defaults: what is given as such changes nothing.
+            for setting in SETTINGS:
+                if setting.name in _OF_NODES and self._values[setting.name.lower()] != setting.default:
+                    yield f"{setting.name} is set and NATS_URL is not: this server is alone, and does not use it"
         if not self.jwt_secret:
             yield (
                 "JWT_SECRET is not set: accounts are refused"

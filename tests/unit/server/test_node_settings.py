@@ -18,7 +18,7 @@ DATABASE = {"DATABASE_URL": "postgresql://db/chat"}
     ("text", "urls"),
     [
         ("nats://localhost", ("nats://localhost",)),
-        ("tls://a:b@nats.example:4222, nats://10.0.0.1:4223", ("tls://a:b@nats.example:4222", "nats://10.0.0.1:4223")),
+        ("tls://a:b@nats.example:4222, tls://10.0.0.1:4223", ("tls://a:b@nats.example:4222", "tls://10.0.0.1:4223")),
         ("nats://[::1]:4222/", ("nats://[::1]:4222/",)),
     ],
 )
@@ -27,25 +27,63 @@ def test_nats_urls(text: str, urls: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "problem"),
     [
-        "localhost:4222",
-        "http://nats",
-        "nats://",
-        "nats://h:99999",
-        "nats://h/x",
-        "nats://h?x",
-        "nats://h,,nats://i",
-        "nats://@h",
-        "nats://:hidden@h",
-        "nats://me:hid den@h",
-        "nats://h\u00fc",
+        ("localhost:4222", "must begin with nats:// or tls://, in each of its URLs"),
+        ("http://me:hidden@nats", "must begin with nats:// or tls://, in each of its URLs"),
+        ("nats://", "has no host in one of its URLs"),
+        ("nats://me:hidden@", "has no host in one of its URLs"),
+        ("nats://h:99999", "has a port that is not a number from 1 to 65535"),
+        ("nats://h:0", "has a port that is not a number from 1 to 65535"),
+        ("nats://h:", "has a port that is not a number from 1 to 65535"),
+        ("nats://me:hidden@h:x", "has a port that is not a number from 1 to 65535"),
+        ("nats://h/x", "has something after the host and port in one of its URLs"),
+        ("nats://h?x", "has something after the host and port in one of its URLs"),
+        ("nats://h,,nats://i", "has an empty entry: remove the comma, or write %2C for one in the password"),
+        ("nats://h,", "has an empty entry: remove the comma, or write %2C for one in the password"),
+        ("nats://@h", "has an @ and no user before it"),
+        ("nats://:hidden@h", "has an @ and no user before it"),
+        ("nats://me:hid/den@h", "has a / before the @: write %2F in the password"),
+        ("nats://me:hid?den@h", "has a ? before the @: write %3F in the password"),
+        ("nats://me:hid#den@h", "has a # before the @: write %23 in the password"),
+        ("nats://me:hid@den@h", "has more than one @: write %40 for @ in the user or password"),
+        (
+            "nats://me:hid den@h",
+            "has a space or another character that a URL cannot contain: write %20 for a space",
+        ),
+        ("nats://h\u00fc", "has a space or another character that a URL cannot contain: write %20 for a space"),
+        ("nats://h,tls://i", "must not mix nats:// and tls://: the servers are one cluster"),
     ],
 )
-def test_wrong_nats_urls_are_named_and_not_repeated(text: str) -> None:
+def test_what_is_wrong_with_nats_urls_is_said_and_they_are_not_repeated(text: str, problem: str) -> None:
     with pytest.raises(SettingError) as error:
         Settings({"NATS_URL": text, **DATABASE})
-    assert str(error.value).startswith("NATS_URL must be comma-separated URLs of one NATS cluster")
+    assert str(error.value) == f"NATS_URL {problem}"
+
+
+def test_a_user_and_a_credentials_file_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "node.creds").write_text("BEGIN NATS USER JWT\nBEGIN USER NKEY SEED\n")
+    given = {"NATS_CREDS": str(tmp_path / "node.creds"), **DATABASE}
+    assert Settings({"NATS_URL": "nats://h", **given}).nats_creds
+    with pytest.raises(SettingError) as error:
+        Settings({"NATS_URL": "nats://i,nats://me:hidden@h", **given})
+    assert str(error.value) == "NATS_CREDS must not be set with a user in NATS_URL: a node logs in with one of them"
+
+
+def test_settings_of_a_node_without_nats_url_are_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "node.creds").write_text("BEGIN NATS USER JWT\nBEGIN USER NKEY SEED\n")
+    given = {
+        "NATS_PREFIX": "chat",
+        "NATS_ENCRYPT": "on",
+        "NODE_NAME": "a",
+        "NATS_CREDS": str(tmp_path / "node.creds"),
+        "NATS_CA": certifi.where(),
+    }
+    words = "{} is set and NATS_URL is not: this server is alone, and does not use it"
+    oddities = list(Settings(given).oddities())
+    assert all(words.format(name) in oddities for name in given)
+    for none in ({}, {"NATS_URL": "nats://h", **DATABASE, **given}):
+        assert not any("NATS_URL" in oddity for oddity in Settings(none).oddities())
 
 
 def test_all_nats_urls_have_one_login() -> None:
@@ -60,7 +98,8 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, missing: st
     with pytest.raises(SettingError) as error:
         Settings({"NATS_URL": "nats://h", **DATABASE})
     assert str(error.value) == (
-        f"NATS_URL needs packages that are not installed: {sys.executable} -m pip install 'nats-py[nkeys]'"
+        f"NATS_URL needs packages that are not installed: {sys.executable} -m pip install 'nats-py[nkeys]' "
+        "-c constraints.txt"
     )
 
 
@@ -110,8 +149,6 @@ def test_right_settings_of_a_node(tmp_path: Path) -> None:
         ("NATS_PREFIX", "x" * 65),
         ("NODE_NAME", "two words"),
         ("NODE_NAME", "x" * 65),
-        ("NATS_CREDS", "/nowhere/nats.creds"),
-        ("NATS_CREDS", "/"),
         ("NATS_CREDS", certifi.where()),
         ("NATS_CA", __file__),
     ],
@@ -119,3 +156,13 @@ def test_right_settings_of_a_node(tmp_path: Path) -> None:
 def test_wrong_settings_of_a_node(name: str, wrong: str) -> None:
     with pytest.raises(SettingError, match=f"^{name} must be "):
         Settings({name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("file", "why"), [("/nowhere/nats.creds", "No such file or directory"), ("/", "Is a directory")]
+)
+@pytest.mark.parametrize("name", ["NATS_CREDS", "NATS_CA"])
+def test_a_file_that_cannot_be_read_is_said(name: str, file: str, why: str) -> None:
+    with pytest.raises(SettingError) as error:
+        Settings({name: file})
+    assert str(error.value) == f"{name} names a file that cannot be read: {why}"
