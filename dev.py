@@ -444,7 +444,13 @@ def command_bench(arguments: list[str]) -> None:
 
 
 def command_cluster(arguments: list[str]) -> None:
-    """Become tests.cluster, in the repository's folder. The servers that it starts come with the packages for tests."""
+    """Become tests.cluster, in the repository's folder. The servers that it starts come with the packages for tests.
+
+    A wrong command line, and --help, install nothing.
+    """
+    from tests.cluster.arguments import count_of  # needs no package
+
+    count_of(arguments)
     ensure("test")
     os.chdir(ROOT)
     become([str(PYTHON), "-m", "tests.cluster", *arguments])

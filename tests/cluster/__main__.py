@@ -1,6 +1,5 @@
 """Several nodes on this machine, to try: `python3 dev.py cluster --help`."""
 
-import argparse
 import re
 import signal
 import sys
@@ -8,26 +7,12 @@ from collections.abc import Sequence
 
 import psycopg
 
-from tests.cluster.running import Nodes, say, show
+from tests.cluster.arguments import count_of
+from tests.cluster.running import Nodes, Restartable, say, show
 from tests.support.nats import NatsMissingError, NatsServer
 from tests.support.postgres import PostgresCluster, any_server
 from tests.support.postgres_binaries import PostgresMissingError
 from tests.support.process import NotReadyError, remove_own_temp_folders, remove_stale_temp_folders
-
-DESCRIPTION = """Start several nodes of Parley on this machine, with a nats-server and a PostgreSQL of their own, to try
-what happens when one of them is killed. The nodes have the default settings: no .env and no variable is read. They
-listen on 127.0.0.1, on the first free ports from 8080. With TEST_DATABASE_URL, that server gets one more database
-instead. Everything is stopped on Ctrl-C, and what was stored is removed."""
-
-
-def count_of(arguments: Sequence[str]) -> int:
-    """Read the command line. Ends the process with status 2 for a wrong one."""
-    it = argparse.ArgumentParser(prog="dev.py cluster", description=DESCRIPTION)
-    it.add_argument("--nodes", type=int, default=3, metavar="N", help="how many (3)")
-    count: int = it.parse_args(arguments).nodes
-    if count < 2:
-        it.error("--nodes must be 2 or more")
-    return count
 
 
 def run(count: int) -> None:
@@ -37,9 +22,9 @@ def run(count: int) -> None:
     """
     say(f"starting PostgreSQL, nats-server and {count} nodes")
     with NatsServer() as nats, any_server() as server:
-        others = {"nats-server": nats.pid}
+        others: dict[str, Restartable] = {"nats-server": nats}
         if isinstance(server, PostgresCluster):
-            others["PostgreSQL"] = server.pid
+            others["PostgreSQL"] = server
         url = server.create_database()
         try:
             with Nodes(count, {"DATABASE_URL": url, "NATS_URL": nats.url}, others) as nodes:

@@ -6,10 +6,9 @@ import sys
 import time
 from collections.abc import Mapping
 from http.client import HTTPException
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.request import urlopen
 
 from tests.support.process import (
@@ -27,6 +26,8 @@ FIRST_PORT = 8080
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 EVERY_SECONDS = 0.1
+RESTART_SECONDS = 5.0
+"""How long a nats-server or PostgreSQL that was killed is away."""
 LOOK_SECONDS = 0.5
 """Between two questions of which node is the owner."""
 
@@ -41,15 +42,34 @@ def say(line: str) -> None:
     show(f"dev.py: {line}")
 
 
+class Restartable(Protocol):
+    """A program that the nodes need."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, also after it has ended."""
+
+    def kill(self) -> None:
+        """End what is left of it."""
+
+    def start(self) -> object:
+        """Start it again. Raises NotReadyError."""
+
+
 class Node:
     """One server process, and what it logs.
 
     Args:
         settings: besides its name and port.
+
+    Attributes:
+        listens: it has said so; whatever answers on its port before is another program.
     """
 
     def __init__(self, name: str, port: int, settings: Mapping[str, str], folder: Path) -> None:
         self.name = name
+        self.port = port
+        self.listens = False
         self.url = f"http://127.0.0.1:{port}"
         log = folder / f"{name}.log"
         own = {"PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": str(port), "NODE_NAME": name}
@@ -88,6 +108,7 @@ class Node:
         """Show the lines that it has logged since the last call."""
         *lines, self._rest = (self._rest + self._log.read()).split(b"\n")
         for line in lines:
+            self.listens |= b" listening on " in line
             show(f"{self.name} | {line.decode(errors='replace')}")
 
     def close(self) -> None:
@@ -103,31 +124,44 @@ class Nodes:
 
     Args:
         settings: what all have in common.
-        others: the process ids of other programs to watch, by name.
+        others: other programs to watch, by name.
     """
 
-    def __init__(self, count: int, settings: Mapping[str, str], others: Mapping[str, int]) -> None:
+    def __init__(self, count: int, settings: Mapping[str, str], others: Mapping[str, Restartable]) -> None:
         self._folder = make_temp_folder("cluster")
-        ports = islice(filter(is_free, range(FIRST_PORT, 1 << 16)), count)
-        self.nodes = [Node(f"n{number}", port, settings, self._folder) for number, port in enumerate(ports, 1)]
+        self._settings = settings
+        self._ports = filter(is_free, range(FIRST_PORT, 1 << 16))
+        self.nodes = [Node(f"n{n}", next(self._ports), settings, self._folder) for n in range(1, count + 1)]
         self._others = dict(others)
+        self._ended: dict[str, float] = {}  # of those, since when
         self._running = list(self.nodes)
         self._owner = ""
 
     def wait(self) -> None:
         """Wait until every node knows the owner. Raises NotReadyError."""
         deadline = time.monotonic() + READY_SECONDS
-        waiting = self.nodes
-        while waiting := [node for node in waiting if not node.status().get("owner")]:
-            for node in self.nodes:
-                node.show_log()
-                if end := node.end:
-                    raise NotReadyError(f"{node.name} cannot start: it {end} (see above)")
+        while True:
+            self.replace_ended()
+            waiting = [node for node in self.nodes if not node.listens or not node.status().get("owner")]
+            if not waiting:
+                break
             if time.monotonic() > deadline:
                 names = ", ".join(node.name for node in waiting)
                 raise NotReadyError(f"cannot start: {names} did not find the owner (see above)")
             time.sleep(EVERY_SECONDS)
+        self._running = list(self.nodes)
         self._owner = self.nodes[0].status()["owner"]
+
+    def replace_ended(self) -> None:
+        """Start nodes again whose port another program took first. Raises NotReadyError if one ended otherwise."""
+        for at, node in enumerate(self.nodes):
+            end = node.end
+            node.show_log()
+            if end and not node.listens and not is_free(node.port):
+                node.close()
+                self.nodes[at] = Node(node.name, next(self._ports), self._settings, self._folder)
+            elif end:
+                raise NotReadyError(f"{node.name} cannot start: it {end} (see above)")
 
     def describe(self) -> str:
         """Return where the nodes are, and what to try."""
@@ -135,7 +169,11 @@ class Nodes:
             f"  {node.name}  {node.url}   {node.kill_command}{'   owner' * (node.name == self._owner)}"
             for node in self.nodes
         ]
-        others = [f"  {name}: kill -9 {pid}" for name, pid in self._others.items()]
+        others = [f"  {name}: kill -9 {program.pid}" for name, program in self._others.items()]
+        edges = [node.name for node in self.nodes if node.name != self._owner]
+        which = f"two of {', '.join(edges)}" if len(edges) > 2 else " and ".join(edges)
+        if len(edges) == 1:
+            which = f"{which} twice"
         return "\n".join(
             [
                 "",
@@ -143,8 +181,8 @@ class Nodes:
                 "",
                 *rows,
                 "",
-                f"Open two of them in a browser, but not {self._owner}, and talk. Then kill {self._owner}, and go on",
-                "talking. You can also kill",
+                f"Open {which} in a browser, and talk. Then kill {self._owner}, the owner, and go on talking.",
+                f"You can also kill one of these, which starts again after {RESTART_SECONDS:.0f} seconds:",
                 "",
                 *others,
                 "",
@@ -171,9 +209,25 @@ class Nodes:
             if end:
                 self._running.remove(node)
                 say(f"{node.name} {end}; the rest goes on")
-        for name in [name for name, pid in self._others.items() if has_ended(pid)]:
-            del self._others[name]
-            say(f"{name} has ended; the rest goes on")
+        now = time.monotonic()
+        for name, program in self._others.items():
+            if name in self._ended:
+                if now - self._ended[name] >= RESTART_SECONDS:
+                    self._start_again(name, program)
+            elif has_ended(program.pid):
+                self._ended[name] = now
+                say(f"{name} has ended; the rest goes on, and it starts again in {RESTART_SECONDS:.0f} seconds")
+
+    def _start_again(self, name: str, program: Restartable) -> None:
+        try:
+            program.kill()
+            program.start()
+        except NotReadyError as error:
+            self._ended[name] = time.monotonic()
+            say(f"{name} cannot start yet: {str(error).splitlines()[0]}")
+        else:
+            del self._ended[name]
+            say(f"{name} is back; kill -9 {program.pid} kills it")
 
     def _look_for_owner(self) -> None:
         owner = next((owner for node in self._running if (owner := node.status().get("owner"))), "")

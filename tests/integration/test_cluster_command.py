@@ -4,18 +4,21 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.__main__ import count_of, in_one_line
-from tests.cluster.running import Nodes
+from tests.cluster.__main__ import in_one_line
+from tests.cluster.arguments import count_of
+from tests.cluster.running import Node, Nodes
 from tests.support.client import Client
 from tests.support.process import (
     ROOT,
     NotReadyError,
+    free_port,
     has_ended,
     is_free,
     make_temp_folder,
@@ -107,13 +110,17 @@ async def talk(author: Client, reader: Client, content: str) -> None:
     await reader.expect("message", content=content)
 
 
-def test_it_ends_when_no_node_is_left_and_reports_other_programs_that_end(folder: Path) -> None:
+def test_it_ends_when_no_node_is_left_and_starts_other_programs_that_end_again(folder: Path) -> None:
     command = Command(folder, "--nodes", "2")
     try:
         command.wait_for("Ctrl-C stops everything")
-        (nats,) = re.findall(r"nats-server: kill -9 (\d+)", command.printed())
-        os.kill(int(nats), signal.SIGKILL)
-        command.wait_for("dev.py: nats-server has ended; the rest goes on\n")
+        words = r"\nOpen n[12] twice in a browser, and talk\. Then kill n[12], the owner, and go on talking"
+        assert re.search(words, command.printed())
+        for name in ("nats-server", "PostgreSQL"):
+            (pid,) = re.findall(rf"{name}: kill -9 (\d+)", command.printed())
+            os.kill(int(pid), signal.SIGKILL)
+            command.wait_for(f"dev.py: {name} has ended; the rest goes on, and it starts again in 5 seconds\n")
+            command.wait_for(f"dev.py: {name} is back; kill -9 ")
         for _, _, pid, _ in ROW.findall(command.printed()):
             os.kill(int(pid), signal.SIGTERM)
         assert command.wait() == 1
@@ -158,7 +165,7 @@ def test_ports_in_use_are_skipped() -> None:
     assert is_free(ports[0])
 
 
-@pytest.mark.parametrize("arguments", [["--nodes", "1"], ["--nodes", "many"], ["3"]])
+@pytest.mark.parametrize("arguments", [["--nodes", "1"], ["--nodes", "10"], ["--nodes", "many"], ["3"]])
 def test_an_invalid_command_line_is_explained(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         count_of(arguments)
@@ -173,3 +180,20 @@ def test_a_long_explanation_is_shortened_to_what_matters() -> None:
     assert in_one_line(NotReadyError(log)) == "initdb failed: creating ... initdb: error: no space left"
     assert in_one_line(NotReadyError("one line")) == "one line"
     assert in_one_line(NotReadyError()) == "NotReadyError"
+
+
+def test_a_port_that_another_program_takes_first_is_left_to_it(capfd: pytest.CaptureFixture[str]) -> None:
+    """As when two clusters start at the same moment; what answers there is not one of our nodes."""
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        taken = other.getsockname()[1]
+        with Nodes(0, {"DATABASE_URL": "postgresql://me@127.0.0.1:1/x", "NATS_URL": "nats://127.0.0.1:1"}, {}) as nodes:
+            nodes.nodes.append(Node("n1", taken, nodes._settings, nodes._folder))
+            poll_until(lambda: bool(nodes.nodes[0].end), timeout=60, what="it finds its port taken")
+            nodes.replace_ended()
+            assert nodes.nodes[0].port != taken
+
+            def listens() -> bool:
+                nodes.replace_ended()
+                return nodes.nodes[0].listens
+
+            poll_until(listens, timeout=60, what="it listens")

@@ -391,7 +391,7 @@ def test_anything_in_place_of_the_venv_is_replaced(project: Path, monkeypatch: p
         ("run", ["main.py", "--port", "1"]),
         ("test", ["-m", "pytest", *dev.PARALLEL, "--port", "1"]),
         ("bench", ["-m", "tests.load", "--port", "1"]),
-        ("cluster", ["-m", "tests.cluster", "--port", "1"]),
+        ("cluster", ["-m", "tests.cluster", "--nodes", "4"]),
     ],
 )
 def test_the_process_becomes_the_program_with_the_arguments_given(
@@ -402,8 +402,19 @@ def test_the_process_becomes_the_program_with_the_arguments_given(
     monkeypatch.setattr(dev, "become", became.append)
     monkeypatch.setenv("PARLEY_GET_CHROMIUM", "1")  # restored afterwards, as test sets it
     monkeypatch.chdir(project)  # restored afterwards, as test changes it
-    assert dev.main([command, "--port", "1"]) == 0
+    assert dev.main([command, *expected[-2:]]) == 0
     assert [word.removeprefix(f"{project}/") for word in became[0]] == [".venv/bin/python", *expected]
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["--help"], 0), (["--nodes", "10"], 2)])
+def test_the_command_line_of_cluster_is_read_before_anything_is_installed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(dev, "ensure", asked.append)
+    with pytest.raises(SystemExit) as ended:
+        dev.main(["cluster", *arguments])
+    assert (ended.value.code, asked) == (status, [])
 
 
 # --- the pins --------------------------------------------------------------------------------------------------------
