@@ -58,6 +58,11 @@ class EncodedOnce(Sequence[T]):
             self._encoded = len(self._items)
         return msgspec.Raw(self._array)
 
+    def json_bytes(self) -> int:
+        """Return the size of :meth:`as_json`."""
+        self.as_json()
+        return len(self._array)
+
 
 def _encode_other(value: Any) -> msgspec.Raw:
     if isinstance(value, EncodedOnce):

@@ -15,9 +15,14 @@ class SharedTurns:
 
     Work that starts while there is time left in this iteration runs immediately. Of the paused work, the piece that has
     not run for longest continues; a `utils.fairness.FairQueue` limits how many there are. Belongs to one event loop.
+
+    Args:
+        share: what all work together may spend of each loop iteration, in seconds; in another unit, if the callers only
+            use :meth:`next_share` and :meth:`spend`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = SHARED_SECONDS) -> None:
+        self._share = share
         self._paused: list[tuple[float, asyncio.Future[None]]] = []  # with the time when each last ran
         self._renewing = False
         self._spent = 0.0  # in this loop iteration, before the slice that is running
@@ -26,13 +31,21 @@ class SharedTurns:
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Self]:
         """Count the work in this block, which may await only :meth:`pause`."""
-        if self._paused or self._spent >= SHARED_SECONDS:
-            await self._next_slice()
+        await self.next_share()
         self._began = perf_counter()
         try:
             yield self
         finally:
             self.spend(self.ran())
+
+    def is_free(self) -> bool:
+        """Return whether work may start in this loop iteration."""
+        return not self._paused and self._spent < self._share
+
+    async def next_share(self) -> None:
+        """Wait until work may start."""
+        if not self.is_free():
+            await self._next_slice()
 
     def ran(self) -> float:
         """Return the seconds since this slice of the work began."""
@@ -40,7 +53,7 @@ class SharedTurns:
 
     def over(self) -> bool:
         """Return whether this loop iteration has used its share, so that the work should `pause`."""
-        return self._spent + self.ran() >= SHARED_SECONDS
+        return self._spent + self.ran() >= self._share
 
     async def pause(self) -> None:
         """Let other work run."""
@@ -66,7 +79,7 @@ class SharedTurns:
                 await paused[1]
             finally:
                 self._paused.remove(paused)
-            if self._spent < SHARED_SECONDS:
+            if self._spent < self._share:
                 return
 
     def _renew_soon(self) -> None:

@@ -96,6 +96,10 @@ class Peer:
         if not self.ended and self.link.put(operation, size):
             self._flush_last(self)
 
+    def is_behind(self) -> bool:
+        """Whether the link holds so much that something large has to wait."""
+        return not self.ended and self.link.waiting_bytes + self.link.queued_bytes > BEHIND_BYTES
+
     async def keeps_up(self) -> None:
         """Wait until something large can be sent, in turn; return at once if the link has ended.
 
@@ -103,7 +107,7 @@ class Peer:
         """
         async with self._pacing:
             while True:
-                if self.ended or self.link.waiting_bytes + self.link.queued_bytes <= BEHIND_BYTES:
+                if not self.is_behind():
                     return
                 await asyncio.sleep(BEHIND_SECONDS)
 

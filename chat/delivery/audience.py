@@ -34,6 +34,9 @@ class Source(Protocol):
 class Remote(Protocol):
     """Another server, which delivers to the members that are connected to it."""
 
+    def is_behind(self) -> bool:
+        """Whether something large has to wait."""
+
     async def keeps_up(self) -> None:
         """Wait until something large can be sent there."""
 

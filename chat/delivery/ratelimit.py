@@ -66,6 +66,11 @@ class TokenBucket:
             self._saved = min(self._saved + above, SAVED_SECONDS * self._rate)
         self._tokens, self._at = min(self._burst, tokens), now
 
+    def spend(self, now: float, count: float) -> None:
+        """Take tokens, even more than there are: then there are none until the debt is paid."""
+        self.take(now, 0.0)
+        self._tokens -= count
+
     def wait(self, now: float) -> float:
         """Return the seconds until there is a token, 0.0 if there is one now. Takes none."""
         return max(0.0, (1.0 - self._tokens - self._saved) / self._rate - (now - self._at))

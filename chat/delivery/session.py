@@ -106,6 +106,7 @@ class Session(Generic[R]):
         "held_since",
         "id",
         "identity",
+        "joins",
         "network",
         "provisional",
         "refusals",
@@ -143,6 +144,7 @@ class Session(Generic[R]):
         self.user: User  # set with the identity; until then only the handler of hello runs
         self.provisional = False
         self.greeted = False  # it has sent hello
+        self.joins = 0  # snapshots that it was sent in answer to `join`
         self.rooms: dict[str, R] = {}
         # Made when first needed.
         self.bucket: TokenBucket | None = None  # messages, shared by all sessions of the principal

@@ -20,7 +20,7 @@ _MESSAGE = MessageAt()
 _LOWER, _OTHER = membership.LowerUser(), membership.LowerUser(other=True)
 
 HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
-    commands.Join: Handler(join.join, join.room_to_enter, join.EntryTo(), check_room),
+    commands.Join: join.InTurn(Handler(join.join, join.room_to_enter, join.EntryTo(), check_room)),
     commands.Leave: Handler(join.leave, in_room(Action.SEE)),
     commands.PostMessage: messages.post_message,
     commands.EditMessage: Handler(messages.edit_message, in_room(Action.EDIT), _MESSAGE, messages.check_edit),

@@ -10,10 +10,10 @@ from chat.handlers.resolve import ASK, Ask, Handler, Need, OwnRow, in_room
 from chat.queries.resume import missed_little, replay
 from chat.rooms import impostors, invitations, members
 from chat.rooms.access import check_entry, default_role, is_row_known, member_changed
-from chat.rooms.pacing import try_password
+from chat.rooms.pacing import pay_for_snapshot, try_password
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import ask, check_space
+from chat.rooms.storing import ask, check_space, require_tenure
 from model.commands import Join, Leave, RoomCommand
 from model.errors import ParleyError, unavailable
 from model.events import Joined, Left, Synced
@@ -22,6 +22,7 @@ from model.permissions import RANK, Action, Standing
 from model.room import FOREVER, Member, User
 from model.text import may_be_made
 from storage.ports.errors import Forgotten
+from storage.ports.storage import READER
 
 # Rooms with members: a user who enters one becomes a member.
 _JOINABLE = frozenset({"public", "private"})
@@ -131,6 +132,29 @@ async def can_recover(parts: Parts, room: Room, command: Join) -> bool:
     return False
 
 
+class InTurn:
+    """A row of the dispatch table that may have to wait, because of the snapshots that other clients are sent."""
+
+    def __init__(self, row: Handler) -> None:
+        self._row = row
+
+    def __call__(self, parts: Parts, session: Session, command: Join) -> Awaitable[None] | None:
+        remote = session.remote
+        if parts.entries.is_free() and (remote is None or not remote.is_behind()):
+            return self._row(parts, session, command)
+        return self._wait(parts, session, command)
+
+    async def _wait(self, parts: Parts, session: Session, command: Join) -> None:
+        tenure = parts.hub.tenure
+        async with parts.entries.turn(READER.get()):
+            if session.ended:
+                return
+            require_tenure(parts, tenure)
+            waits = self._row(parts, session, command)
+        if waits is not None:
+            await waits
+
+
 def join(parts: Parts, session: Session, room: Room, entry: Entry, command: Join) -> Awaitable[None] | None:
     """Enter a room and receive a snapshot of it; with ``since``, missed messages are replayed before live events."""
     assert entry.member is not ASK
@@ -171,6 +195,7 @@ def enter(
     """
     syncing = recovered and command.since is not None and missed is None
     standing = admit(parts, session, room, member, knows_password=knows_password)
+    pay_for_snapshot(parts, session, room)
     if room.name not in session.rooms:
         if RANK[standing] >= RANK["moderator"]:
             impostors.remove(parts, room, session.user.name)

@@ -2,10 +2,11 @@
 
 import logging
 
+from chat.delivery.entries import ENTRY_BYTES
 from chat.delivery.ratelimit import SAVED_SECONDS, Allowances, TokenBucket, rate_limited
 from chat.ports import Actor
 from chat.rooms.parts import Parts
-from chat.rooms.room import Session
+from chat.rooms.room import Room, Session
 from model.errors import FLOOD, ParleyError
 from utils.fairness import Party
 
@@ -15,6 +16,8 @@ log = logging.getLogger(__name__)
 # of 100 rooms with history is 200 at once), and low enough that a flood hurts only its sender.
 COMMANDS_PER_SECOND = 50.0
 COMMANDS_BURST = 500
+# Bytes of a snapshot that was not needed, that count as one more command: about ten answers to a `ping`.
+COMMAND_BYTES = 1 << 10
 # Refusals of commands above that rate, of one connection; a connection that causes more is closed.
 REFUSALS_PER_SECOND = 50.0
 REFUSALS_BURST = 1000
@@ -79,6 +82,22 @@ def take_command(parts: Parts, session: Session, count: float = 1.0) -> float:
         if first is not None:
             bucket.take(first)
     return bucket.take(now, count)
+
+
+def pay_for_snapshot(parts: Parts, session: Session, room: Room) -> None:
+    """Count the snapshot that a session is about to receive.
+
+    It counts as more than its one command, in proportion to its bytes, if the session is in the room already, or has
+    joined more often than it may be in rooms: nothing that a client needs when it connects.
+    """
+    size = room.presence.members_bytes()
+    parts.entries.spend(ENTRY_BYTES + size)
+    session.joins += 1
+    if room.name in session.rooms or session.joins > parts.limits.max_rooms:
+        now, bucket = parts.clock.monotonic(), session.commands
+        if not isinstance(bucket, TokenBucket):
+            bucket = session.commands = TokenBucket(COMMANDS_PER_SECOND, COMMANDS_BURST, now)
+        bucket.spend(now, size // COMMAND_BYTES)
 
 
 def too_fast(parts: Parts, session: Session, wait: float, id: str | None = None) -> ParleyError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from chat.delivery.counters import Counters
+from chat.delivery.entries import EntryTurns
 from chat.delivery.paging import PAGE_BYTES, PageTurns
 from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, allowances
 from chat.ports import Directory, Edges, Tokens
@@ -94,6 +95,7 @@ class Parts:
         self.pool = WorkerPool(storage, options.pool, self.counters)
         self.tasks = TaskRegistry()
         self.pages = PageTurns()
+        self.entries = EntryTurns()
         self.passwords = Passwords()
         self.cursors = ReadCursors()
         self.changes = self.hub.changes

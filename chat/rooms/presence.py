@@ -203,6 +203,11 @@ class Presence(Generic[S]):
         self._typed[user_id] = now
         return True
 
+    def members_bytes(self) -> int:
+        """Return the size of the list of :meth:`members` as sent."""
+        self.members()
+        return self._members.json_bytes()
+
     def members(self) -> Sequence[User]:
         """Return at most `CROWD` users, in the order in which they entered.
 

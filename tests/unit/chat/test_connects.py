@@ -78,11 +78,13 @@ async def test_clients_that_join_together_share_one_snapshot(chat: Chat, encoded
     people[0].send("join", room="den")
     await passes()
     encoded.clear()
-    for person in people[1:100]:  # in one turn
+    for person in people[1:100]:
         person.send("join", room="den")
+    await passes(0.1)
     assert encoded == [person.session.user for person in people[1:100]]
     for person in people[100:]:
         person.send("join", room="den")
+    await passes(0.1)
     assert len(encoded) == CROWD - 1
     names = [f"user{number}" for number in range(CROWD)]
     for number, person in enumerate(people):

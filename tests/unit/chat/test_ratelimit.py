@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat.delivery.ratelimit import Allowances, Rate
+from chat.delivery.ratelimit import Allowances, Rate, TokenBucket
 from chat.one_shot import CommandRunner
 from chat.ports import Identity
 from model import commands
@@ -82,6 +82,15 @@ def test_a_returned_token_can_be_taken_again() -> None:
     assert [bucket.take(0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
     bucket.give()
     assert bucket.take(0.0) == 0.0
+
+
+def test_more_tokens_than_there_are_can_be_spent_and_must_be_earned() -> None:
+    bucket = TokenBucket(rate=1.0, burst=2, now=0.0)
+    bucket.spend(0.0, 5.0)
+    assert bucket.take(0.0) == 4.0
+    assert bucket.take(3.0) == 1.0
+    assert bucket.take(4.0) == 0.0
+    assert [bucket.take(100.0) for _ in range(3)] == [0.0, 0.0, 1.0]
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

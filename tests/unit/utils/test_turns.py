@@ -103,3 +103,12 @@ async def test_a_cancelled_caller_leaves_nothing_behind() -> None:
         await gone
     await workers.run("b", 1)
     assert workers.steps == ["a", "b"]
+
+
+async def test_a_share_may_have_another_unit() -> None:
+    turns = SharedTurns(100)
+    assert turns.is_free()
+    turns.spend(100)
+    assert not turns.is_free()
+    await turns.next_share()
+    assert turns.is_free()
