@@ -147,6 +147,25 @@ async def test_a_link_is_never_filled_with_replays(
             assert person.connection.closed is None
 
 
+async def test_a_link_is_never_filled_with_snapshots_that_clients_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "PAUSE", 1000.0)
+    async with clustered(2) as cluster:
+        people = [account(cluster.nodes[1], f"{LONG}-{number}") for number in range(60)]
+        await entered(*people)
+        monkeypatch.setattr(link, "WINDOW_BYTES", 100_000)
+        monkeypatch.setattr(peers, "BEHIND_BYTES", 20_000)
+        for person in people:
+            person.forget()
+            person.send("join", id="again", room="general")
+            person.say("on", "m")
+        await passes(5.0)
+        for person in people:
+            assert [frame["id"] for frame in person.of("joined")] == ["again"]
+            assert person.acked().keys() == {"m"}
+            assert person.errors() == {}
+        assert cluster.nodes[0].node.statistics.peers_given_up == 0
+
+
 async def test_a_user_with_one_room_does_not_wait_for_one_with_many() -> None:
     repository = SlowRepository()
     async with clustered(3, repository) as cluster:
