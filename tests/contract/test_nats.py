@@ -1,6 +1,7 @@
 """NATS as the bus between nodes, with real servers: outages, a server that hangs, a cluster of servers."""
 
 import asyncio
+import errno
 import logging
 from functools import partial
 from itertools import count
@@ -320,3 +321,25 @@ async def test_a_nats_that_carries_too_little_is_named(listen: Listen) -> None:
         await is_up(ann)
         await until(lambda: end.up)
         await end.leave()
+
+
+@pytest.mark.parametrize("fault", ["kill", "stop", "freeze"])
+async def test_a_loss_of_nats_is_two_lines(listen: Listen, caplog: pytest.LogCaptureFixture, fault: str) -> None:
+    """That the connection was lost, and why it does not come back."""
+    with NatsServer() as server:
+        (ann,) = await listen(server.url, "ann")
+        await is_up(ann)
+        await asyncio.to_thread(getattr(server, fault))
+        await until(lambda: len(caplog.messages) >= 2)
+        attempts = ann.bus._transport.attempts  # type: ignore[attr-defined]
+        await until(lambda: ann.bus._transport.attempts > attempts + 2)  # type: ignore[attr-defined]
+        away = f"NATS is out of reach at 127.0.0.1:{server.port}: "
+        why = (
+            "it does not answer"
+            if fault == "freeze"
+            else f"[Errno {errno.ECONNREFUSED}] Connect call failed ('127.0.0.1', {server.port})"
+        )
+        assert caplog.messages == [f"{away}the connection was lost", f"{away}{why}"]
+        assert ann.bus.problem == f"{away}{why}"
+        if fault == "freeze":
+            server.thaw()
