@@ -125,6 +125,8 @@ class BusEnd:
         return data
 
     def _hear(self, data: bytes) -> None:
+        if self._bus is None:  # it is being closed
+            return
         self.heard_at = self._now()
         try:
             sender, receiver, count, packet = self._envelope.unpack(data)

@@ -105,6 +105,7 @@ async def test_what_two_nodes_log_of_each_other(
         assert owner.chat.node is not None
         counted = {sample.name: sample.value for sample in owner.chat.node.samples()}
         assert counted["peers_given_up"] == 0
+    assert len([line for line in caplog.messages if "there is a link" in line]) == 2, "none begins while a node stops"
     assert "is lost" not in caplog.text
 
 

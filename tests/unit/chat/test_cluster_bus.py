@@ -252,3 +252,18 @@ async def test_what_cannot_be_sent_to_one_node_ends_that_link_alone(caplog: pyte
         assert owner.statistics.peers_given_up == 1
         await assert_all_the_same(cluster, people)
         assert_unnoticed(people[2:])
+
+
+async def test_a_node_that_leaves_the_bus_hears_nothing_more() -> None:
+    """Else it would find the others again while it stops."""
+    async with clustered(2) as cluster:
+        node = cluster.nodes[1]
+        bus = cluster.bus.nodes[node.storage.node]
+        late: list[bytes] = []
+        hear, bus.hear = bus.hear, late.append
+        await passes(2.0)
+        await node.node.leave_bus()
+        for data in late:
+            hear(data)
+        assert late
+        assert not node.node.peers
