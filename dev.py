@@ -5,7 +5,7 @@ Usage: python3 dev.py COMMAND
 
   run [ARGUMENTS]    start the server, installing what it needs first; takes the arguments of main.py
                      (run token --user ID prints a token for an account of your application)
-  test [ARGUMENTS]   run the tests that take at most a few seconds each, in two processes, with a real PostgreSQL and
+  test [ARGUMENTS]   run the tests that take at most a few seconds each, in three processes, with a real PostgreSQL and
                      a real Chromium. Takes the arguments of pytest (-n 0 uses one process, -m slow runs only the
                      slow tests). With --all, run every test: first the slow ones together with the others, then
                      those that measure time, one by one
@@ -53,11 +53,11 @@ STAMP = VENV / "parley-stamp.json"
 # Extras to install, per purpose. Running the server does not require the test packages, and one node needs no NATS.
 EXTRAS = {"run": "speed", "test": "speed,cluster,test"}
 
-# Two test files at a time: half of the suite waits for a browser, a kill or an outage. Each process has its own
-# PostgreSQL and Chromium, so more than two would need more cores than a small CI machine has.
+# Three test files at a time, also on the two cores of a small CI machine: half of the suite waits for a browser, a kill
+# or an outage. Each process has its own PostgreSQL and Chromium.
 # In the order of their names: the long ones (abuse, browser, faults) come first, and the quick ones of tests/unit
-# keep both processes busy to the end.
-PARALLEL = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+# keep all processes busy to the end.
+PARALLEL = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 # What pytest exits with when no test was selected.
 NO_TESTS = 5
 
