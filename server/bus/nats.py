@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 # Bytes that wait until NATS reads them; more are dropped. Links have a window of their own.
 WAITING_BYTES = 64 << 20
 DEFAULT_MAX_BYTES = 1 << 20
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 1.5
+CANCELLATIONS = 3
 # Seconds without a connection and without an attempt after which the client is given up. An attempt takes at most 5.
 STUCK_SECONDS = 10.0
 # Reasons of an outage that are remembered, to be logged once.
@@ -126,7 +127,11 @@ class NatsBus:
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 log.info("what was sent last may not have reached NATS: %s", _text(error))
         self._transport.close()
-        for name in await self._tasks.close(CLOSE_SECONDS):
+        left: list[str] = []
+        for _ in range(CANCELLATIONS):  # the client swallows one now and then
+            if not (left := await self._tasks.close(CLOSE_SECONDS / CANCELLATIONS)):
+                break
+        for name in left:
             log.error("task %s did not stop", name)
 
     async def _run(self, node: str, on_up: Callable[[], object]) -> None:
@@ -136,11 +141,10 @@ class NatsBus:
             closed = asyncio.Event()
             try:
                 await self._connect(node, on_up, closed)
-                if self._closing:
-                    return  # the client has swallowed the cancellation of this task
                 if self.up:
                     pause.reset()
-                await self._until_useless(closed)
+                if not self._closing:
+                    await self._until_useless(closed)
             except (OSError, TimeoutError, nats.errors.Error) as error:
                 self._notice(error)
             except Exception:  # whatever the client makes of an answer that does not come from NATS
@@ -149,6 +153,8 @@ class NatsBus:
                 self.up = False
                 self._transport.close()
                 await self._client.close()
+            if self._closing:
+                return  # the client has swallowed the cancellation of this task, or made another error of it
             await asyncio.sleep(pause.next())
             self._transport = BusTransport(self._arrived, self._broken)
             self._client = _Client(self._transport)

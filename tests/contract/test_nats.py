@@ -343,3 +343,4 @@ async def test_a_loss_of_nats_is_two_lines(listen: Listen, caplog: pytest.LogCap
         assert ann.bus.problem == f"{away}{why}"
         if fault == "freeze":
             server.thaw()
+            await is_up(ann)  # the client of NATS may not be closed cleanly while it connects again
