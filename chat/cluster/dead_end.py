@@ -7,7 +7,8 @@ this node's subscriptions. None of that ends by itself, and the node may reach t
 from collections.abc import Callable
 
 APART_SECONDS = 2.0
-"""How long an edge hears neither the owner, which reaches the bus, nor another node, until it is apart from them."""
+"""How long an edge does not hear an owner that reaches the bus, nor any other node, until it is apart from them. One
+that has never had an owner is apart even if it hears others: they may be at the same wrong bus."""
 LOST_SECONDS = 6.0
 """How long an edge hears nothing of an owner that reaches the bus; longer than a hung one has the rooms."""
 LONELY_SECONDS = 20.0

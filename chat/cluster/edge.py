@@ -161,7 +161,7 @@ class Edge:
         else:
             command = op.encode(asked)
             owner.put(op.Run(session.id, number, Raw(command)), len(command))
-        # What one client sends in an iteration of the event loop can be more than all that may wait.
+        # One client can send more in an iteration of the event loop than may wait in total.
         if owner.link.waiting_bytes + owner.link.queued_bytes > PAUSE_BYTES:
             self._pause(session)
 

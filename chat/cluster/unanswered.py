@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
+from chat.chat import READS
 from chat.cluster import operations as op
 from chat.ports import Adopt
 from chat.rooms.room import Session
@@ -17,14 +18,11 @@ Asked = op.Sent | ParleyError
 
 # Commands that have no answer, although they may have an id.
 _SILENT = (commands.Typing, commands.MarkRead)
-# What may be carried out twice, because nothing happens twice.
+# What may be carried out twice: the second time changes nothing.
 _REPEATABLE = (
     Adopt,
     commands.Join,
-    commands.ReadHistory,
-    commands.Search,
-    commands.ListRooms,
-    commands.ListMembers,
+    *READS,
     commands.MarkRead,
     commands.Typing,
     commands.Ping,

@@ -58,7 +58,7 @@ class TokenBucket:
     def save(self, now: float, seconds: float) -> None:
         """Keep what was above the burst in the last ``seconds``, in which the server took nothing that was sent.
 
-        In the long run that is no more than the rate, whoever calls it how often.
+        In the long run that is no more than the rate, however often it is called.
         """
         tokens = self._tokens + (now - self._at) * self._rate
         above = min(tokens - self._burst, seconds * self._rate)

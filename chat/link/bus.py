@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 LEAST_BYTES = 32 << 10
-"""What a bus must carry in one message: a greeting in a large cluster has about as many bytes."""
+"""What a bus must carry in one message: a greeting in a large cluster is about that large."""
 
 
 class Bus(Protocol):
