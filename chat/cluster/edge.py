@@ -84,7 +84,7 @@ class Edge:
         self.storage_problem = ""
         self._silent = False  # the owner, at the last tick
         self._begun = False  # the owner has said that what follows belongs to its tenure
-        self._complete = True  # the clients have received everything from the owners that are gone
+        self._received = 0  # the last tenure from which the clients have received everything; 0 if not
         self._chat = chat
         self._now = now
         self._serve = serve
@@ -100,30 +100,31 @@ class Edge:
 
     # What clients do.
 
-    def begin(self, returning: Iterable[Returning], *, clean: bool, held: float = 0.0) -> None:
+    def begin(self, returning: Iterable[Returning], token: int = 0, *, clean: bool, held: float = 0.0) -> None:
         """Begin to be an edge: keep the places of this node's sessions in the rooms that it had.
 
         Args:
             returning: the sessions that should have entered rooms here.
+            token: of the tenure of this node; 0 if it had none.
             clean: nothing of what this node has decided is lost.
             held: for how many seconds it has carried out no commands.
         """
         chat, hub = self._chat, self._chat.parts.hub
         chat.handlers, chat.elsewhere = self._handlers, self
-        self._complete = self._complete and clean
+        self.token, self._received = token, token if clean else 0
         self._alone_since = self._reached_at = self._now()
         self._held_since = self._reached_at - held
         self._decided.clear()
         self._clients.sessions = {session.id: session for session in hub.sessions}
         for room in tuple(hub.rooms.values()):
             if here := [session for session in room.presence.sessions if session.remote is None]:
-                self._clients.mirrors[room.name] = mirror_of(hub, room, here, self.epoch, complete=clean)
+                self._clients.mirrors[room.name] = mirror_of(hub, room, here, self.epoch, self._received)
         for there in returning:
             for session in there.everybody():
                 if session.id in self._clients.sessions and there.room not in session.rooms:
                     mirror = self._clients.mirror(there.room, there.head)
                     behind = session in there.behind
-                    mirror.wait(session, there.epoch, there.head, complete=there.complete, behind=behind)
+                    mirror.wait(session, there.epoch, there.head, there.token, behind=behind)
 
     def _forward(self, parts: Parts, session: Session, command: Any) -> None:
         """Send a command to the owner, or hold it until there is one.
@@ -314,9 +315,9 @@ class Edge:
         self.owner, self.storage_problem = None, ""
         self._decided.clear()
         self._alone_since = self._now()
-        self._complete = self._complete and clean
+        self._received = self.token if clean else 0
         for mirror in self._clients.mirrors.values():
-            mirror.wait_all(self.epoch, complete=clean)
+            mirror.wait_all(self.epoch, self._received)
         for session in self._clients.sessions.values():
             session.resume_reading(PAUSED_BY_OWNER)
         if not clean:
@@ -324,6 +325,7 @@ class Edge:
 
     def adopt(self, owner: Peer, token: int, epoch: str) -> None:
         """Go on with an owner: it learns of every session here, and of the rooms in which they are."""
+        misses = self._misses_before(token)
         self.token, self.epoch = token, epoch
         self._chat.parts.hub.epoch = epoch  # for `welcome`
         self.owner, self._alone_since, self._begun, self._silent = owner, None, False, False
@@ -338,21 +340,21 @@ class Edge:
         for mirror in self._clients.mirrors.values():
             for there in mirror.returning():
                 sessions, behind = ([session.id for session in group] for group in (there.sessions, there.behind))
-                owner.put(
-                    op.Rejoin(there.room, there.head, there.epoch, there.complete, sessions, behind, there.people)
-                )
+                owner.put(op.Rejoin(there.room, there.head, there.epoch, there.token, sessions, behind, there.people))
         self._statistics.repeated_commands += self._unanswered.ask_again(partial(self._run, owner), self._give_up)
         self._resume()
-        self._welcome_again()
-
-    def _welcome_again(self) -> None:
-        """If clients may have missed what concerns them, such as invitations, let them ask for it again."""
-        complete, self._complete = self._complete, True
-        if not complete:
+        if misses:
             self._chat.welcome_again()
 
-    def end(self) -> tuple[list[Returning], list[tuple[Session, Asked]]]:
-        """Stop being an edge: this node has the rooms from now on.
+    def _misses_before(self, token: int) -> bool:
+        """Whether clients may have missed what concerns them before a tenure, such as invitations.
+
+        They ask for it again when they are welcomed. A tenure may pass without a link to its owner.
+        """
+        return self.token > 0 and self._received != token - 1
+
+    def end(self, token: int) -> tuple[list[Returning], list[tuple[Session, Asked]]]:
+        """Stop being an edge: this node has the rooms from now on, in the tenure ``token``.
 
         Returns the sessions that are in rooms, and the commands to be carried out.
         """
@@ -373,7 +375,8 @@ class Edge:
             self._unanswered.forget(session)
         self._resume()
         self._clients.sessions.clear()
-        self._welcome_again()
+        if self._misses_before(token):
+            self._chat.welcome_again()
         return returning, waiting
 
     # What the owner says.

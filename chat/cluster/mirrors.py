@@ -18,7 +18,7 @@ class _Place(NamedTuple):
 
     epoch: str
     head: int
-    complete: bool
+    token: int
     behind: bool
 
 
@@ -29,14 +29,14 @@ class Returning:
     Attributes:
         epoch: of the previous owner.
         head: up to where they have received the room's log; not those in ``behind``, who were resuming.
-        complete: they have received everything else, too, that the previous owner sent to the room.
+        token: of its tenure, if they have received everything else, too, that it sent to the room; else 0.
         people: see `chat.cluster.operations.Rejoin`.
     """
 
     room: str
     epoch: str
     head: int
-    complete: bool
+    token: int
     people: list[User]
     sessions: list[Session] = field(default_factory=list)
     behind: list[Session] = field(default_factory=list)
@@ -118,31 +118,31 @@ class Mirror:
 
     # Between two owners.
 
-    def wait(self, session: Session, epoch: str, head: int, *, complete: bool, behind: bool) -> None:
+    def wait(self, session: Session, epoch: str, head: int, token: int, *, behind: bool) -> None:
         """Keep the place of a session until there is another owner."""
         self._include(session)
-        self._waiting[session] = _Place(epoch, head, complete, behind)
+        self._waiting[session] = _Place(epoch, head, token, behind)
 
-    def wait_all(self, epoch: str, *, complete: bool) -> None:
+    def wait_all(self, epoch: str, token: int) -> None:
         """Keep the places of all sessions, because the owner is lost. Replays that it had begun end here."""
         for session in [session for session in self.sessions if session not in self._waiting]:
             behind = self.audience.is_syncing(session)
             self._exclude(session)
-            self.wait(session, epoch, self.head, complete=complete, behind=behind)
+            self.wait(session, epoch, self.head, token, behind=behind)
 
     def returning(self) -> Iterator[Returning]:
         """Yield those who wait."""
-        found: dict[tuple[str, int, bool], Returning] = {}
-        for session, (epoch, head, complete, behind) in self._waiting.items():
+        found: dict[tuple[str, int, int], Returning] = {}
+        for session, (epoch, head, token, behind) in self._waiting.items():
             if not session.ended:
                 there = found.setdefault(
-                    (epoch, head, complete), Returning(self.name, epoch, head, complete, list(self.people.values()))
+                    (epoch, head, token), Returning(self.name, epoch, head, token, list(self.people.values()))
                 )
                 (there.behind if behind else there.sessions).append(session)
         yield from found.values()
 
 
-def mirror_of(hub: Hub, room: Room, sessions: Collection[Session], epoch: str, *, complete: bool) -> Mirror:
+def mirror_of(hub: Hub, room: Room, sessions: Collection[Session], epoch: str, token: int) -> Mirror:
     """Move these sessions of this node from a room to a mirror of it, because another node gets the room."""
     room.audience.flush()
     mirror = Mirror(hub, room.name, room.head)
@@ -153,5 +153,5 @@ def mirror_of(hub: Hub, room: Room, sessions: Collection[Session], epoch: str, *
         if behind:
             session.released()
         room.audience.discard(session)
-        mirror.wait(session, epoch, room.head, complete=complete, behind=behind)
+        mirror.wait(session, epoch, room.head, token, behind=behind)
     return mirror

@@ -315,7 +315,7 @@ class Node:
         """
         if self.token:
             self.superseded()
-        returning, waiting = self.edge.end()
+        returning, waiting = self.edge.end(token)
         self.token = self._newest = token
         self._next = None
         servers = self._storage.servers()
@@ -342,11 +342,11 @@ class Node:
             self._leave_rooms(clean=False)
 
     def _leave_rooms(self, *, clean: bool) -> None:
-        self.token = 0
+        token, self.token = self.token, 0
         for room in self._chat.parts.hub.rooms.values():
             room.presence.tell()
         self.edge.epoch = self._chat.parts.hub.epoch
-        self.edge.begin(self.owner.not_returned(), clean=clean, held=self.owner.held())
+        self.edge.begin(self.owner.not_returned(), token, clean=clean, held=self.owner.held())
         self.owner.end(tuple(self.peers.values()), clean=clean)
 
     async def resign_to_another(self) -> bool:

@@ -83,7 +83,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
     Attributes:
         head: up to where they have received the room's log.
         epoch: of that owner.
-        complete: they have received everything else that it sent to the room.
+        token: of its tenure, if they have received everything else that it sent to the room; else 0.
         sessions: those that have received as much.
         behind: those that had not, because they were resuming.
         people: the users in the room, as far as the previous owner sent a `Present`.
@@ -92,7 +92,7 @@ class Rejoin(Operation, frozen=True, gc=False, tag=6):
     room: str
     head: int
     epoch: str
-    complete: bool
+    token: int
     sessions: list[str]
     behind: list[str]
     people: list[User]

@@ -218,7 +218,7 @@ class Owner:
 
     def _rejoin(self, peer: Peer, asked: op.Rejoin) -> None:
         stubs = self._stubs[peer]
-        returning = Returning(asked.room, asked.epoch, asked.head, asked.complete, asked.people)
+        returning = Returning(asked.room, asked.epoch, asked.head, asked.token, asked.people)
         for ids, sessions in ((asked.sessions, returning.sessions), (asked.behind, returning.behind)):
             sessions += [stub for session in ids if (stub := stubs.get(session)) is not None and not stub.ended]
         self.rejoin(returning)
@@ -266,7 +266,8 @@ class Owner:
         self._entering += 1
         try:
             there = returning.readable()
-            for session, command, work in await rejoining.rejoin(self._chat.parts, there):
+            complete = there.token == self._token - 1
+            for session, command, work in await rejoining.rejoin(self._chat.parts, there, complete=complete):
                 self._chat.wait_for(session, command, work)
             returning.have_returned(there)
             for session in there.everybody():

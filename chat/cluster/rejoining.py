@@ -45,11 +45,14 @@ class Replay(NamedTuple):
     work: Coroutine[Any, Any, None]
 
 
-async def rejoin(parts: Parts, returning: Returning) -> list[Replay]:
+async def rejoin(parts: Parts, returning: Returning, *, complete: bool) -> list[Replay]:
     """Enter a room for sessions that were in it at a previous owner, however long storage is unavailable.
 
     Does nothing once all of them have disconnected, or another server has the rooms. The replays are to be begun before
     anything else happens.
+
+    Args:
+        complete: apart from the room's log, they have received everything that was sent to it before this tenure.
     """
     name, sessions = returning.room, returning.everybody()
     tenure, backoff = parts.hub.tenure, Backoff(cap=RETRY_CAP)
@@ -59,7 +62,9 @@ async def rejoin(parts: Parts, returning: Returning) -> list[Replay]:
             with members.pinned(parts, room):
                 try:
                     await _fetch_rows(parts, room, sessions)
-                    return _enter_all(parts, room, returning, await _find_missed(parts, room, returning))
+                    return _enter_all(
+                        parts, room, returning, await _find_missed(parts, room, returning, complete=complete)
+                    )
                 finally:
                     for session in sessions:
                         if session.identity is not None:
@@ -96,7 +101,7 @@ class _Missed(NamedTuple):
     plain: list[Message]
 
 
-async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Missed:
+async def _find_missed(parts: Parts, room: Room, returning: Returning, *, complete: bool) -> _Missed:
     head = returning.head
     resuming = _resuming(returning)
     recovered = await can_recover(parts, room, resuming)
@@ -111,12 +116,7 @@ async def _find_missed(parts: Parts, room: Room, returning: Returning) -> _Misse
     few = room.tail.few_since(head, MISSED) if recovered else None
     if few is not None and sum(map(kept_bytes, few)) * CHUNK_SHARE > parts.hub.slow_high:
         few = None
-    silently = (
-        few is not None
-        and returning.complete
-        and not room.has_news
-        and all(state.version == state.seq for state in few)
-    )
+    silently = few is not None and complete and not room.has_news and all(state.version == state.seq for state in few)
     return _Missed(recovered, few, silently, plain + room.tail.since(max(head, room.tail.floor)))
 
 

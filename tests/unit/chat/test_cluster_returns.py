@@ -66,6 +66,50 @@ async def test_a_client_that_missed_new_messages_alone_notices_nothing() -> None
         assert bob.types() == ["message"]
 
 
+async def test_a_client_whose_node_missed_a_whole_tenure_gets_a_snapshot_and_a_welcome() -> None:
+    """Both owners before and after it gave the rooms away in good order; what was not in the room's log is missing."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann, bob = account(second, "ann"), account(third, "bob")
+        await ask(ann, "create_room", room="den")
+        await entered(bob, room="den")
+        seq = await said(ann, "old", "den")
+        cluster.bus.lose = lambda sender, receiver: (
+            {sender, receiver} == {node.storage.node for node in (second, third)}
+        )
+        await cluster.move(first, second)
+        await passes(1.0)
+        bob.forget()
+        await ask(ann, "read", room="den", seq=seq)
+        await passes(1.5)
+        await cluster.move(second, first)
+        await passes(1.0)
+        assert bob.types() == ["welcome", "joined", "synced"]
+        assert bob.last("joined")["recovered"] is True
+        await ask(bob, "members", room="den")
+        assert {user["id"]: user.get("read") for user in bob.last("members")["members"]}["u_ann"] == seq
+
+
+async def test_a_client_that_waits_to_return_for_a_whole_tenure_gets_a_snapshot() -> None:
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann, bob = account(second, "ann"), account(third, "bob")
+        await ask(ann, "create_room", room="den")
+        await entered(bob, room="den")
+        seq = await said(ann, "old", "den")
+        assert await first.resign()
+        bob.forget()
+        cluster.bus.lose = lambda sender, receiver: (sender, receiver) == (third.storage.node, second.storage.node)
+        second.own()
+        await passes(0.6)
+        await ask(ann, "read", room="den", seq=seq)
+        await passes(1.5)
+        assert bob.frames == []
+        await cluster.move(second, first)
+        await passes(1.0)
+        assert bob.of("joined")[0]["recovered"] is True
+
+
 async def test_a_client_that_has_gone_leaves_no_row_behind() -> None:
     async with clustered(3) as cluster:
         _, bob, _ = await late_return(cluster)
