@@ -58,8 +58,9 @@ from utils.ids import new_token
 log = logging.getLogger(__name__)
 
 # Why a server is not ready, in one word: storage was not reached yet, cannot be used now, or is being written by
-# another server; the node that has the rooms cannot be reached; or this server is stopping.
-NotReadyReason = Literal["starting", "storage", "standby", "owner", "stopping"]
+# another server; the node that has the rooms cannot be reached; this is that node, and an edge was asked for; or this
+# server is stopping.
+NotReadyReason = Literal["starting", "storage", "standby", "owner", "owning", "stopping"]
 
 # Commands that broadcast a frame to the room; they count towards the rate of messages.
 ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
@@ -410,14 +411,17 @@ class Chat:
         """Return why this server, which has the rooms, stores nothing; None if it does."""
         return self.parts.storage.problem() or self.parts.pool.problem()
 
-    def not_ready_reason(self) -> NotReadyReason | None:
-        """Return the same in one word, which is safe to publish."""
+    def not_ready_reason(self, *, as_edge: bool = False) -> NotReadyReason | None:
+        """Return the same in one word, which is safe to publish.
+
+        With ``as_edge``, a node that has the rooms is not ready as long as another one can serve its clients.
+        """
         if self.parts.draining:
             return "stopping"
         if self.elsewhere is None and self.parts.storage.another_writes():
             return "standby"
         if self.problem() is None:
-            return None
+            return "owning" if as_edge and self.parts.edges is not None and self.parts.edges.linked else None
         if self.elsewhere is not None and self.elsewhere.problem() is None:
             return "storage"
         if self.elsewhere is not None and not self._storage_is_away():

@@ -112,6 +112,10 @@ Received = str | AnyCommand | Claim | Adopt | ParleyError | Admitted
 class Edges(Protocol):
     """The clients of the other servers, for the server that has the rooms."""
 
+    @property
+    def linked(self) -> bool:
+        """Whether another server can serve clients."""
+
     def sessions(self) -> Iterable[Any]:
         """Return their sessions."""
 

@@ -79,6 +79,11 @@ class Owner:
         """How many clients of other nodes there are."""
         return sum(map(len, self._stubs.values()))
 
+    @property
+    def linked(self) -> bool:
+        """Whether an edge has accepted this owner, and is not known to be dead."""
+        return bool(self._stubs)
+
     def begin(self, token: int, epoch: str | None, nodes: Iterable[Peer]) -> None:
         """Have the rooms from now on. Commands wait until these nodes know of it, but not for long.
 

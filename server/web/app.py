@@ -34,7 +34,7 @@ from server.rest import rest_endpoints
 from server.spec.asyncapi import asyncapi
 from server.spec.openapi import openapi
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
-from server.web.site import FRESH, Site, exposition, health_of, readiness
+from server.web.site import FRESH, ReadyParams, Site, exposition, health_of, readiness
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
 from utils.encoding import to_json
@@ -175,8 +175,8 @@ def admin_application(chat: Chat) -> web.Application:
     """
     metrics = Metrics(chat, full=True)
 
-    async def ready(request: web.Request, params: Nothing) -> web.StreamResponse:
-        return readiness(chat.not_ready_reason(), chat.problem())
+    async def ready(request: web.Request, params: ReadyParams) -> web.StreamResponse:
+        return readiness(chat.not_ready_reason(as_edge=params.role == "edge"), chat.problem())
 
     async def counters(request: web.Request, params: Nothing) -> web.StreamResponse:
         return exposition(metrics)
@@ -187,7 +187,7 @@ def admin_application(chat: Chat) -> web.Application:
         app,
         (
             Endpoint("GET", "/health", "Whether the process answers", health_of(chat)),
-            Endpoint("GET", "/ready", "Whether messages are accepted and stored", ready),
+            Endpoint("GET", "/ready", "Whether messages are accepted and stored", ready, ReadyParams),
             Endpoint("GET", "/metrics", "Counters for Prometheus", counters),
         ),
     )

@@ -43,6 +43,17 @@ PAGE_HEADERS = {
 OCTETS = "application/octet-stream"  # what aiohttp calls the empty body when it does not send the file
 
 
+class ReadyParams(Struct, frozen=True):
+    """For whom the server is to be ready.
+
+    Attributes:
+        role: `edge` if a node that has the rooms is to answer 503 (`owning`) while others can serve clients, so that a
+            load balancer leaves it to its work.
+    """
+
+    role: Literal["edge"] | None = None
+
+
 class StaticFile(Struct, frozen=True):
     """A file.
 
@@ -71,7 +82,8 @@ class NotReady(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         reason: storage was not reached yet (`starting`) or cannot be used (`storage`), another server writes to it
-            (`standby`), or this server is shutting down (`stopping`).
+            (`standby`), the node that has the rooms cannot be reached (`owner`), this is that node, and an edge was
+            asked for (`owning`), or this server is shutting down (`stopping`).
         detail: explanation for an operator; only at `ADMIN_PORT`.
     """
 
@@ -155,7 +167,9 @@ class Site:
                 health_of(self._chat),
                 answers=(Answer(200, "alive", Health),),
             ),
-            Endpoint("GET", "/ready", "Whether messages are accepted and stored", self.ready, answers=_READY),
+            Endpoint(
+                "GET", "/ready", "Whether messages are accepted and stored", self.ready, ReadyParams, answers=_READY
+            ),
             *(
                 (
                     Endpoint(
@@ -200,9 +214,9 @@ class Site:
             raise web.HTTPNotFound
         return File(path, headers=FRESH)
 
-    async def ready(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+    async def ready(self, request: web.Request, params: ReadyParams) -> web.StreamResponse:
         """Answer 200 when messages are accepted and stored, else 503 with the reason."""
-        return readiness(self._chat.not_ready_reason(), None)
+        return readiness(self._chat.not_ready_reason(as_edge=params.role == "edge"), None)
 
     async def metrics(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Answer in Prometheus' text format."""

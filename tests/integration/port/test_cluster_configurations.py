@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from server.app import Server
 from server.bus.nats import NatsBus
 from tests.contract.records import until
 from tests.support.certificates import Authority
 from tests.support.nats import NatsServer
 from tests.support.process import ROOT, free_port
 from tests.support.proxies import ProxyProcess
-from tests.support.rawws import NATIVE, RawClient
+from tests.support.rawws import NATIVE, RawClient, fetch
 from tests.support.serving import started
 
 pytestmark = pytest.mark.one_server("it starts the nodes itself")
@@ -120,3 +121,39 @@ async def test_a_load_balancer_leaves_a_node_that_stops(
         await visit()
     assert seen == {1}
     await nodes[1].stop()
+
+
+async def test_haproxy_leaves_the_owner_to_its_work(node_settings: dict[str, str], start_proxy: StartProxy) -> None:
+    """It gives it no clients as long as there is an edge."""
+    settings = node_settings | {"TRUSTED_PROXIES": "127.0.0.1", "CLOSE_SECONDS": "1"}
+    owner, edge = [await started(settings | {"NODE_NAME": node}) for node in "ab"]
+    body = HAPROXY.replace("GET /ready", "GET /ready?role=edge")
+    for node, address in ((owner, "10.0.0.11:8080"), (edge, "10.0.0.12:8080")):
+        body = body.replace(address, f"127.0.0.1:{node.port}")
+    proxy = await asyncio.to_thread(lambda: start_proxy("haproxy", body))
+
+    async def ready(node: Server) -> tuple[int, str | None]:
+        reply = await fetch(node.port, "/ready?role=edge")
+        return reply.status, reply.json().get("reason")
+
+    async def visited() -> Server | None:
+        """The node to which a new client is led; None while haproxy knows of none."""
+        if (await fetch(proxy.port, "/health")).status == 503:
+            return None
+        async with await RawClient.open(proxy.port, "/chat", NATIVE) as client:
+            await client.expect("welcome")
+            found = next(node for node in (owner, edge) if any(s.remote is None for s in node.chat.parts.hub.sessions))
+        await until(lambda: not owner.chat.parts.hub.sessions and not edge.chat.parts.hub.sessions)
+        return found
+
+    assert (await ready(owner), await ready(edge)) == ((503, "owning"), (200, None))
+    assert (await fetch(owner.port, "/ready")).status == 200
+    async with asyncio.timeout(10):
+        while await visited() is not edge:
+            pass
+    assert [await visited() for _ in range(4)] == [edge] * 4
+    await edge.stop()
+    async with asyncio.timeout(10):
+        while await ready(owner) != (200, None) or await visited() is not owner:
+            pass
+    await owner.stop()
