@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         "--nodes",
         type=int,
         metavar="N",
-        help=f"measure N nodes over NATS, compared with one, both with PostgreSQL (about 4 minutes); the workloads are "
+        help=f"measure N nodes over NATS, compared with one, both with PostgreSQL (about 6 minutes); the workloads are "
         f"{' '.join(OF_NODES)} if you name none, the runs 3",
     )
     it.add_argument("--json", type=Path, metavar="FILE", help="record every run in FILE")

@@ -106,7 +106,7 @@ def choose_subjects(options: Options) -> list[Subject]:
     """Return who is measured, Parley first. Raises BenchError."""
     who = [subjects.parley()]
     if options.nodes:
-        return [*who, subjects.nodes(options.nodes)]
+        return [*who, *subjects.several(options.nodes)]
     if options.against:
         if "{port}" not in options.against:
             raise BenchError("--against needs a command that contains {port}")

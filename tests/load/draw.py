@@ -21,6 +21,7 @@ from tests.load.workloads import CURVES, Curve
 COLORS = {
     "parley": "#0b5fd0",
     "nodes": "#1b8a9a",
+    "edges": "#6f42a0",
     "against": "#8250df",
     "baseline_aiohttp": "#b35900",
     "baseline_websockets": "#2c7a4b",
@@ -29,6 +30,7 @@ COLORS = {
 MARKERS = {
     "parley": "o",
     "nodes": "v",
+    "edges": "<",
     "against": "D",
     "baseline_aiohttp": "s",
     "baseline_websockets": "^",

@@ -42,7 +42,7 @@ class Look:
 def run_nodes(subject: Subject, workload: Workload, generator: Generator, database: PostgresCluster) -> Run:
     """Start the nodes on an empty database, spread the load over them, kill them. Raises LoadError.
 
-    The members of each room, and so its authors, are spread over all nodes. Nothing is pinned to a core.
+    The members of each room, and so its authors, are spread over the nodes. Nothing is pinned to a core.
     """
     with own_database(database) as settings, ExitStack() as stack:
         nats = stack.enter_context(NatsServer()) if subject.nodes > 1 else None
@@ -54,7 +54,13 @@ def run_nodes(subject: Subject, workload: Workload, generator: Generator, databa
             poll_until(lambda: all(has_links(node, nodes) for node in nodes), timeout=30, what="all nodes are linked")
         looks: list[Look] = []
         result = load(
-            subject, workload, generator, nodes, acks=True, at_mark=lambda: looks.append(look(nodes, nats, database))
+            subject,
+            workload,
+            generator,
+            nodes,
+            clients_of=nodes[1:] if subject.at_edges else nodes,
+            acks=True,
+            at_mark=lambda: looks.append(look(nodes, nats, database)),
         )
         if nats is not None and status_of(nodes[0])["role"] != "owner":
             raise LoadError(f"the rooms moved to another node during {workload.name}")

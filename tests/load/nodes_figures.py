@@ -26,22 +26,22 @@ class NodesFigure:
     link_messages: float
 
 
-def compare(series: Series) -> NodesFigure | None:
-    """Return the medians of a workload; None if it was not measured on one node and on several.
+def compare(series: Series, several: str) -> NodesFigure | None:
+    """Return the medians of a workload; None if it was not measured on one node and on the subject ``several``.
 
     A ratio is that of two runs that followed each other. Pairs of undisturbed runs count; all pairs if there are none.
     """
-    pairs = list(pairs_of(series))
+    pairs = list(pairs_of(series, several))
     calm = [figure for figure, disturbed in pairs if not disturbed]
     figures = calm or [figure for figure, _ in pairs]
     return NodesFigure(*map(median, zip(*map(astuple, figures), strict=True))) if figures else None
 
 
-def pairs_of(series: Series) -> Iterator[tuple[NodesFigure, bool]]:
+def pairs_of(series: Series, several: str) -> Iterator[tuple[NodesFigure, bool]]:
     """Yield the figures of each run of one node and the run of several after it, and whether one was disturbed."""
     singles = [run for run in series.runs if run.subject == "parley"]
-    several = [run for run in series.runs if run.subject == "nodes"]
-    for one, other in zip(singles, several, strict=False):
+    others = [run for run in series.runs if run.subject == several]
+    for one, other in zip(singles, others, strict=False):
         if (figure := figure_of(one, other)) is not None:
             yield figure, one.disturbed or other.disturbed
 

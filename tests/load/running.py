@@ -162,13 +162,15 @@ def load(
     *,
     acks: bool,
     at_mark: Callable[[], None] | None = None,
+    clients_of: Sequence[Served] | None = None,
 ) -> Result:
-    """Load the servers, and return what the generator measured. Raises LoadError.
+    """Load the servers, and return what the generator measured of all of them. Raises LoadError.
 
+    Clients connect to all of them unless ``clients_of`` says to which.
     `at_mark` is called as the measurement begins, and again as it ends; only the C generator can do that, and only it
     takes several servers.
     """
-    ports = [server.port for server in servers]
+    ports = [server.port for server in clients_of or servers]
     command = [*generator.command, *subject.talk.options(ports, idle=workload.idle, acks=acks)]
     command += [word for server in servers for word in ("--pid", str(server.pid))]
     command += [*shlex.split(workload.options), *(["--marks"] if at_mark else [])]

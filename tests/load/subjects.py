@@ -48,6 +48,8 @@ NATIVE = Talk(
     acks='"type":"ack"',
     refusals='"type":"error"',
 )
+# Several nodes of this checkout.
+SEVERAL = ("nodes", "edges")
 RAW = Talk(url="/chat?r={room}&u={user}", pub="{payload}")
 
 
@@ -55,7 +57,7 @@ RAW = Talk(url="/chat?r={room}&u={user}", pub="{payload}")
 class Subject:
     """One server: `command` holds `{port}`; `env` is all that it sees of the environment, with PORT.
 
-    `nodes`: how many of them work together.
+    `nodes`: how many of them work together; with `at_edges`, the one that has the rooms gets no clients.
     """
 
     key: str
@@ -64,6 +66,7 @@ class Subject:
     talk: Talk = RAW
     env: Mapping[str, str] = field(default_factory=dict)
     nodes: int = 1
+    at_edges: bool = False
 
     @property
     def is_parley(self) -> bool:
@@ -73,7 +76,7 @@ class Subject:
     @property
     def is_this(self) -> bool:
         """Whether it is this checkout, in which nothing may be lost."""
-        return self.key in ("parley", "nodes")
+        return self.key in ("parley", *SEVERAL)
 
 
 # A load test is a flood by intent.
@@ -86,9 +89,10 @@ def parley() -> Subject:
     return Subject("parley", "Parley", command, NATIVE, {**inherited_environment(), **_PARLEY_SETTINGS})
 
 
-def nodes(count: int) -> Subject:
-    """Several nodes of this checkout."""
-    return replace(parley(), key="nodes", title=f"Parley, {count} nodes", nodes=count)
+def several(count: int) -> list[Subject]:
+    """Several nodes of this checkout, with clients at all of them, and with clients at the edges alone."""
+    nodes = replace(parley(), key="nodes", title=f"Parley, {count} nodes", nodes=count)
+    return [nodes, replace(nodes, key="edges", title=f"{nodes.title}, no clients at the owner", at_edges=True)]
 
 
 def against(command: str) -> Subject:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tests.load.figures import CURVE_FIGURES, FAULTS, curve_points, figures_of, is_idle, ratio
 from tests.load.nodes_figures import MOST_CPU, MOST_OWNER, NodesFigure, compare
 from tests.load.record import Machine, Record
+from tests.load.subjects import SEVERAL
 from tests.load.workloads import CURVES
 
 GENERATOR_IS_FULL = 0.9
@@ -113,26 +114,31 @@ def curve_table(record: Record, curve: str) -> str:
 
 def nodes_table(record: Record) -> str:
     """Return what several nodes cost, and below it whether each bar holds. Empty if they were not measured."""
-    found = [(series, figure) for series in record.series if (figure := compare(series)) is not None]
+    found = [
+        (series, record.subjects[key], figure)
+        for series in record.series
+        for key in SEVERAL
+        if (figure := compare(series, key)) is not None
+    ]
     if not found:
         return ""
-    several = record.subjects["nodes"]
-    head = ["CPU us per message", "one node", several, "the owner of them", "nats-server", "link messages per message"]
+    head = ["CPU us per message", "with", "one node", "all nodes", "their owner", "nats-server", "link messages each"]
     rows = [
         [
             f"{one.name}: {one.title}",
+            title,
             *map(number, (it.single_us, it.nodes_us, it.owner_us, it.nats_us, it.link_messages)),
         ]
-        for one, it in found
+        for one, title, it in found
     ]
-    return "\n".join([table([head, *rows]), "", *(verdict(one.name, it) for one, it in found)])
+    return "\n".join([table([head, *rows]), "", *(verdict(one.name, title, it) for one, title, it in found)])
 
 
-def verdict(name: str, figure: NodesFigure) -> str:
+def verdict(name: str, title: str, figure: NodesFigure) -> str:
     """Return in one line whether the bars hold."""
     return (
-        f"{name}: all nodes together use {bar(figure.cpu, MOST_CPU)} the CPU of one node per message, the owner alone "
-        f"{bar(figure.owner, MOST_OWNER)}."
+        f"{name}, {title}: all together use {bar(figure.cpu, MOST_CPU)} the CPU of one node per message, their owner "
+        f"alone {bar(figure.owner, MOST_OWNER)}."
     )
 
 

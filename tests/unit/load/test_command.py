@@ -57,7 +57,8 @@ def test_nodes_are_compared_with_one_three_times_in_their_own_workloads_with_pos
     options = options_of(["--nodes", "3"])
     assert (options.workloads, options.runs, options.postgres, options.nodes) == (OF_NODES, 3, True, 3)
     assert options_of(["N10", "W4b", "--nodes", "2", "-n", "1"]).workloads == ("N10", "W4b")
-    assert [(one.key, one.nodes) for one in choose_subjects(options)] == [("parley", 1), ("nodes", 3)]
+    who = [(one.key, one.nodes, one.at_edges) for one in choose_subjects(options)]
+    assert who == [("parley", 1, False), ("nodes", 3, False), ("edges", 3, True)]
 
 
 def test_the_page_has_a_row_for_every_workload() -> None:

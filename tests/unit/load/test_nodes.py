@@ -18,14 +18,14 @@ def single(cpu_s: float, *, disturbed: bool = False) -> Run:
     return Run("parley", result(msgs_per_s=500, seconds=2, server_cpu_s=cpu_s), disturbed, Nodes([cpu_s]))
 
 
-def three(*cpu_s: float, nats: float = 0.1, messages: int = 1500, disturbed: bool = False) -> Run:
+def three(*cpu_s: float, key: str = "nodes", disturbed: bool = False) -> Run:
     """Return a run of 1,000 messages on three nodes."""
-    used = Nodes(list(cpu_s), nats_cpu_s=nats, link_messages=messages)
-    return Run("nodes", result(msgs_per_s=500, seconds=2, server_cpu_s=sum(cpu_s)), disturbed, used)
+    used = Nodes(list(cpu_s), nats_cpu_s=0.1, link_messages=1500)
+    return Run(key, result(msgs_per_s=500, seconds=2, server_cpu_s=sum(cpu_s)), disturbed, used)
 
 
 def test_all_nodes_and_the_owner_are_compared_with_one_node() -> None:
-    figure = compare(series(single(0.2), three(0.1, 0.15, 0.15)))
+    figure = compare(series(single(0.2), three(0.1, 0.15, 0.15)), "nodes")
     assert figure is not None
     assert (figure.single_us, figure.nodes_us, figure.owner_us) == pytest.approx((200, 400, 100))
     assert (figure.cpu, figure.owner) == pytest.approx((2.0, 0.5))
@@ -35,7 +35,7 @@ def test_all_nodes_and_the_owner_are_compared_with_one_node() -> None:
 def test_the_generators_figure_counts_and_the_looks_only_divide_it() -> None:
     """The looks at the processes are some milliseconds late."""
     late = Run("nodes", result(msgs_per_s=500, seconds=2, server_cpu_s=0.4), False, Nodes([0.11, 0.165, 0.165]))
-    figure = compare(series(single(0.2), late))
+    figure = compare(series(single(0.2), late), "nodes")
     assert figure is not None
     assert (figure.cpu, figure.owner) == pytest.approx((2.0, 0.5))
 
@@ -44,17 +44,17 @@ def test_a_ratio_is_that_of_runs_that_followed_each_other() -> None:
     """The machine became twice as slow in between: the ratio of the medians would be another one."""
     runs = [single(0.1), three(0.1, 0.05, 0.05), single(0.1), three(0.1, 0.05, 0.05)]
     slow = [single(0.2), three(0.2, 0.1, 0.1), single(0.2), three(0.2, 0.1, 0.1), single(0.2), three(0.2, 0.1, 0.1)]
-    figure = compare(series(*runs, *slow))
+    figure = compare(series(*runs, *slow), "nodes")
     assert figure is not None
     assert (figure.cpu, figure.owner) == pytest.approx((2.0, 1.0))
 
 
 def test_a_pair_with_a_disturbed_run_does_not_count_if_there_is_another() -> None:
     bad = [single(0.1, disturbed=True), three(0.4, 0.4, 0.4)]
-    figure = compare(series(*bad, single(0.2), three(0.1, 0.1, 0.1)))
+    figure = compare(series(*bad, single(0.2), three(0.1, 0.1, 0.1)), "nodes")
     assert figure is not None
     assert figure.cpu == pytest.approx(1.5)
-    figure = compare(series(*bad))
+    figure = compare(series(*bad), "nodes")
     assert figure is not None
     assert figure.cpu == pytest.approx(12)
 
@@ -70,7 +70,7 @@ def test_a_pair_with_a_disturbed_run_does_not_count_if_there_is_another() -> Non
     ],
 )
 def test_without_both_there_is_no_comparison(runs: list[Run]) -> None:
-    assert compare(series(*runs)) is None
+    assert compare(series(*runs), "nodes") is None
 
 
 def test_what_was_used_is_the_difference_of_two_looks() -> None:
@@ -93,14 +93,21 @@ def test_a_bar_holds_or_does_not(value: float, text: str) -> None:
 
 
 def test_the_report_says_which_bar_holds() -> None:
-    ours = record(Series("N10", "rooms of 10", "--clients 10", [single(0.2), three(0.15, 0.1, 0.1)]))
-    ours.subjects = {"parley": "Parley", "nodes": "Parley, 3 nodes"}
+    runs = [single(0.2), three(0.15, 0.1, 0.1), three(0.1, 0.1, 0.1, key="edges")]
+    ours = record(Series("N10", "rooms of 10", "--clients 10", runs))
+    ours.subjects = {
+        "parley": "Parley",
+        "nodes": "Parley, 3 nodes",
+        "edges": "Parley, 3 nodes, no clients at the owner",
+    }
     words = report(ours)
     assert (
-        "N10: all nodes together use 1.75x (at most 2.00x: holds) the CPU of one node per message, the owner "
-        "alone 0.75x (at most 0.60x: DOES NOT HOLD)."
+        "N10, Parley, 3 nodes: all together use 1.75x (at most 2.00x: holds) the CPU of one node per message, their "
+        "owner alone 0.75x (at most 0.60x: DOES NOT HOLD)."
     ) in words
-    assert re.search(r"^\| N10: rooms of 10 +\| +200 \| +350 \| +150 \| +100 \| +1\.5 \|$", words, re.MULTILINE)
+    assert "N10, Parley, 3 nodes, no clients at the owner: all together use 1.50x" in words
+    row = r"^\| N10: rooms of 10 +\| Parley, 3 nodes +\| +200 \| +350 \| +150 \| +100 \| +1\.5 \|$"
+    assert re.search(row, words, re.MULTILINE)
 
 
 def test_a_report_without_nodes_does_not_mention_them() -> None:
