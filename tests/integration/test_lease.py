@@ -171,6 +171,30 @@ async def installation_of(server: Servers, url: str) -> bytes:
     return installation
 
 
+async def test_a_fault_when_the_lease_is_gained_does_not_leave_the_server_without_one(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It gives the lease up, so that another server can have it, and says again that it has gained it."""
+    gained: list[Gained] = []
+
+    def fails_once(event: Gained) -> None:
+        gained.append(event)
+        if len(gained) == 1:
+            raise KeyError("a room")
+
+    repository = PostgresStorage(database_url, pace=PACE, read_seconds=1.0)
+    repository.lease_events.on_gained = fails_once
+    try:
+        await repository.start()
+        await ready(repository)
+        assert gained == [Gained(1, None, False)] * 2
+        assert "the lease was given up" in caplog.text
+        assert "KeyError" in caplog.text
+        await filled(repository, room())
+    finally:
+        await repository.close()
+
+
 @pytest.mark.parametrize("signs", [True, False])
 async def test_a_returning_server_learns_that_another_wrote(server: Servers, database_url: str, signs: bool) -> None:
     repository = await server()

@@ -248,6 +248,10 @@ class Lease:
                 failed = True
                 notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
                 self._set_problem(words_for(error) + notes)
+            except Exception as fault:  # of this program: it must not end here, and leave the server without a lease
+                failed = True
+                log.exception("the lease was given up")
+                self._set_problem(f"a fault of this server: {fault!r}")
             await asyncio.sleep(min(pause.next(), self._longest_pause()))
 
     def _longest_pause(self) -> float:
@@ -282,10 +286,10 @@ class Lease:
         tenure, installation = await self._ask(connection, self._sign(connection))
         self._learn(*secret)
         self._learn_installation(installation)
-        news, self._news = self._news, None
         self._ended = False
-        if news is not None:
-            self._events.on_gained(Gained(tenure.token, *news))
+        if self._news is not None:
+            self._events.on_gained(Gained(tenure.token, *self._news))
+            self._news = None  # not before: it is said again if that failed
         self.was_held = True
         self.state = LeaseState.HOLDER
         self.tenure, self._session = tenure, connection
