@@ -31,7 +31,7 @@ from model.errors import ParleyError, unavailable
 
 log = logging.getLogger(__name__)
 
-# Seconds without a sign of life of the owner after which commands are refused at once.
+# Seconds without a sign of life of the owner, or without an acknowledgement, after which commands are refused at once.
 SILENT_SECONDS = 1.5
 # Seconds without an owner, or a sign of life of it, after which this node is not ready.
 READY_SECONDS = 3.0
@@ -95,7 +95,7 @@ class Edge:
         self._paused: set[Session] = set()
         self._alone_since: float | None = now()  # without an owner; None with one
         self._held_since = now()  # no command was carried out from then on until this owner
-        self._reached_at = now()  # when the last owner was heard, or this node had the rooms
+        self._reached_at = now()  # when the last owner was reached, or this node had the rooms
         self._decided = asyncio.Event()  # set with an owner, and while this node has the rooms
 
     # What clients do.
@@ -153,7 +153,7 @@ class Edge:
         """Whether an owner answers, or a next one may be there soon."""
         if self._alone_since is not None:
             return self._now() - self._alone_since < HELD_SECONDS
-        return self.owner is not None and self._now() - self.owner.link.heard < SILENT_SECONDS
+        return self.owner is not None and self._now() - self.owner.link.reached < SILENT_SECONDS
 
     def _run(self, owner: Peer, session: Session, number: int, asked: Asked) -> None:
         self._statistics.forwarded_commands += 1
@@ -217,7 +217,7 @@ class Edge:
 
     def cut_off(self) -> bool:
         """Whether the owner has not been reached for `CUT_OFF_SECONDS`."""
-        reached_at = self._reached_at if self.owner is None else self.owner.link.heard
+        reached_at = self._reached_at if self.owner is None else self.owner.link.reached
         return self._now() - reached_at > CUT_OFF_SECONDS
 
     async def idle(self) -> None:
@@ -227,7 +227,7 @@ class Edge:
     def problem(self) -> str | None:
         """Return why commands are not carried out, for an operator; None if they are, or soon will be."""
         if self.owner is not None:
-            silent = self._now() - self.owner.link.heard
+            silent = self._now() - self.owner.link.reached
             return f"node {self.owner}, which has the rooms, cannot be reached" if silent > READY_SECONDS else None
         waits = self._alone_since is None or self._now() - self._alone_since <= READY_SECONDS
         if waits and self.epoch:
@@ -265,7 +265,7 @@ class Edge:
             return
         if silent and not self._silent:
             self._withdraw(owner, lambda one: one not in self._clients.sessions)
-        elif silent and self._now() - owner.link.heard >= HELD_SECONDS and (self._unanswered or owner.questions):
+        elif silent and self._now() - owner.link.reached >= HELD_SECONDS and (self._unanswered or owner.questions):
             owner.link.withdraw(lambda put: isinstance(put, op.Run | op.Refuse | op.Ask))
             owner.drop_questions(NoAnswer.LOST)
             self._give_up_all()
@@ -310,7 +310,7 @@ class Edge:
         """
         if self.owner is not None:
             self.owner.drop_questions(NoAnswer.NOT_DONE if clean else NoAnswer.LOST)
-            self._reached_at = self.owner.link.heard
+            self._reached_at = self.owner.link.reached
             self._held_since = self._reached_at - held
         self.owner, self.storage_problem = None, ""
         self._decided.clear()

@@ -173,7 +173,7 @@ class Links:
         if missed > 0:
             # The event loop may run this before it reads what has arrived in the meantime.
             for peer in self.peers.values():
-                peer.link.heard = min(now, peer.link.heard + missed)
+                peer.link.excuse(missed)
         if now - self._greeted_at >= GREETING_SECONDS:
             self.greet()
         for peer in tuple(self.peers.values()):

@@ -302,7 +302,7 @@ class Node:
         self.statistics.owner_changes += 1
         self._belongs = True
         log.info("node %s has the rooms now, with token %d and epoch %s", peer, owning.token, owning.epoch)
-        peer.link.heard = self._now()  # as another edge it may have been silent
+        peer.link.excuse()  # as another edge it may have been silent
         self.edge.adopt(peer, owning.token, owning.epoch)
         self.edge.storage_problem = owning.problem
 
@@ -323,7 +323,7 @@ class Node:
             self._declined = servers.on_bus
         living = self._links.living(servers)
         for peer in living:
-            peer.link.heard = self._now()  # as another edge it may have been silent
+            peer.link.excuse()  # as another edge it may have been silent
         self.owner.begin(token, epoch, living)
         self.edge.epoch = self._chat.parts.hub.epoch
         self.statistics.owner_changes += 1

@@ -30,6 +30,8 @@ SOON_BYTES = 256 << 10
 REPEAT_SECONDS = 0.5
 """Seconds without an acknowledgement until the packets are repeated; doubled each time, up to `REPEAT_MOST`."""
 REPEAT_MOST = 2.0
+LATE_SECONDS = 4.0
+"""Seconds that an acknowledgement may be late: a bus may lose a packet, and then its first repetitions."""
 REPEAT_AT_ONCE = 64
 """Packets that are repeated before the first of them is acknowledged: a peer that has just come back is not flooded."""
 
@@ -110,6 +112,7 @@ class Link:
         self.sent_at = self.heard
         self.gap = math.inf
         self._progress_at = self.heard  # when something was last sent first or acknowledged
+        self._waits_since = self.heard  # when the peer last acknowledged something, or it began to owe that
         self._patience = REPEAT_SECONDS
         # Receiving.
         self._received = 0
@@ -151,7 +154,7 @@ class Link:
         self._operations = []
         self.queued_bytes = 0
         if not self._unacknowledged:
-            self._progress_at = self._now()
+            self._progress_at = self._waits_since = self._now()
         space = self._space()
         size = min(PACKET_BYTES, space)
         if size < 1:
@@ -220,6 +223,20 @@ class Link:
 
     # Receiving.
 
+    @property
+    def reached(self) -> float:
+        """When both ends last heard each other, as far as is known: a peer that hears this one acknowledges.
+
+        An acknowledgement may be `LATE_SECONDS` late.
+        """
+        return min(self.heard, self._waits_since + LATE_SECONDS) if self._unacknowledged else self.heard
+
+    def excuse(self, seconds: float = math.inf) -> None:
+        """Do not count silence of some seconds: this end did not listen, or the peer had nothing to say."""
+        now = self._now()
+        self.heard = min(now, self.heard + seconds)
+        self._waits_since = min(now, self._waits_since + seconds)
+
     def receive(self, packet: Packet) -> None:
         """Take a packet of the peer: deliver its operations if they are the next ones."""
         self.heard = self._now()
@@ -253,7 +270,7 @@ class Link:
         self._acknowledged = received
         self._next = max(self._next, received + 1)
         self._patience = REPEAT_SECONDS
-        self._progress_at = self.heard
+        self._progress_at = self._waits_since = self.heard
         self._pump()
 
     def tick(self, quiet: float = math.inf) -> None:

@@ -151,7 +151,7 @@ async def test_a_late_answer_is_not_taken_for_that_of_a_newer_command(repository
         assert ann.errors() == {"1": "unavailable", "e": "unavailable"}
         ann.forget()
         assert edge.node.edge.owner is not None
-        edge.node.edge.owner.link.heard = edge.clock.monotonic()
+        edge.node.edge.owner.link.excuse()
         send(ann, seq, IN_B, IN_B | {"id": "e"})
         cluster.bus.mend()
         await passes(3.0)

@@ -149,7 +149,7 @@ async def test_a_command_that_is_sent_again_has_one_answer() -> None:
         ann.forget()
         # A sign of life comes before what the owner repeats.
         assert edge.node.edge.owner is not None
-        edge.node.edge.owner.link.heard = edge.clock.monotonic()
+        edge.node.edge.owner.link.excuse()
         ann.send("leave", id="l", room="general")
         await passes(0.5)
         cluster.bus.mend()
@@ -256,3 +256,27 @@ async def test_no_command_is_refused_while_a_dead_owner_is_given_up(phase: float
         assert ann.errors() == {}
         assert len(ann.acked()) == 300
         assert await cluster.repository.stored() == [f"{number}" for number in range(300)]
+
+
+async def test_an_owner_that_does_not_hear_this_edge_counts_as_silent() -> None:
+    """Its signs of life arrive, and acknowledge nothing."""
+    async with clustered(3) as cluster:
+        owner, edge, _ = cluster.nodes
+        ann = await user_of_the_edge(cluster)
+        heard_by_owner = (edge.storage.node, owner.storage.node)
+        cluster.bus.lose = lambda sender, receiver: (sender, receiver) == heard_by_owner
+        ann.say("in vain", "m1")
+        await passes(6.0)
+        ann.say("refused at once", "m2")
+        await passes(0.01)
+        assert ann.errors() == {"m2": "unavailable"}
+        await passes(1.5)
+        assert edge.chat.not_ready_reason() == "owner"
+        await passes(5.0)
+        assert ann.errors() == {"m1": "unavailable", "m2": "unavailable"}
+        cluster.bus.mend()
+        await passes(2.5)
+        ann.say("heard", "m3")
+        await passes(0.5)
+        assert ann.acked().keys() == {"m3"}
+        assert edge.chat.not_ready_reason() is None

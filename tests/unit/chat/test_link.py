@@ -419,6 +419,30 @@ def test_hearing_counts_for_every_packet() -> None:
     assert (wire.ends[0].heard, wire.ends[1].heard) == (0.0, 3.0)
 
 
+def test_a_peer_that_acknowledges_nothing_was_not_reached() -> None:
+    wire = Wire()
+    end = wire.ends[0]
+    wire.now = 1.0
+    wire.say(0)
+    for wire.now, reached in ((2.0, 2.0), (5.0, 5.0), (7.0, 5.0), (9.0, 5.0)):
+        wire.ends[1].tick(quiet=0.5)  # a sign of life, of a peer that does not hear
+        wire.arrive(0)
+        assert (end.heard, end.reached) == (wire.now, reached)
+    wire.now = 10.0
+    end.excuse(0.5)
+    assert (end.heard, end.reached) == (9.5, 5.5)
+    end.excuse()
+    assert (end.heard, end.reached) == (10.0, 10.0)
+    wire.now = 11.0
+    wire.carry()
+    wire.ends[1].tick()
+    wire.carry()
+    wire.now = 20.0
+    assert end.reached == 11.0
+    wire.say(0)
+    assert end.reached == 11.0, "it owes nothing before that"
+
+
 def test_much_that_is_received_is_acknowledged_before_the_next_tick() -> None:
     wire = Wire()
     wire.say(0)
