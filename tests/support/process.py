@@ -25,6 +25,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 EXEC_BOUND = Path(__file__).with_name("exec_bound.py")
 TEMP_PREFIX = "parley-test-"
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - of Linux; mkdtemp makes folders there that no other user can replace
 
 T = TypeVar("T")
 
@@ -123,12 +124,14 @@ def has_ended(pid: int) -> bool:
         return True
 
 
-def make_temp_folder(name: str) -> Path:
+def make_temp_folder(name: str, *, memory_mb: int = 0) -> Path:
     """Create a folder under the system's temp folder, which a later test run removes if this one dies before it can.
 
-    Others may enter it (mode 0755), because PostgreSQL runs as another user if we are root.
+    Others may enter it (mode 0755), because PostgreSQL runs as another user if we are root. With `memory_mb`, the
+    folder is in memory instead if there is that much space.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{name}-"))
+    in_memory = memory_mb and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free >= memory_mb << 20
+    folder = Path(tempfile.mkdtemp(prefix=f"{TEMP_PREFIX}{name}-", dir=IN_MEMORY if in_memory else None))
     folder.chmod(0o755)
     owner = (folder / "owner.lock").open("w")
     fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -152,7 +155,8 @@ def remove_own_temp_folders() -> None:
 
 def remove_stale_temp_folders() -> None:
     """Remove the temp folders of earlier test runs that were killed: those without a held lock."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{TEMP_PREFIX}*"):
+    places = {Path(tempfile.gettempdir()), IN_MEMORY}
+    for folder in (found for place in places for found in place.glob(f"{TEMP_PREFIX}*")):
         if not folder.is_dir() or folder.stat().st_uid != os.getuid():
             continue
         try:

@@ -185,7 +185,7 @@ def test_processes_end_with_pytest_and_the_next_run_cleans_up(stand_in: Path, mo
         "from tests.support.server import ServerProcess\n"
         "cluster = PostgresCluster().start()\n"
         "server = ServerProcess(main=Path(sys.argv[1])).start()\n"
-        "print(server.pid, cluster._process.pid, flush=True)\n"
+        "print(server.pid, cluster._process.pid, server.folder, cluster._folder, cluster._data, flush=True)\n"
         "sys.stdin.read()\n"
     )
     victim = subprocess.Popen(
@@ -198,15 +198,17 @@ def test_processes_end_with_pytest_and_the_next_run_cleans_up(stand_in: Path, mo
     )
     with victim:
         assert victim.stdout is not None
-        pids = [int(word) for word in victim.stdout.readline().split()]
-        assert len(pids) == 2
+        words = victim.stdout.readline().split()
+        pids, folders = [int(word) for word in words[:2]], [Path(word) for word in words[2:]]
+        assert len(folders) == 3
         assert not any(has_ended(pid) for pid in pids)
         monkeypatch.setattr(tempfile, "tempdir", str(temp))
         process.remove_stale_temp_folders()
-        assert len(list(temp.glob("parley-test-*"))) == 2, "the folders of a live run must stay"
+        assert all(folder.exists() for folder in folders), "the folders of a live run must stay"
         victim.kill()
     poll_until(lambda: all(has_ended(pid) for pid in pids), timeout=20, what="both servers have died with their parent")
     process.remove_stale_temp_folders()
+    assert not any(folder.exists() for folder in folders)
     assert not list(temp.glob("parley-test-*"))
     process.remove_temp_folder(temp)
 
