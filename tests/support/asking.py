@@ -24,7 +24,7 @@ class Asked:
     def __init__(self, kind: str, fields: Frame, *, loads: int) -> None:
         self.kind = kind
         self.fields = fields
-        self.loads = loads  # the number of the stay in a room that it helps to load; 0 for none
+        self.loads = loads  # the number of the load, or for members of the stay, that it belongs to; 0 for none
         self.version: int | None = None  # the version that the answer reflects
         # All versions that were shown: of a message sent twice, the second may be retracted, and acked as the first.
         self.versions: set[int] = set()

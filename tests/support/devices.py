@@ -159,7 +159,7 @@ class Device(Asker):
         if asked is not None and resumes and frame["recovered"]:
             view.copy.since = asked.fields["since"]
         if view.on_joined(frame, resumes=resumes):
-            self.ask("history", loads=view.stay, room=room, limit=self._page)
+            self.ask("history", loads=view.loads, room=room, limit=self._page)
         if not view.listed:
             self.ask("members", loads=view.stay, room=room, limit=500)
         self.wants.add(room)
@@ -196,10 +196,10 @@ class Device(Asker):
         assert len(seqs) <= asked.fields.get("limit", 50)
         if not asked.fields.get("include_deleted"):
             self._is_known(frame["messages"], view)
-        if asked.loads == view.stay and not view.copy.loaded:
+        if asked.loads == view.loads and not view.copy.loaded:
             before = view.copy.on_page(frame)
             if before is not None:
-                self.ask("history", loads=view.stay, room=frame["room"], limit=self._page, before=before)
+                self.ask("history", loads=view.loads, room=frame["room"], limit=self._page, before=before)
 
     def _is_known(self, messages: list[Frame], view: View) -> None:
         """Check that a page is exactly as new as all that was received before it."""

@@ -26,6 +26,7 @@ class View:
     Attributes:
         inside: between `joined` and `left`, or the end of the connection.
         stay: how often it has entered.
+        loads: how often it had to load the history.
         people: the users present.
         members: the known rows, by user id; complete once `listed`.
     """
@@ -35,7 +36,7 @@ class View:
         self._accounts = accounts
         self.copy = Copy()
         self.inside = self.listed = False
-        self.stay = 0
+        self.stay = self.loads = 0
         self.info: Frame = {}
         self.role = ""
         self.read = 0
@@ -69,7 +70,9 @@ class View:
             return False
         if not resumes:
             self.copy.forget()
-        return self.copy.on_joined(frame)
+        must_load = self.copy.on_joined(frame)
+        self.loads += must_load
+        return must_load
 
     def on_members(self, members: list[Frame]) -> None:
         """Handle the whole list of members."""
