@@ -22,13 +22,15 @@ class Backlog:
     Attributes:
         unconfirmed: their number.
         size: their bytes, for the limit on one owner's share of a queue.
+        turn: that of its newest job.
     """
 
-    __slots__ = ("_confirmed", "_waiters", "size", "unconfirmed")
+    __slots__ = ("_confirmed", "_waiters", "size", "turn", "unconfirmed")
 
     def __init__(self) -> None:
         self.unconfirmed = 0
         self.size = 0
+        self.turn = 0
         # Of callers that wait for a write: its number, and the future that all of them share.
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._confirmed = 0  # how many writes, counted only while there are waiters
@@ -73,16 +75,18 @@ class Job(ABC):
     Attributes:
         size: the bytes that it counts for in the limits.
         since: `time.perf_counter` when it was accepted.
+        turn: in which order the worker takes it: a sum of sizes, set when it is submitted.
         authors: the sessions to answer; more than one when the same message was sent twice.
     """
 
-    __slots__ = ("authors", "owner", "since", "size", "write")
+    __slots__ = ("authors", "owner", "since", "size", "turn", "write")
 
     def __init__(self, owner: Owner, write: Write, size: int, author: Session[Any] | None) -> None:
         self.owner = owner
         self.write = write
         self.size = size + JOB_BYTES
         self.since = time.perf_counter()
+        self.turn = 0
         self.authors = [author] if author is not None else []
 
     @abstractmethod

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import deque
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from chat.delivery.counters import Counters
@@ -24,8 +24,13 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
 # Longest pause before a write is retried; a retry costs little, as it fails at once without a connection.
 RETRY_CAP = 1.0
+# Bytes of text in one transaction, for which all other rooms of the worker wait: the longest message by default takes
+# 0.5 to 6 ms (measured), and 500 of them delayed others for seconds. It is 500 messages of 130 bytes.
+BATCH_BYTES = 64 << 10
 # A write that storage has not answered after this time is reported, although it may still succeed (a locked table).
 STALL_SECONDS = 5.0
+
+_TURN = attrgetter("turn")
 
 
 class PoolLimits(NamedTuple):
@@ -48,7 +53,8 @@ class Worker:
         self._half_messages = limits.queue_messages / 2
         self._half_bytes = limits.queue_bytes / 2
         self._counters = counters
-        self._queue: deque[Job] = deque()
+        self._queue: list[Job] = []
+        self._turn = 0  # where the newest of the writes that were taken starts; see `_take`
         self._batch: list[Job] = []  # without those of it that are answered
         self._abandoned = False
         self._unconfirmed = 0  # queued, or in the current batch
@@ -90,6 +96,10 @@ class Worker:
         backlog, size = job.owner.backlog, job.size
         backlog.unconfirmed += 1
         backlog.size += size
+        start = backlog.turn
+        if start < self._turn:
+            start = self._turn
+        job.turn = backlog.turn = start + size
         self._unconfirmed = unconfirmed = self._unconfirmed + 1
         self._bytes = queued = self._bytes + size
         if unconfirmed > self._half_messages or queued > self._half_bytes:
@@ -114,15 +124,32 @@ class Worker:
             await self._wake.wait()
             self._wake.clear()
             while queue:
-                if len(queue) <= self._limits.batch:
-                    batch = list(queue)
-                    queue.clear()
-                else:
-                    batch = [queue.popleft() for _ in range(self._limits.batch)]
-                self._batch = batch
+                self._batch = batch = self._take()
                 await self._store(batch)
                 self._batch = []
                 del batch  # frees its messages before the wait
+
+    def _take(self) -> list[Job]:
+        """Take the next batch from the queue; no other one is pending.
+
+        If more is queued, rooms share the batch by bytes, so that a small backlog does not wait for large ones. This is
+        fair queueing (Demers, Keshav and Shenker, 1989): a write starts where the previous one of its room ends, or
+        where the worker is if that is later; it ends its size later; and the writes that end first are taken first. So
+        each room keeps its order.
+        """
+        queue, count = self._queue, len(self._queue)
+        if count > self._limits.batch or self._bytes - count * JOB_BYTES > BATCH_BYTES:
+            queue.sort(key=_TURN)
+            left, count = BATCH_BYTES, 0
+            for job in queue[: self._limits.batch]:
+                left -= job.size - JOB_BYTES
+                if left < 0 and count:
+                    break
+                count += 1
+        batch = queue[:count]
+        del queue[:count]
+        self._turn = max([job.turn - job.size for job in batch])
+        return batch
 
     async def _store(self, batch: list[Job]) -> None:
         """Store a batch, however long storage is unavailable. Halve a refused batch, to find the bad rows."""
@@ -199,7 +226,7 @@ class Worker:
         if self._abandoned:
             return  # their authors know that the outcome is unknown
         self._batch = self._batch[len(batch) :]
-        self._counters.ack_lag.observe(time.perf_counter() - batch[0].since)
+        self._counters.ack_lag.observe(time.perf_counter() - min([job.since for job in batch]))
         self._unconfirmed -= len(batch)
         self._bytes -= sum([job.size for job in batch])
         for job, outcome in zip(batch, outcomes, strict=True):

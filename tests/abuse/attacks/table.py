@@ -14,14 +14,12 @@ class Attack(NamedTuple):
         settings: the server's settings, besides the defaults.
         databases: whether it runs against a server with memory storage, with Postgres, or both.
         stored: MB of memory that the stored data may take (MEMORY_BYTES).
-        p99: seconds in which 99 % of the answers to other users must come.
     """
 
     run: Callable[[int, Callable[[], None]], Coroutine[Any, Any, None]]
     settings: Mapping[str, str] = {}
     databases: tuple[str, ...] = ("memory",)
     stored: float = 0
-    p99: float = 0.1
 
 
 ATTACKS: dict[str, Attack] = {}
@@ -29,13 +27,11 @@ ATTACKS: dict[str, Attack] = {}
 Run = Callable[[int, Callable[[], None]], Coroutine[Any, Any, None]]
 
 
-def attack(
-    *, databases: tuple[str, ...] = ("memory",), stored: float = 0, p99: float = 0.1, **settings: str
-) -> Callable[[Run], Run]:
+def attack(*, databases: tuple[str, ...] = ("memory",), stored: float = 0, **settings: str) -> Callable[[Run], Run]:
     """Add a function to the table under its name."""
 
     def enter(run: Run) -> Run:
-        ATTACKS[run.__name__] = Attack(run, settings, databases, stored, p99)
+        ATTACKS[run.__name__] = Attack(run, settings, databases, stored)
         return run
 
     return enter
