@@ -2,7 +2,8 @@
 
     python -m tests.abuse.bystander PORT SECONDS
 
-Prints ``{"p99": seconds, "slowest": seconds, "answers": count}``.
+Begins when it receives a line on its standard input. Prints
+``{"p99": seconds, "slowest": seconds, "answers": count}``.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import time
 
 from tests.abuse.peers import Peer
 
-# A command every 25 ms, half of them messages: within every rate limit of a client.
-PAUSE = 0.025
+# A command every 20 ms, half of them messages: within every rate limit of a client, for as long as a burst may last.
+PAUSE = 0.02
 # Not the attacker's address: the limits of one address must not affect others.
 ADDRESS = "127.0.0.200"
 
@@ -38,5 +39,5 @@ async def measure(port: int, seconds: float) -> dict[str, float]:
     return {"p99": waits[int(len(waits) * 0.99)], "slowest": waits[-1], "answers": len(waits)}
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.stdin.readline():
     print(json.dumps(asyncio.run(measure(int(sys.argv[1]), float(sys.argv[2])))))
