@@ -61,7 +61,7 @@ def test_snapshot_plus_events_equals_a_fresh_snapshot(play: Play) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-@settings(max_examples=examples(1000), suppress_health_check=TOO_SLOW)
+@settings(max_examples=examples(400), suppress_health_check=TOO_SLOW)
 @given(play=plays())
 def test_snapshot_plus_events_equals_a_fresh_snapshot_in_more_scenarios(play: Play) -> None:
     run_virtually(play.perform(FaultyRepository()))
