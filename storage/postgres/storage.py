@@ -13,6 +13,7 @@ from storage.postgres.connection.url import read_url
 from storage.postgres.read.messages import PostgresMessageRepository
 from storage.postgres.read.pool import ReadPool
 from storage.postgres.read.rooms import PostgresRoomRepository
+from storage.postgres.write.words import WordsMerger
 from storage.postgres.write.writer import PostgresWriter
 from utils.tasks import TaskRegistry
 
@@ -80,6 +81,7 @@ class PostgresStorage:
         )
         self._node = self.lease if isinstance(self.lease, NodeLease) else None
         self._writers: set[PostgresWriter] = set()
+        self._words = WordsMerger(self.connect, write_seconds)
         self._tasks = TaskRegistry()
         self._closed = False
 
@@ -89,6 +91,7 @@ class PostgresStorage:
             logging.getLogger(logger).setLevel(logging.ERROR)
         await self._reads.open()
         self._tasks.spawn(self.lease.run(), name="parley-postgres-lease")
+        self._tasks.spawn(self._words.run(), name="parley-postgres-words")
 
     async def close(self) -> None:
         if self._closed:
@@ -137,12 +140,12 @@ class PostgresStorage:
         return self._reads.waiting
 
     def writer(self) -> PostgresWriter:
-        writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writers.discard)
+        writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writers.discard, self._words.note)
         self._writers.add(writer)
         return writer
 
     async def connect(self) -> Connection:
-        """Open a connection for the lease or a writer. Raises `storage.postgres.connection.errors.FAILURES`."""
+        """Open a connection for the lease, a writer or merges. Raises `storage.postgres.connection.errors.FAILURES`."""
         return await ParleyConnection.connect(self._connector.conninfo, **self._options)
 
     def _lease_lost(self) -> None:

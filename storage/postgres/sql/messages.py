@@ -87,6 +87,9 @@ CHANGE_MESSAGES = sql_text(
     .where(MESSAGES.version < _change.version)
 )
 
+# The words of new messages, which wait in the pending list of the index.
+MERGE_WORDS = sql_text(Query.select(Function("gin_clean_pending_list", "messages_words")))
+
 # --- words that were cut by an older version -----------------------------------------------------------------------
 
 # Exactly the predicate of the index messages_old_words.

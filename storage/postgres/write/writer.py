@@ -25,6 +25,7 @@ class PostgresWriter:
         connect: opens a connection (raises `FAILURES`).
         seconds: time limit of a batch, including connecting.
         on_close: called when it is closed.
+        on_stored: called with each batch that was stored.
 
     Attributes:
         problem: why the last batch failed, for an operator; None when it was stored.
@@ -36,11 +37,13 @@ class PostgresWriter:
         connect: Callable[[], Awaitable[Connection]],
         seconds: float,
         on_close: Callable[[PostgresWriter], None],
+        on_stored: Callable[[Sequence[Write]], None],
     ) -> None:
         self._lease = lease
         self._new_connection = connect
         self._seconds = seconds
         self._on_close = on_close
+        self._on_stored = on_stored
         self._connection: Connection | None = None
         self._store = Store()
         self._closed = False
@@ -72,6 +75,7 @@ class PostgresWriter:
         if self.problem is not None:
             log.info("a writer can store again")
             self.problem = None
+        self._on_stored(batch)
         return outcomes
 
     async def close(self) -> None:
