@@ -42,7 +42,6 @@ lease.since timestamp with time zone not null
 lease.epoch text "C"
 lease.mark text "C"
 lease.token bigint not null
-lease.beat bigint not null
 lease.installation uuid
 lease.identity text "C"
 members.room_id bigint not null

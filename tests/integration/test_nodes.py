@@ -16,6 +16,13 @@ from tests.contract.records import PACE, filled, inserts_more, message, open_pos
 from tests.support.proxy import Network
 from tests.support.storage_nodes import EAGER, NEVER, QUIET, Nodes
 
+
+async def beat(nodes: Nodes) -> int:
+    """Return how often the nodes that write have raised the beat."""
+    ((beats,),) = await nodes.execute(b"SELECT last_value FROM lease_beat")
+    return int(beats)
+
+
 # --- what a node knows ----------------------------------------------------------------------------------------------
 
 
@@ -59,6 +66,23 @@ async def test_a_copy_of_a_database_is_another_installation(nodes: Nodes) -> Non
     for node in (waiting, first):
         await node.storage.close()
     await Nodes(f"{admin}/postgres").execute(f"DROP DATABASE {name}_copy WITH (FORCE)".encode())
+
+
+async def test_looks_write_no_new_versions_of_the_row(nodes: Nodes) -> None:
+    """An open transaction, such as that of a backup, would keep all of them, and each look would read them."""
+
+    async def version() -> object:
+        return await nodes.execute(b"SELECT ctid, xmin FROM lease")
+
+    one = await nodes.owner()
+    before, beaten = await version(), await beat(nodes)
+    for _ in range(3):
+        one.lease.check_now()
+        async with asyncio.timeout(20):
+            while await beat(nodes) == beaten:
+                pass
+        beaten = await beat(nodes)
+    assert await version() == before
 
 
 # --- to resign -------------------------------------------------------------------------------------------------------
@@ -219,20 +243,16 @@ async def test_a_node_off_the_bus_takes_what_a_hung_one_on_it_leaves(nodes: Node
 async def test_a_node_that_says_the_same_of_the_bus_again_does_not_look_sooner(nodes: Nodes) -> None:
     """It says so many times a second, and each look of the node that writes raises the beat."""
 
-    async def beat() -> object:
-        ((beat,),) = await nodes.execute(b"SELECT beat FROM lease")
-        return beat
-
     one = await nodes.owner("one", QUIET._replace(look=NEVER))
     one.storage.say_on_bus(True)
     await until(lambda: one.seen.reaches_bus("one"))
-    before = await beat()
+    before = await beat(nodes)
     for _ in range(10):
         one.storage.say_on_bus(True)
-        assert await beat() == before
+        assert await beat(nodes) == before
     one.storage.say_on_bus(False)
     await until(lambda: not one.seen.reaches_bus("one"))
-    assert await beat() != before
+    assert await beat(nodes) != before
 
 
 # --- one server that is no node --------------------------------------------------------------------------------------

@@ -10,12 +10,12 @@ from storage.postgres.sql import nodes
 
 
 class LeaseRow(NamedTuple):
-    """The row of the lease.
+    """The row of the lease, and the beat.
 
     Attributes:
         holder: the server that signed last; None before the first.
         token: the number of its tenure.
-        beat: raised by each of its looks.
+        beat: raised by each look of the server that writes.
         epoch: what the next server may continue, if the last one saved it.
         installation: None in a copy that no server has signed yet.
     """

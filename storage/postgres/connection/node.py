@@ -146,8 +146,7 @@ class NodeLease(Lease):
 
     async def _look(self, connection: Connection) -> Look:
         if not self._has_row:
-            columns = await self._ask(connection, fetch_all(connection, sql.COLUMNS, {"table": "lease"}))
-            self._has_row = "beat" in dict(columns)
+            self._has_row = await self._ask(connection, value(connection, sql.HAS_TABLE, table=nodes.BEAT))
         statement = nodes.LOOK if self._has_row else nodes.LOOK_AT_LOCKS
         look = look_of(await self._ask(connection, fetch_all(connection, statement, {"holds": self._holds})))
         if look.me not in look.sessions(self._key) or (self._holds and look.me != look.writer):
@@ -207,8 +206,9 @@ class NodeLease(Lease):
                 # That another node writes is no news for a node: it says so itself once it has found that one.
                 level = logging.INFO if node is None else logging.DEBUG
                 self._set_problem(f"another server is writing to this database: {holder}", level)
-        # Migrations may take long, and raise no beat.
-        if node is not None and self._seen_for >= self.pace.hung and look.writer not in look.holders(nodes.MIGRATION):
+        # Migrations may take long, and raise no beat. Nor does a node of a version that has another beat.
+        hangs = self._has_row and self._seen_for >= self.pace.hung
+        if node is not None and hangs and look.writer not in look.holders(nodes.MIGRATION):
             sessions = look.sessions(node) | look.holders(nodes.FENCE)
             await self._end(connection, sessions, "the writing server, which hangs")
 

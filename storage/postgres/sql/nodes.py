@@ -2,16 +2,20 @@
 
 from typing import Any
 
+from pypika import Field, Table
 from pypika.functions import Count
 from pypika.terms import Function, NullValue
 
 from storage.postgres.sql.lease import FENCE_LOCK, HERE, LEASE, LOCK_CLASS, LOCKS, MIGRATION_LOCK, WRITER_LOCK, mark
 from storage.postgres.sql.tables import when
-from utils.query import Query, equals_any, param, sql_text
+from utils.query import Query, equals_any, param, sql_text, value_of
 
 # The first halves of the keys of two more kinds of locks, "parn" and "parb" in ASCII; the second half is the node's.
 NODE_CLASS = 0x7061726E  # held, shared, by the session of a node: the node lives
 BUS_CLASS = 0x70617262  # held, shared, by the same session: the node reaches the bus
+
+# The sequence of the beat.
+BEAT = "lease_beat"
 
 WRITER, FENCE, MIGRATION = ((LOCK_CLASS, key & 0xFFFFFFFF) for key in (WRITER_LOCK, FENCE_LOCK, MIGRATION_LOCK))
 
@@ -29,30 +33,27 @@ def bus_lock(key: int) -> int:
 def _look(*, has_row: bool) -> bytes:
     """Select every lock of the servers, each with the row of the lease, and raise the beat of a holder.
 
-    The beat need not be durable. Its commit must not wait for a slow disk or an absent standby, or the holder would
-    seem to hang. It stops once an epoch was saved, whose mark names this version of the row.
+    The beat is a sequence. A row that is updated several times a second has a new version each time, and all of them
+    are read by each look for as long as any transaction is open that might see them, such as that of a backup: after
+    some hours PostgreSQL would do little else. The beat need not be durable. Its commit must not wait for a slow disk
+    or an absent standby, or the holder would seem to hang.
     """
-    query: Any = Query
-    if has_row:
-        quickly = Function("set_config", "synchronous_commit", "off", True) == "off"
-        query = Query.with_(
-            Query.update(LEASE)
-            .set(LEASE.beat, LEASE.beat + 1)
-            .where((LEASE.id == 1) & LEASE.mark.isnull() & param("holds", "boolean") & quickly)
-            .returning(LEASE.beat),
-            "raised",
-        )
-    query = query.from_(LOCKS).select(Function("pg_backend_pid"), LOCKS.classid, LOCKS.objid, LOCKS.pid)
+    query: Any = Query.from_(LOCKS).select(Function("pg_backend_pid"), LOCKS.classid, LOCKS.objid, LOCKS.pid)
     if has_row:
         epoch = when(LEASE.mark == mark(LEASE.xmin), LEASE.epoch, None)
         named = when(LEASE.identity == Function("lease_identity"), LEASE.installation, None)
         query = query.left_join(LEASE).on(LEASE.id == 1)
-        query = query.select(LEASE.holder, LEASE.token, LEASE.beat, epoch, named)
+        query = query.select(LEASE.holder, LEASE.token, _beat, epoch, named)
     else:
         query = query.select(*[NullValue()] * 5)
     return sql_text(query.where(_ours))
 
 
+_quickly = Function("set_config", "synchronous_commit", "off", True) == "off"
+_raised: Any = Query.select(Function("nextval", BEAT)).where(_quickly)
+_read: Any = Query.from_(Table(BEAT)).select(Field("last_value"))
+# Each of the two queries is carried out once if it is chosen, not once for each lock.
+_beat = when(param("holds", "boolean"), value_of(_raised), value_of(_read))
 _ours = (
     (LOCKS.locktype == "advisory")
     & (LOCKS.database == HERE)
@@ -61,7 +62,7 @@ _ours = (
     & LOCKS.granted
 )
 LOOK = _look(has_row=True)
-# Before the migration that adds those columns.
+# Before the migrations that add those columns and the sequence.
 LOOK_AT_LOCKS = _look(has_row=False)
 
 # How many nodes live.
