@@ -63,7 +63,7 @@ class ExpireMessages(Struct, frozen=True, gc=False):
     their seq; one that was stored after a larger one may remain until that one is due.
 
     Attributes:
-        now_us: Unix microseconds.
+        now_us: Unix microseconds; a storage with a clock of its own takes the earlier time of both.
         days: the retention of rooms without ``retention_days``; 0 for no limit.
     """
 

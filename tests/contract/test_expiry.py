@@ -12,9 +12,9 @@ from storage.ports.messages import ChangeMessage, ExpireMessages, PinState, Unre
 from storage.ports.rooms import InsertRoom, UpdateRoom
 from storage.ports.storage import STORED, Outcome, Removed, Storage, Writer
 from tests.contract.records import EPOCH_US, at, edit, inserts, inserts_more, message, open_postgres, room
-from utils.clock import DAY_US
+from utils.clock import DAY_US, SystemClock
 
-NOW = EPOCH_US + 1000 * DAY_US
+NOW = EPOCH_US
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -41,6 +41,19 @@ async def expire(writer: Writer, days: int = 0, limit: int = 1000, now_us: int =
 
 async def left(repository: Storage, where: RoomRecord) -> list[str]:
     return [each.content for each in await repository.messages.history(where, limit=500, include_deleted=True)]
+
+
+async def test_a_message_expires_only_if_it_is_old_by_the_clock_of_postgres_too(database_url: str) -> None:
+    """The clock of a server may be ahead by days: then it must not remove what it should keep."""
+    repository = await open_postgres(database_url)
+    writer = repository.writer()
+    own, plain = room(retention_days=30), room()
+    now = SystemClock().now_us()
+    for where in (own, plain):
+        await writer.write(inserts(where, message(where, now - 31 * DAY_US, "old"), message(where, now, "new")))
+    assert await expire(writer, days=30, now_us=now + 365 * DAY_US) == Removed(2)
+    assert await left(repository, own) == await left(repository, plain) == ["new"]
+    await repository.close()
 
 
 async def test_messages_expire_by_the_rooms_retention_or_the_servers(repository: Storage, writer: Writer) -> None:

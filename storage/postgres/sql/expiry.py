@@ -11,7 +11,12 @@ from pypika.terms import Function, Not
 
 from storage.postgres.sql.tables import MEMBERS, MESSAGES, ROOMS, when
 from utils.clock import DAY_US
-from utils.query import Lateral, Query, equals_any, param, sql_text
+from utils.query import Lateral, Query, cast_as, equals_any, param, sql_text
+
+# The clock of the server that writes may be wrong, and what is removed is gone: nothing is that has not expired by the
+# database's clock, too.
+_clock_us = cast_as(Function("date_part", "epoch", Function("clock_timestamp")) * 1_000_000, "bigint")
+NOW = sql_text(Query.select(Function("LEAST", param("now_us", "bigint"), _clock_us)))
 
 # The seq below which a room's messages are due; ``cutoff`` is for rooms without a rule of their own.
 _cutoff = when(

@@ -242,8 +242,8 @@ async def _expire_messages(connection: Connection, write: ExpireMessages) -> Rem
     At the limit no room is selected.
     """
     removed = 0
-    cutoff = write.now_us - write.days * DAY_US if write.days > 0 else -1
-    values: Values = {"now_us": write.now_us, "cutoff": cutoff}
+    ((now_us,),) = await fetch_all(connection, expiry.NOW, {"now_us": write.now_us})
+    values: Values = {"now_us": now_us, "cutoff": now_us - write.days * DAY_US if write.days > 0 else -1}
     for _ in range(_DUE_ROUNDS):
         values["rooms_at_once"] = min(_DUE_ROOMS, write.limit - removed)
         values["rooms"] = [room_id for (room_id,) in await fetch_all(connection, expiry.ROOMS_DUE, values)]
