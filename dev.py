@@ -55,8 +55,8 @@ EXTRAS = {"run": "speed", "test": "speed,cluster,test"}
 
 # Three test files at a time, also on the two cores of a small CI machine: half of the suite waits for a browser, a kill
 # or an outage. Each process has its own PostgreSQL and Chromium.
-# In the order of their names: the long ones (abuse, browser, faults) come first, and the quick ones of tests/unit
-# keep all processes busy to the end.
+# In the order of their names, after those with tests of minutes (tests/conftest.py): the long ones (abuse, browser,
+# faults) come first, and the quick ones of tests/unit keep all processes busy to the end.
 PARALLEL = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 # What pytest exits with when no test was selected.
 NO_TESTS = 5

@@ -46,7 +46,12 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that use the browser in the browser's event loop."""
+    """Run tests that use the browser in the browser's event loop, and files with tests of minutes before all others.
+
+    `dev.py test` gives each file to one process: a long one that came last would leave the others without work.
+    """
+    long = {item.path for item in items if item.get_closest_marker("timeout") is not None}
+    items.sort(key=lambda item: item.path not in long)
     for item in items:
         if {"browser", "new_page"} & set(getattr(item, "fixturenames", ())):
             # Before the mark that asyncio_mode=auto has added: the closest one counts.

@@ -32,7 +32,7 @@ _STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": si
 # Their data is in memory if there is space: hundreds of databases are created and dropped, of 300 files each, and ext4
 # spends 0.2 s of CPU time per database to find inodes for these among those that were deleted in the last minutes.
 _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
-_MEMORY_MB = 4096
+_MEMORY_MB = 2048
 
 
 class DatabaseServer:
