@@ -20,7 +20,7 @@ from server.codec.frames import plain_response
 from server.dialects import dialects_by_path
 from server.memory import Memory
 from server.settings.values import Settings
-from server.wire.admission import Admission
+from server.wire.admission import FRAMES, FRAMES_AT_ONCE, Admission, Share
 from server.wire.deadlines import Deadlines, Expiries
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ class Shared:
         self.connections: dict[Connected, None] = {}  # of 10,000, a dict has half the bytes of a set
         self._gone = asyncio.Event()
         self.admission = Admission()
+        self.frames = Share(FRAMES, FRAMES_AT_ONCE)
         self.now = time.monotonic
         self._memory = Memory(self.now())
         self.heads = Deadlines[Waiting](settings.head_seconds, methodcaller("head_due"))

@@ -24,6 +24,7 @@ from server.auth.tokens import EXPIRED
 from server.codec.fastpath import common_frames, ends_with_close, frame_end
 from server.codec.frames import PING
 from server.dialects import ROOM_PARAMETER
+from server.wire.admission import TOGETHER
 from server.wire.connections import Shared
 from server.wire.handshake import let_go, parameters_in, shake_hands
 
@@ -36,7 +37,7 @@ FRAGMENT_BYTES = 64
 FRAMES_PER_TURN = 64
 # After the server's Close frame, bytes that are parsed to find the client's. Beyond the first limit only the last bytes
 # of each read are checked for a Close frame; beyond the second the server stops reading.
-CLOSE_BYTES = 16 << 10
+CLOSE_BYTES = 4 << 10
 CLOSE_BYTES_MOST = 1 << 20
 # A client that has been silent for this many heartbeats is dead.
 DEAD_AFTER = 3
@@ -182,11 +183,15 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes | bytearray) -> None:
         """Handle bytes from the client."""
         self._heard = True
-        if self._closing:
-            self._await_close(data)
-            return
         if self._backlog is not None:
             self._backlog += data  # the event loop read this before reading was paused
+            return
+        share = self._shared.frames
+        if share.left <= 0 and share.is_over():
+            self._wait(data)
+            return
+        if self._closing:
+            self._await_close(data)
             return
         if self._rest is not None:
             self._rest += data
@@ -200,7 +205,9 @@ class WebSocketConnection(asyncio.Protocol):
                 self._text(payload)
             left -= len(payloads)
         if position < len(data):
-            self._uncommon(data, position, left)
+            position, left = self._uncommon(data, position, left)
+        frames = FRAMES_PER_TURN - left
+        share.left -= (frames if frames < 2 else TOGETHER * frames) + (position >> 10)
 
     def eof_received(self) -> bool:
         """Flush what is queued and close the transport: the client has finished sending (RFC 6455 section 7.1.1)."""
@@ -232,6 +239,14 @@ class WebSocketConnection(asyncio.Protocol):
         """Note that the queued bytes have been sent."""
         if self._session is not None:
             self._session.on_drained()
+
+    def _wait(self, data: bytes | bytearray) -> None:
+        """Handle this in a later turn, because the clients together have used up this one."""
+        self._backlog = data
+        self.pause_reading()  # so that the end of the stream is not read before the frames are handled
+        if not self._going_on:
+            self._going_on = True
+            self._shared.frames.wait(self._place.network or self, self._go_on)
 
     def _go_on_soon(self) -> None:
         if not self._going_on:
@@ -304,24 +319,27 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._shared.chat.receive(session, text)
 
-    def _uncommon(self, data: bytes | bytearray, position: int, left: int) -> None:
-        """Pass the frames from ``position`` to the library one by one, at most ``left`` of them in this iteration."""
+    def _uncommon(self, data: bytes | bytearray, position: int, left: int) -> tuple[int, int]:
+        """Pass the frames from ``position`` to the library one by one, at most ``left`` of them in this iteration.
+
+        Returns the position after them, and how many more there might have been.
+        """
         limit = self._shared.max_frame
         library = self._get_library()
         while position < len(data):
             if self._closing:
                 self._await_close(data[position:])
-                return
+                return position, left
             if left <= 0:
                 self._backlog = data[position:]
                 self.pause_reading()
                 self._go_on_soon()
-                return
+                return position, left
             end = frame_end(data, position, limit)
             if end is None or end > len(data):
                 self._rest = bytearray(data[position:])
                 self._wanted = 0 if end is None else end - position
-                return
+                return position, left
             library.receive_data(data[position:end])
             for event in library.events_received():
                 if isinstance(event, Frame):
@@ -336,6 +354,7 @@ class WebSocketConnection(asyncio.Protocol):
                 for payload in payloads:
                     self._text(payload)
                 left -= len(payloads)
+        return position, left
 
     def _frame(self, frame: Frame) -> None:
         session, opcode = self._session, frame.opcode
@@ -441,6 +460,7 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._close_bytes += len(data)
         if self._close_bytes <= CLOSE_BYTES:
+            self._shared.frames.left -= TOGETHER * len(data) // 6  # the smallest frame
             library.receive_data(data)
             library.events_received()
             if b"" in library.data_to_send():

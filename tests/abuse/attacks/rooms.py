@@ -28,6 +28,21 @@ async def frames_that_are_no_command(port: int, ready: Callable[[], None]) -> No
         writer.transport.abort()
 
 
+@attack()
+async def bursts_of_many_connections(port: int, ready: Callable[[], None]) -> None:
+    """Send a thousand cheap commands on each of 80 connections at once; some would be closed as floods."""
+    burst = frame(1, b'{"type":"ping"}') * 1000
+    ready()
+    while True:
+        peers = [await Peer.open(port) for _ in range(80)]
+        for peer in peers:
+            peer.eat()
+            peer.writer.write(burst)
+        await asyncio.sleep(0.7)
+        for peer in peers:
+            await peer.close()
+
+
 @attack(databases=("memory", "postgres"))
 async def comings_and_goings(port: int, ready: Callable[[], None]) -> None:
     """Join and leave a room 20 times a second as 50 guests, in front of 150 users of every dialect."""

@@ -10,6 +10,7 @@ from server.access.addresses import Addresses
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
 from server.dialects import dialects_by_path
+from server.wire.admission import FRAMES, FRAMES_AT_ONCE, Share
 from server.wire.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
 from utils.clock import SystemClock
@@ -101,9 +102,10 @@ class Transport:
 class World:
     """As much of `server.wire.connections.Shared` and of the chat as a connection uses."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, frames: Share | None = None) -> None:
         self.outcome = outcome
         self.slow_bytes_low = 1 << 16
+        self.frames = frames or Share(FRAMES, FRAMES_AT_ONCE)
         self.max_frame = LIMIT
         self.dialects = dialects_by_path(SystemClock())
         self.origins = Origins()
