@@ -11,9 +11,9 @@ from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import ChangeMessage, ExpireMessages, PinState
 from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, UpdateRoom
 from storage.ports.servers import Gained
-from storage.ports.storage import NO_ROOM, STORED, Write, Writer
+from storage.ports.storage import NO_ROOM, STORED, Duplicate, Write, Writer
 from storage.postgres.storage import PostgresStorage
-from storage.postgres.write.store import split
+from storage.postgres.write.runs import split
 from tests.contract.records import (
     filled,
     inserts,
@@ -158,8 +158,46 @@ def test_no_row_is_changed_twice_in_a_statement() -> None:
         RemoveMember(one.room_id, "a"),
     ]
     runs = split(batch)
-    assert [write for run in runs for write in run] == batch
+    assert [place for run in runs for place in run] == [*range(len(batch))]
     assert [len(run) for run in runs] == [2, 1, 2, 2, 2, 1, 2]
+
+
+def test_writes_of_different_rooms_share_statements() -> None:
+    one, two = room(), room()
+    batch: list[Write] = [
+        *inserts(one, message(one, 1)),
+        *inserts(two, message(two, 1)),
+        *inserts_more(one, message(one, 2)),
+        *sets(two, member("a")),
+        *inserts_more(two, message(two, 2)),
+        *inserts_more(one, message(one, 3)),
+    ]
+    assert split(batch) == [[0, 2], [1, 3, 4], [5], [6, 7]]
+
+
+def test_writes_keep_their_order_where_they_depend_on_it() -> None:
+    """A deleted room frees its name for another one, and maintenance removes what was written before it."""
+    one, two = room(), room()
+    batch: list[Write] = [
+        *inserts(one, message(one, 1)),
+        UpdateRoom(one),
+        *inserts(two, message(two, 1)),
+        ExpireMessages(0, 0, 1),
+        *inserts_more(one, message(one, 2)),
+    ]
+    assert split(batch) == [[0], [1], [2], [3], [4], [5], [6]]
+
+
+async def test_outcomes_are_in_the_order_of_the_writes(repository: PostgresStorage) -> None:
+    one, two, unknown = room(), room(), room()
+    twice = message(one, 1, "twice", id="twice")
+    batch: list[Write] = [
+        *inserts(one, twice),
+        *inserts_more(unknown, message(unknown, 1)),
+        *inserts(two, message(two, 1)),
+        *inserts_more(one, replace(twice, seq=2)),
+    ]
+    assert await repository.writer().write(batch) == [STORED, STORED, NO_ROOM, STORED, STORED, Duplicate(1, True)]
 
 
 async def fails(writer: Writer, batch: list[Write], words: str) -> None:

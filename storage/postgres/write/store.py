@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from itertools import groupby
 from time import perf_counter
 from typing import Any
 
@@ -31,6 +30,7 @@ from storage.postgres.write.rows import (
     rows,
     words_row,
 )
+from storage.postgres.write.runs import split
 from utils.clock import DAY_US
 from utils.encoding import to_json
 
@@ -82,12 +82,13 @@ class Store:
         if len(runs) == 1:
             # A single statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. Whatever a
             # look-up finds afterwards is durable too.
-            return await self._runs[type(runs[0][0])](connection, runs[0])
-        outcomes: list[Outcome] = []
+            return await self._runs[type(batch[0])](connection, list(batch))
+        outcomes: dict[int, Outcome] = {}
         async with connection.transaction():
             for run in runs:
-                outcomes += await self._runs[type(run[0])](connection, run)
-        return outcomes
+                found = await self._runs[type(batch[run[0]])](connection, [batch[place] for place in run])
+                outcomes.update(zip(run, found, strict=True))
+        return [outcomes[place] for place in range(len(batch))]
 
     async def _insert_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:
         await connection.execute(sql_rooms.INSERT_ROOMS, rows([room_row(write.room) for write in run]))
@@ -268,31 +269,3 @@ async def _cut_words(connection: Connection, write: CutWords) -> WordsCut:
     if old:
         await connection.execute(messages.CUT_WORDS, rows(await _in_turns(words_row, old)))
     return WordsCut(old[-1][:2] if old else None, left)
-
-
-# --- runs ----------------------------------------------------------------------------------------------------------
-
-# The key of the row that a write replaces, which may occur only once in a statement.
-_TARGETS: dict[type, Callable[[Any], Hashable]] = {
-    UpdateRoom: lambda write: write.room.room_id,
-    SetMember: lambda write: (write.room_id, write.member.user.id),
-    ChangeMessage: lambda write: (write.room_id, write.seq),
-}
-
-
-def split(batch: Sequence[Write]) -> list[list[Any]]:
-    """Split a batch into runs of one kind, one per statement, in which no row is replaced twice."""
-    runs: list[list[Any]] = []
-    for kind, group in groupby(batch, type):
-        target = _TARGETS.get(kind)
-        if target is None:
-            runs.append(list(group))
-            continue
-        run: dict[Hashable, Any] = {}
-        for write in group:
-            if target(write) in run:
-                runs.append(list(run.values()))
-                run = {}
-            run[target(write)] = write
-        runs.append(list(run.values()))
-    return runs
