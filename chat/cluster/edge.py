@@ -84,7 +84,8 @@ class Edge:
         self.storage_problem = ""
         self._silent = False  # the owner, at the last tick
         self._begun = False  # the owner has said that what follows belongs to its tenure
-        self._received = 0  # the last tenure from which the clients have received everything; 0 if not
+        self._misses = False  # clients may have missed what came before that tenure
+        self._received = 0  # the last tenure, if the clients have received everything from it; else 0
         self._chat = chat
         self._now = now
         self._serve = serve
@@ -315,7 +316,7 @@ class Edge:
         self.owner, self.storage_problem = None, ""
         self._decided.clear()
         self._alone_since = self._now()
-        self._received = self.token if clean else 0
+        self._received = self.token if clean and self._begun else 0
         for mirror in self._clients.mirrors.values():
             mirror.wait_all(self.epoch, self._received)
         for session in self._clients.sessions.values():
@@ -325,7 +326,7 @@ class Edge:
 
     def adopt(self, owner: Peer, token: int, epoch: str) -> None:
         """Go on with an owner: it learns of every session here, and of the rooms in which they are."""
-        misses = self._misses_before(token)
+        self._misses = self._misses_before(token)
         self.token, self.epoch = token, epoch
         self._chat.parts.hub.epoch = epoch  # for `welcome`
         self.owner, self._alone_since, self._begun, self._silent = owner, None, False, False
@@ -343,8 +344,6 @@ class Edge:
                 owner.put(op.Rejoin(there.room, there.head, there.epoch, there.token, sessions, behind, there.people))
         self._statistics.repeated_commands += self._unanswered.ask_again(partial(self._run, owner), self._give_up)
         self._resume()
-        if misses:
-            self._chat.welcome_again()
 
     def _misses_before(self, token: int) -> bool:
         """Whether clients may have missed what concerns them before a tenure, such as invitations.
@@ -388,6 +387,8 @@ class Edge:
                 self.lose_owner(clean=operation.clean, held=operation.held)
         elif isinstance(operation, op.Begun):
             self._begun = operation.token == self.token
+            if self._begun and (self._misses or operation.late):
+                self._chat.welcome_again()
         elif self._begun and isinstance(operation, op.Answer):
             if self.owner is not None:
                 self.owner.answered(operation)

@@ -110,9 +110,14 @@ class Ask(Operation, frozen=True, gc=False, tag=7):
 
 
 class Begun(Operation, frozen=True, gc=False, tag=25):
-    """The owner has received the `Begin` of this tenure. What it said earlier belongs to an earlier tenure."""
+    """The owner has received the `Begin` of this tenure. What it said earlier belongs to an earlier tenure.
+
+    Attributes:
+        late: it has carried out commands before that, so the edge's clients may have missed what concerns them.
+    """
 
     token: int
+    late: bool
 
 
 class Frames(Operation, frozen=True, gc=False, tag=11):

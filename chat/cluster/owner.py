@@ -147,9 +147,10 @@ class Owner:
 
     def _accepted(self, peer: Peer, token: int) -> None:
         if token == self._token:
+            late = self._gathered is None
             self.lost(peer)
             self._stubs[peer] = {}
-            peer.put(op.Begun(token))
+            peer.put(op.Begun(token, late))
             self._found(peer)
 
     def _open(self, peer: Peer, opened: op.Open) -> None:

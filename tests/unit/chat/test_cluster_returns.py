@@ -90,6 +90,24 @@ async def test_a_client_whose_node_missed_a_whole_tenure_gets_a_snapshot_and_a_w
         assert {user["id"]: user.get("read") for user in bob.last("members")["members"]}["u_ann"] == seq
 
 
+async def test_clients_of_a_node_that_accepts_an_owner_late_are_welcomed_again() -> None:
+    """The owner has the rooms again, and has invited one of them before it knew where they are."""
+    async with clustered(3) as cluster:
+        first, second, third = cluster.nodes
+        ann, bob = account(second, "ann"), account(third, "bob")
+        await ask(ann, "create_room", room="den", private=True)
+        await passes(1.0)
+        bob.forget()
+        cluster.bus.cut.add(third.storage.node)
+        await cluster.move(first, first)
+        await passes(1.0)
+        await ask(ann, "invite", room="den", user="u_bob")
+        assert bob.frames == []
+        cluster.bus.mend()
+        await passes(3.0)
+        assert bob.types() == ["welcome"]
+
+
 async def test_a_client_that_waits_to_return_for_a_whole_tenure_gets_a_snapshot() -> None:
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
