@@ -114,8 +114,8 @@ async def test_a_node_that_resigned_takes_the_lease_back_if_no_other_does(nodes:
 
 
 async def test_the_lease_goes_back_and_forth(nodes: Nodes) -> None:
-    one = await nodes.owner("one", QUIET._replace(rest=0.1))
-    two = await nodes.edge("two", QUIET._replace(rest=0.1))
+    one = await nodes.owner("one", QUIET._replace(rest=1.0))  # until the other one has looked
+    two = await nodes.edge("two")
     assert await one.storage.resign("e_one")
     await until(lambda: two.writes)
     assert await two.storage.resign("e_one")
