@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import accumulate, islice
 from typing import Any
 
 from msgspec import Struct
@@ -34,6 +35,9 @@ LATE_SECONDS = 4.0
 """Seconds that an acknowledgement may be late: a bus may lose a packet, and then its first repetitions."""
 REPEAT_AT_ONCE = 64
 """Packets that are repeated before the first of them is acknowledged: a peer that has just come back is not flooded."""
+REPEAT_BYTES_AT_ONCE = 1 << 20
+"""The same in bytes, or one packet. A NATS server disconnects a node that has more than `max_pending` to read: a larger
+repetition would fail again and again."""
 
 
 class Flag:
@@ -177,11 +181,16 @@ class Link:
         """Send what may be sent: everything, or the next few packets of those to be repeated."""
         last = self._acknowledged + len(self._unacknowledged)
         if self._acknowledged < self._catching_up:
-            last = min(last, self._acknowledged + REPEAT_AT_ONCE)
+            last = self._acknowledged + self._at_once()
         while self._next <= last:
             number = self._next
             self._next += 1  # before the peer can answer, which some buses let it do at once
             self._transmit(number, *self._unacknowledged[number])
+
+    def _at_once(self) -> int:
+        """Return how many of the unacknowledged packets may be repeated at once."""
+        sizes = accumulate(len(body) for _, body in islice(self._unacknowledged.values(), REPEAT_AT_ONCE))
+        return max(1, sum(size <= REPEAT_BYTES_AT_ONCE for size in sizes))
 
     def _transmit(self, number: int, flags: int, body: bytes) -> None:
         self._told, self._untold_bytes = self._received, 0

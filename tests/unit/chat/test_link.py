@@ -259,6 +259,31 @@ def test_a_peer_that_comes_back_is_not_flooded() -> None:
     assert wire.now == pytest.approx(10 * TICK), "each burst waits for an acknowledgement, not for a time-out"
 
 
+@pytest.mark.parametrize("size", [module.PACKET_BYTES, 100_000])
+def test_large_packets_are_repeated_a_few_at_a_time(size: int) -> None:
+    """A NATS server that has too much for a node disconnects it, and loses all of it."""
+    got: list[bytes] = []
+    flying: tuple[deque[Packet], deque[Packet]] = (deque(), deque())
+    sender, receiver = (
+        Link(flying[1 - side].append, got.extend, msgspec.msgpack.encode, msgspec.msgpack.decode, lambda: 0.0)
+        for side in (0, 1)
+    )
+    for number in range(40):
+        sender.put(bytes([number]) * (size - 100))
+        sender.flush()
+    flying[1].clear()
+    sender.repeat()
+    while flying[1]:
+        at_once = sum(len(packet.body) for packet in flying[1])
+        assert at_once <= module.REPEAT_BYTES_AT_ONCE or len(flying[1]) == 1
+        while flying[1]:
+            receiver.receive(flying[1].popleft())
+        receiver.tick()
+        while flying[0]:
+            sender.receive(flying[0].popleft())
+    assert [body[0] for body in got] == list(range(40))
+
+
 def fill(link: Link, size: int) -> None:
     """Send packets of about that size, without end."""
     for number in count():
