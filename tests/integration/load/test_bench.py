@@ -70,13 +70,16 @@ def test_the_bench_compares_nodes_with_one(tmp_path: Path) -> None:
         return
     printed, record = run_bench(tmp_path, "--nodes", "2")
     holds(record)
-    single, several = record.series[0].runs
-    assert (single.subject, several.subject) == ("parley", "nodes")
+    single, *several = record.series[0].runs
+    assert [single.subject, *(run.subject for run in several)] == ["parley", "nodes", "edges"]
     assert single.nodes is not None
-    assert several.nodes is not None
-    assert (len(single.nodes.cpu_s), len(several.nodes.cpu_s)) == (1, 2)
-    assert single.nodes.link_messages == 0 < several.nodes.link_messages
-    assert "smoke: all nodes together use" in printed
+    assert len(single.nodes.cpu_s) == 1
+    for run in several:
+        assert run.nodes is not None
+        assert len(run.nodes.cpu_s) == 2
+        assert single.nodes.link_messages == 0 < run.nodes.link_messages
+    for who in ("Parley, 2 nodes", "Parley, 2 nodes, no clients at the owner"):
+        assert f"smoke, {who}: all together use" in printed
 
 
 @pytest.mark.parametrize("subject", baselines(), ids=lambda one: one.key)
