@@ -110,7 +110,7 @@ class Ask(Operation, frozen=True, gc=False, tag=7):
 
 
 class Begun(Operation, frozen=True, gc=False, tag=25):
-    """The owner has received the `Begin` of this tenure. What it said earlier belongs to an earlier tenure.
+    """The owner has received the `Begin` of this tenure. Everything it sent before belongs to an earlier one.
 
     Attributes:
         late: it has carried out commands before that, so the edge's clients may have missed what concerns them.

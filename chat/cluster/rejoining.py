@@ -62,9 +62,8 @@ async def rejoin(parts: Parts, returning: Returning, *, complete: bool) -> list[
             with members.pinned(parts, room):
                 try:
                     await _fetch_rows(parts, room, sessions)
-                    return _enter_all(
-                        parts, room, returning, await _find_missed(parts, room, returning, complete=complete)
-                    )
+                    missed = await _find_missed(parts, room, returning, complete=complete)
+                    return _enter_all(parts, room, returning, missed)
                 finally:
                     for session in sessions:
                         if session.identity is not None:

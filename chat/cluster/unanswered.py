@@ -18,7 +18,7 @@ Asked = op.Sent | ParleyError
 
 # Commands that have no answer, although they may have an id.
 _SILENT = (commands.Typing, commands.MarkRead)
-# What may be carried out twice: the second time changes nothing.
+# Commands that may be carried out twice: the second time changes nothing.
 _REPEATABLE = (
     Adopt,
     commands.Join,

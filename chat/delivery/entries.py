@@ -11,7 +11,7 @@ from utils.turns import SharedTurns
 # Bytes of the snapshots of one loop iteration: 11 of a room of 200 users with the longest names. Bytes, not time, so
 # that the same commands always run in the same order.
 SHARED_BYTES = 256 << 10
-# What a snapshot costs besides its list of users, counted as bytes.
+# Bytes that a snapshot counts for besides its list of users.
 ENTRY_BYTES = 1 << 10
 
 # Sessions whose turn it is: together, and of one party.

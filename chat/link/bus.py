@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 LEAST_BYTES = 32 << 10
-"""What a bus must carry in one message: a greeting in a large cluster is about that large."""
+"""Bytes that a bus must carry in one message: a greeting in a large cluster takes about as many."""
 
 
 class Bus(Protocol):

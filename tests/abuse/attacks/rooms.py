@@ -38,7 +38,7 @@ async def bursts_of_many_connections(port: int, ready: Callable[[], None]) -> No
         for peer in peers:
             peer.eat()
             peer.writer.write(burst)
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.7)  # the server handles one burst before the next: each is a peak
         for peer in peers:
             await peer.close()
 

@@ -18,16 +18,22 @@ from tests.unit.chat.nodes import entered, one_at_each
 from tests.unit.chat.people import ask, said
 
 
+async def in_one_room(cluster: Cluster) -> tuple[Person, Person, int]:
+    """Return a user of the second node, one of the third, and the seq of a message in the room of both."""
+    _, second, third = cluster.nodes
+    ann, bob = account(second, "ann"), account(third, "bob")
+    await ask(ann, "create_room", room="den")
+    await entered(bob, room="den")
+    return ann, bob, await said(ann, "old", "den")
+
+
 async def late_return(cluster: Cluster) -> tuple[Person, Person, int]:
     """Move a room in good order, while storage delays the return of one client into it.
 
     Returns its owner at the next owner, that client, and the seq of a message that both have.
     """
-    first, second, third = cluster.nodes
-    ann, bob = account(second, "ann"), account(third, "bob")
-    await ask(ann, "create_room", room="den")
-    await entered(bob, room="den")
-    seq = await said(ann, "old", "den")
+    first, second, _ = cluster.nodes
+    ann, bob, seq = await in_one_room(cluster)
     assert await first.resign()
     bob.forget()
     cluster.repository.delay("find_members")
@@ -70,10 +76,7 @@ async def test_a_client_whose_node_missed_a_whole_tenure_gets_a_snapshot_and_a_w
     """Both owners before and after it gave the rooms away in good order; what was not in the room's log is missing."""
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
-        ann, bob = account(second, "ann"), account(third, "bob")
-        await ask(ann, "create_room", room="den")
-        await entered(bob, room="den")
-        seq = await said(ann, "old", "den")
+        ann, bob, seq = await in_one_room(cluster)
         cluster.bus.lose = lambda sender, receiver: (
             {sender, receiver} == {node.storage.node for node in (second, third)}
         )
@@ -111,10 +114,7 @@ async def test_clients_of_a_node_that_accepts_an_owner_late_are_welcomed_again()
 async def test_a_client_that_waits_to_return_for_a_whole_tenure_gets_a_snapshot() -> None:
     async with clustered(3) as cluster:
         first, second, third = cluster.nodes
-        ann, bob = account(second, "ann"), account(third, "bob")
-        await ask(ann, "create_room", room="den")
-        await entered(bob, room="den")
-        seq = await said(ann, "old", "den")
+        ann, bob, seq = await in_one_room(cluster)
         assert await first.resign()
         bob.forget()
         cluster.bus.lose = lambda sender, receiver: (sender, receiver) == (third.storage.node, second.storage.node)

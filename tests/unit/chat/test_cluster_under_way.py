@@ -1,4 +1,4 @@
-"""What is under way when the rooms move: writes are finished first, and reads are begun again at the next owner."""
+"""Commands under way when the rooms move: writes finish first, and reads start again at the next owner."""
 
 import asyncio
 from collections.abc import Sequence
