@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
+from model.account import Scope
 from model.commands import AnyCommand, Claim, Command
 from model.errors import CloseCode, ParleyError
 from model.events import AnyEvent
@@ -70,15 +71,31 @@ class Dialect(Protocol):
 class Identity(Struct, frozen=True, gc=False):
     """The principal that a session acts for, whether it is a guest, and the role of its account.
 
-    ``expires`` is when the account's token expires, in Unix microseconds; 0 for never, as for guests. The roles
-    ``admin``, ``organizer`` and ``bot`` have a meaning here (`model.permissions`, ``EDIT_WINDOW``); all others are the
-    application's own.
+    The roles ``admin``, ``organizer`` and ``bot`` have a meaning here (`model.permissions`, ``EDIT_WINDOW``); all
+    others are the application's own.
+
+    Attributes:
+        expires: when the account's token expires, in Unix microseconds; 0 for never, as for guests.
+        login: of an account made here; "" for all others.
+        by_cookie: whether ``expires`` is when that login ends, and ``hello`` does not renew it.
+        version: of an account made here, as in its token.
+        aliases: the guests that became this account; their messages are its own.
+        scope: what a bot may do with its key; None for all others.
     """
 
     user: User
     guest: bool
     role: str = "guest"
     expires: int = 0
+    login: str = ""
+    by_cookie: bool = False
+    version: int = 0
+    aliases: tuple[str, ...] = ()
+    scope: Scope | None = None
+
+    def owns(self, sender_id: str) -> bool:
+        """Whether a message by this sender is the principal's own."""
+        return sender_id == self.user.id or sender_id in self.aliases
 
 
 class Adopt(Command, frozen=True, gc=False, tag="adopt"):
@@ -217,6 +234,13 @@ class Tokens(Protocol):
             ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not admitted; ``unavailable`` for
                 what may be a guest's token, before storage was reached.
         """
+
+
+class Names(Protocol):
+    """The usernames of accounts made here."""
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a guest may not have this name, because it looks like a username."""
 
 
 D = TypeVar("D")

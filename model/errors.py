@@ -4,6 +4,7 @@ ParleyError
 |-- (any code of ERRORS; raised by model/ and chat/; only server/ turns it into frames and statuses)
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 # Seconds after which a client may try again what storage or a full queue did not allow.
@@ -51,6 +52,18 @@ ERRORS: dict[str, ErrorKind] = {
     "unavailable": ErrorKind(503, True, "the server cannot reach its storage"),
     "shutting_down": ErrorKind(503, True, "the server is shutting down"),
     "not_stored": ErrorKind(500, False, "this could not be stored"),
+    "wrong_credentials": ErrorKind(401, False, "the username, the password or the code is wrong"),
+    "code_required": ErrorKind(401, False, "a code of the second factor is required"),
+    "name_taken": ErrorKind(409, False, "this name is taken"),
+    "registration_closed": ErrorKind(403, False, "this server accepts no new accounts"),
+    "invite_invalid": ErrorKind(403, False, "a valid invite link is required to register"),
+    "suspended": ErrorKind(403, False, "this account is suspended"),
+    "blocked": ErrorKind(403, False, "this address is blocked"),
+    "csrf": ErrorKind(403, False, "the CSRF token is missing or not valid"),
+    "no_such_account": ErrorKind(404, False, "there is no account with this id"),
+    "no_such_ticket": ErrorKind(404, False, "this link has expired or was used"),
+    "no_such_link": ErrorKind(404, False, "this invite link has expired, was used up or was revoked"),
+    "no_such_report": ErrorKind(404, False, "there is no report with this id"),
     "internal": ErrorKind(500, True, "internal error (logged on the server)"),
 }
 
@@ -63,6 +76,7 @@ class ParleyError(Exception):
         message: a readable message; by default the one in the table.
         field: the field that is wrong, for ``bad_field``.
         retry_after: seconds to wait before retrying, for retryable codes.
+        fields: a sentence about each wrong field, if several are.
         id: the id of the command, if only the raiser could read it (the frame is not a valid command).
     """
 
@@ -73,6 +87,7 @@ class ParleyError(Exception):
         *,
         field: str | None = None,
         retry_after: float | None = None,
+        fields: Mapping[str, str] | None = None,
         id: str | None = None,
     ) -> None:
         self.kind = ERRORS[code]
@@ -80,6 +95,7 @@ class ParleyError(Exception):
         self.message = message or self.kind.message
         self.field = field
         self.retry_after = retry_after
+        self.fields = fields
         self.id = id
         super().__init__(f"{code}: {self.message}")
 
@@ -130,6 +146,11 @@ EPOCH_CHANGED = CloseCode(
     "epoch_changed",
     "broadcasts may have been lost or retracted, for example because another server wrote to the storage",
 )
+ACCOUNT_CHANGED = CloseCode(
+    4003,
+    "account_changed",
+    "the name, role or password of the account has changed; reconnect with a new access token",
+)
 SLOW_CONSUMER = CloseCode(4008, "slow_consumer", "the client had too much unread data, or did not read a page in time")
 HELLO_TIMEOUT = CloseCode(4101, "hello_timeout", "guest access is disabled and no `hello` was received in time")
 REFUSED = CloseCode(
@@ -143,6 +164,13 @@ TOKEN_EXPIRED = CloseCode(
     "token_expired",
     "the account token has expired; `unauthorized` was sent first. Connect with a new token, or send one in time",
 )
+SIGNED_OUT = CloseCode(
+    4105,
+    "signed_out",
+    "the login has ended, the account was deleted, the guest became an account, or the API key was revoked",
+)
+SUSPENDED = CloseCode(4106, "suspended", "an operator has suspended the account; `suspended` was sent first")
+BLOCKED = CloseCode(4107, "blocked", "an operator has blocked the client's address; `blocked` was sent first")
 CLOSE_CODES = (
     GOING_AWAY,
     PROTOCOL_ERROR,
@@ -152,9 +180,13 @@ CLOSE_CODES = (
     TRY_AGAIN,
     IDLE,
     EPOCH_CHANGED,
+    ACCOUNT_CHANGED,
     SLOW_CONSUMER,
     HELLO_TIMEOUT,
     REFUSED,
     FLOOD,
     TOKEN_EXPIRED,
+    SIGNED_OUT,
+    SUSPENDED,
+    BLOCKED,
 )

@@ -4,6 +4,8 @@ from msgspec import Struct
 
 ID_CHARS = 64  # longest client-chosen `id` of a command
 NAME_CHARS = 64  # longest name of a room or a user
+USERNAME_CHARS = 64  # longest username
+EMAIL_CHARS = 254  # longest e-mail address (RFC 5321 section 4.5.3.1.3)
 HISTORY_LIMIT = 500  # maximum number of messages in one page of history
 HISTORY_DEFAULT = 50  # messages in a page of history if the client gives no limit
 LIST_LIMIT = 500  # maximum number of rooms or members in one answer

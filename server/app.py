@@ -20,6 +20,7 @@ from chat.writes.workers import PoolLimits
 from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
+from server.accounts.service import Accounts
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.cluster import Cluster
@@ -85,7 +86,9 @@ class Server:
         self._expirer = self._storage.writer()
         self._cutter = self._storage.writer()
         self.shared = Shared(settings, self.chat)
-        self._http = HttpEndpoints(self.chat, self.shared, Metrics(self.chat) if settings.admin_port is None else None)
+        self.accounts = Accounts(self._storage, self._keys, self._clock, settings)
+        metrics = Metrics(self.chat) if settings.admin_port is None else None
+        self._http = HttpEndpoints(self.chat, self.shared, self.accounts, metrics)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
         self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
         self._listener = Listener(self._accepted, self.chat.parts.counters)
@@ -196,6 +199,7 @@ class Server:
         self._tokens.let_in(settings.chat_roles)
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)
+        self.accounts.renew(settings)
         if self._cluster is not None:
             self._cluster.renew(settings)
         self._http.forget_documents()

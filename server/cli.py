@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from model.errors import ParleyError
-from model.principals import ACCOUNT, principal_id
+from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
 from server.app import ListenError, serve, server_name
 from server.auth.tokens import sign_account
@@ -132,7 +132,7 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
     if role not in roles:
         raise SettingError(f"--role must be one of CHAT_ROLES: {', '.join(roles)}")
     try:
-        principal_id(ACCOUNT, options.user, "--user")
+        principal_id(APPLICATION, options.user, "--user")
         name = check_user_name(options.user if options.name is None else options.name, "--name")
     except ParleyError as error:
         raise SettingError(error.message) from error

@@ -17,7 +17,7 @@ from model.commands import Announce, Claim, Hello, Join, Ping
 from model.errors import RETRY_AFTER, ParleyError
 from model.events import Announcement, Left, Pong, Welcome
 from model.permissions import RANK, Action, may
-from model.principals import ACCOUNT, CLAIMED, CLAIMED_ROLE
+from model.principals import APPLICATION, CLAIMED, CLAIMED_ROLE
 from model.room import User
 from model.text import check_content
 from utils.clock import rfc3339
@@ -153,7 +153,7 @@ def claim(handlers: Handlers, parts: Parts, session: Session, command: Claim) ->
         session.provisional = False
     elif session.user.id != command.user.id:
         said = command.user.id.removeprefix(CLAIMED)
-        if session.user.id not in (said, ACCOUNT + said):
+        if session.user.id not in (said, APPLICATION + said):
             raise ParleyError("principal_fixed")
     return handlers[type(command.then)](parts, session, command.then)
 

@@ -13,7 +13,7 @@ from chat.rooms.storing import ask, check_space, store
 from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
-from model.principals import ACCOUNT
+from model.principals import APPLICATION
 from model.room import FOREVER, RANKING, STAFF, Member, User
 from storage.ports.rooms import RemoveMember, SetMember
 from storage.ports.storage import Write
@@ -91,7 +91,7 @@ async def with_account_role(parts: Parts, member: Member) -> Member:
     """
     user_id = member.user.id
     role = connected_role(parts, user_id)
-    if role is None and user_id.startswith(ACCOUNT):
+    if role is None and user_id.startswith(APPLICATION):
         with parts.changes.during(user_id) as changes:
             role = await ask(parts, parts.storage.rooms.account_role(user_id))
             for _, queued in changes.unstored.values():  # newer than what is stored, the newest last

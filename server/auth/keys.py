@@ -10,6 +10,10 @@ class KeyUse(Enum):
     """What a key is for. The value is the label of the derivation: a new label makes a new key."""
 
     GUEST_TOKENS = b"parley guest tokens v1"
+    ACCESS_TOKENS = b"parley access tokens v1"
+    REFRESH_TOKENS = b"parley refresh tokens v1"
+    CSRF_TOKENS = b"parley csrf tokens v1"
+    TOTP_SECRETS = b"parley totp secrets v1"
     LINK_MACS = b"parley link macs v1"
     LINK_ENCRYPTION = b"parley link encryption v1"
     FINGERPRINTS = b"parley secret fingerprints v1"

@@ -6,7 +6,6 @@ that Parley is a part of signs tokens of its accounts with ``JWT_SECRET``.
 
 import hashlib
 import hmac
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
@@ -16,14 +15,14 @@ import msgspec
 from chat.ports import Identity, Tokens
 from model.errors import RETRY_AFTER, ParleyError
 from model.limits import GUEST_SECONDS
-from model.principals import ACCOUNT, principal_id
+from model.principals import APPLICATION, principal_id
 from model.room import User
 from model.text import check_user_name
 from server.auth.keys import KeyUse, ServerKeys, secret_bytes
+from server.auth.signing import HEADER, Key
 from server.codec.decoding import MISSING, wrong_field
 from server.settings.table import CHAT_ROLES
 from utils.clock import Clock
-from utils.encoding import to_json
 
 EXPIRED = "the token has expired"
 # How far the application's clock may be ahead (RFC 7519 section 4.1.5): libraries set `nbf` to their current time.
@@ -39,14 +38,6 @@ _TAKES = {
     "role": "a string",
 }
 NO_SECRET = "JWT_SECRET is not set, so account tokens cannot be verified"  # noqa: S105 - says that there is none
-_BLOCK_BYTES = 64  # of SHA-256
-
-
-def _base64url(data: bytes) -> bytes:
-    return urlsafe_b64encode(data).rstrip(b"=")  # in less time than PyJWT's helper, for every connect
-
-
-_HEADER = _base64url(b'{"alg":"HS256","typ":"JWT"}') + b"."
 
 
 class _Claims(msgspec.Struct, gc=False, kw_only=True):
@@ -70,42 +61,6 @@ class _AccountClaims(_Claims, gc=False):
 
 
 _SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
-
-
-class _Key:
-    """An HS256 key. It signs tokens (JSON Web Signature, RFC 7515), and verifies tokens in the form that it signs.
-
-    These are the tokens of guests, and the tokens of accounts with the usual header. PyJWT verifies all other tokens:
-    it takes 40 us for a signature, this class 7 (measured), and every connect signs or verifies one.
-    """
-
-    def __init__(self, secret: bytes) -> None:
-        # The padded key that HMAC derives from the secret (RFC 2104 section 2); its signatures are the same. With the
-        # secret itself PyJWT would refuse one that looks like a certificate, and would warn about a short one at each
-        # token; the server warns once, at its start.
-        key = (hashlib.sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret).ljust(_BLOCK_BYTES, b"\0")
-        self.secret = key
-        self._mac = hmac.new(key, digestmod=hashlib.sha256)  # a copy takes two thirds of the time of `hmac.digest`
-
-    def sign(self, claims: dict[str, Any]) -> str:
-        signed = _HEADER + _base64url(to_json(claims))
-        return (signed + b"." + self._signature(signed)).decode()
-
-    def read(self, token: str) -> bytes | None:
-        """Return the payload; None for a token that this key did not sign, or in another form than `sign`."""
-        signed, _, signature = token.encode().rpartition(b".")
-        if not signed.startswith(_HEADER) or not hmac.compare_digest(signature, self._signature(signed)):
-            return None
-        payload = signed[len(_HEADER) :]
-        try:
-            return urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))
-        except ValueError:
-            return None
-
-    def _signature(self, signed: bytes) -> bytes:
-        mac = self._mac.copy()
-        mac.update(signed)
-        return _base64url(mac.digest())
 
 
 class JwtTokens:
@@ -136,9 +91,9 @@ class JwtTokens:
         issuer: str = "",
     ) -> None:
         roots = [secret_bytes(text) for text in (secret, previous) if text]
-        self._account_keys = [_Key(root) for root in roots]
+        self._account_keys = [Key(root) for root in roots]
         # Up to version 0.1.0 the key of guest tokens was derived from JWT_SECRET, which the application knows.
-        self._former_keys = [_Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256)) for root in roots]
+        self._former_keys = [Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256)) for root in roots]
         self._former_until: int | None = None  # Unix microseconds; None as long as storage was not reached
         self._keys = keys
         self._guest_key = self._make_guest_key()
@@ -163,10 +118,10 @@ class JwtTokens:
         self._guest_key = self._make_guest_key()
         return True
 
-    def _make_guest_key(self) -> _Key | None:
+    def _make_guest_key(self) -> Key | None:
         """Return the key of guest tokens; None as long as the secret of the servers is not known."""
         key = self._keys.key(KeyUse.GUEST_TOKENS)
-        return None if key is None else _Key(key)
+        return None if key is None else Key(key)
 
     def mint(self, identity: Identity) -> str:
         if not identity.guest or self._guest_key is None:
@@ -190,7 +145,7 @@ class JwtTokens:
         for key in self._account_keys:
             if (payload := self._signed(token, key)) is not None:
                 return self._account(payload)
-        if guests is None and token.encode().startswith(_HEADER):  # it may be a guest's
+        if guests is None and token.encode().startswith(HEADER):  # it may be a guest's
             raise _not_yet()
         raise _refused("the token is signed with another secret" if self._account_keys else NO_SECRET)
 
@@ -204,7 +159,7 @@ class JwtTokens:
             raise _not_yet()
         return self._clock.now_us() < self._former_until
 
-    def _signed(self, token: str, key: _Key) -> bytes | None:
+    def _signed(self, token: str, key: Key) -> bytes | None:
         """Return the payload of a token that PyJWT verifies; None if it was signed with another key."""
         try:
             payload: bytes = self._jws.decode(token, key.secret, algorithms=["HS256"])
@@ -242,7 +197,7 @@ class JwtTokens:
             raise _refused("the token is from another issuer: its claim iss is not JWT_ISSUER")
         try:
             user = User(
-                principal_id(ACCOUNT, str(claims.userid), "userid"),
+                principal_id(APPLICATION, str(claims.userid), "userid"),
                 check_user_name(claims.username, "username"),
             )
         except ParleyError as error:
@@ -286,7 +241,7 @@ def sign_account(secret: str, *, userid: str, username: str, role: str, expires:
     ``expires`` is in Unix seconds; ``more`` are other claims, such as ``aud``.
     """
     claims = {"userid": userid, "username": username, "role": role, "exp": expires, **more}
-    return _Key(secret_bytes(secret)).sign(claims)
+    return Key(secret_bytes(secret)).sign(claims)
 
 
 def _wrong_claim(problem: str) -> str:

@@ -26,7 +26,7 @@ from model.events import (
     Typing,
 )
 from model.message import Message
-from model.principals import ACCOUNT, shown_id
+from model.principals import APPLICATION, shown_id
 from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
@@ -198,7 +198,7 @@ def message_frame(message: Message) -> MessageFrame:
     return MessageFrame(
         message.seq,
         message.room,
-        shown_id(message.sender_id, ACCOUNT),
+        shown_id(message.sender_id, APPLICATION),
         message.sender,
         message.content,
         message.timestamp,
@@ -206,7 +206,7 @@ def message_frame(message: Message) -> MessageFrame:
 
 
 def _person(user: User) -> tuple[str, str]:
-    return shown_id(user.id, ACCOUNT), user.name
+    return shown_id(user.id, APPLICATION), user.name
 
 
 def _seq(id: int | str) -> int:

@@ -29,8 +29,11 @@ CROWDED = web.RequestKey("crowded", bool)
 
 LocalHandler = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 # Who may call: "" when the endpoint does not authenticate; ``optional``, with a token or, where guests are allowed,
-# without one; ``token``, with any token; ``account``, with the token of an account.
-Auth = Literal["", "optional", "token", "account"]
+# without one; ``token``, with any token; ``account``, with the token of an account; ``own``, of an account made here;
+# ``admin``, of an account with this role.
+Auth = Literal["", "optional", "token", "account", "own", "admin"]
+# The caller of a row with a ``handler`` that authenticates; None without a token.
+CALLER = web.RequestKey[Identity | None]("caller", Identity)
 # Whether pages of other origins may read the answer, unless a token was used.
 OPEN = web.RequestKey("open", bool)
 Authenticate = Callable[[web.Request, Auth], Identity | None]
@@ -50,12 +53,14 @@ class Refusal(Struct, frozen=True, omit_defaults=True):
     Attributes:
         field: the parameter or field that is wrong.
         retry_after: seconds to wait before retrying.
+        fields: a sentence about each wrong field, by its name, if several are wrong.
     """
 
     code: str
     message: str
     field: str | None = None
     retry_after: float | None = None
+    fields: Mapping[str, str] | None = None
 
 
 class ErrorBody(Struct, frozen=True):
@@ -102,6 +107,7 @@ class Endpoint(NamedTuple):
         handshake: who may open a WebSocket here; `server.wire.handshake` authenticates them.
         fixed: fields of ``params`` that the row decides.
         names: names in the request of fields of ``params``, where they differ.
+        body: whether the other fields are in a JSON body, None if the method decides; see `Parameters`.
     """
 
     method: str
@@ -119,10 +125,11 @@ class Endpoint(NamedTuple):
     rooms_handler: RoomsHandler | None = None
     repeatable: Callable[[Any], bool] = _never
     in_parts: bool = False
+    body: bool | None = None
 
     def parameters(self) -> Parameters:
         """Return the places of the fields of ``params`` in a request."""
-        return Parameters(self.method, self.path, self.params, self.fixed, self.names)
+        return Parameters(self.method, self.path, self.params, self.fixed, self.names, body=self.body)
 
     def may_repeat(self, params: Any) -> bool:
         """Return whether running a request twice has the effect of running it once."""
@@ -182,7 +189,12 @@ def _answer(endpoint: Endpoint, run: Run, exports: Exports) -> _Answer:
     handler = endpoint.handler
     assert (handler is None) != (endpoint.rooms_handler is None), f"{endpoint.path} must have one handler"
     if handler is not None:
-        return lambda request, identity, params: handler(request, params)
+
+        async def answer_locally(request: web.Request, identity: Identity | None, params: Any) -> web.StreamResponse:
+            request[CALLER] = identity
+            return await handler(request, params)
+
+        return answer_locally
 
     async def answer(request: web.Request, identity: Identity | None, params: Any) -> web.StreamResponse:
         answered = await run(endpoint, _asked(request, identity), params)

@@ -34,13 +34,14 @@ class Parameters:
     """The parameters of an endpoint, derived from a record.
 
     A field is in the path where that names it, in a header (`HEADERS`), and else in the query, or in the JSON object
-    that is the body of a POST, PUT or PATCH. The ``id`` of a command is not a parameter.
+    that is the body of a POST, PUT or PATCH, or of a request with ``body``. The ``id`` of a command is not a parameter.
 
     Args:
         method, path: of the endpoint.
         record: a frozen Struct. It describes its fields in its docstring, under ``Attributes:``.
         fixed: values of fields that a client cannot choose.
         names: names of fields in the request, where they differ.
+        body: whether requests have a body; None if the method decides.
 
     Attributes:
         places: where each field is.
@@ -49,13 +50,20 @@ class Parameters:
     """
 
     def __init__(
-        self, method: str, path: str, record: type[Struct], fixed: Mapping[str, Any], names: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        record: type[Struct],
+        fixed: Mapping[str, Any],
+        names: Mapping[str, str],
+        *,
+        body: bool | None = None,
     ) -> None:
         self._record = record
         self._fixed = fixed
         self._names = {**HEADERS, **names}
         in_path = _IN_PATH.findall(path)
-        elsewhere: Place = "body" if method in _WITH_BODY else "query"
+        elsewhere: Place = "body" if (method in _WITH_BODY if body is None else body) else "query"
         hidden = {*fixed, "id"} if issubclass(record, Command) else fixed.keys()
         self.places: dict[str, Place] = {
             name: "path" if name in in_path else "header" if name in HEADERS else elsewhere

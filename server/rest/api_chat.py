@@ -7,7 +7,7 @@ from chat.queries.history import NOTHING, read_history
 from chat.queries.online import list_online
 from model.commands import Cursor, Listed, Name, ReadHistory
 from model.limits import HISTORY_DEFAULT, LIST_DEFAULT
-from model.principals import ACCOUNT, shown_id
+from model.principals import APPLICATION, shown_id
 from model.room import DEFAULT_ROOM
 from model.text import check_name
 from server.dialects.api_chat import MessageFrame, message_frame
@@ -127,7 +127,7 @@ async def users(rest: RestContext, params: UsersParams) -> Answered:
     page = [
         OnlineUser(
             person.user.id,
-            shown_id(person.user.id, ACCOUNT),
+            shown_id(person.user.id, APPLICATION),
             person.user.name,
             person.rooms,
             person.devices,

@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import SplitResult, quote, urlsplit
+from typing import Literal, NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from chat.delivery.ratelimit import UNLIMITED, Rate
+from model.emails import check_email
+from model.errors import ParleyError
 from server.codec.decoding import ReadError
 from storage.factory import check_url
 
@@ -183,6 +186,73 @@ def nats_credentials(text: str) -> str:
     if b"BEGIN NATS USER JWT" not in content or b"BEGIN USER NKEY SEED" not in content:
         raise ValueError
     return text
+
+
+def public_url(text: str) -> str:
+    """The address of the server, without a slash at the end."""
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    plain = re.fullmatch(r"[\x21-\x7e]+", text) and not re.search(r"[?#@\\\"<>^`{|}]", text)
+    if not plain or parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError
+    if "//" in parts.path or {".", ".."}.intersection(parts.path.split("/")):
+        raise ValueError
+    default = {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname  # in lower case
+    return f"{parts.scheme}://{host}{'' if port in (None, default) else f':{port}'}{parts.path.rstrip('/')}"
+
+
+class MailServer(NamedTuple):
+    """Where mail is sent: ``tls`` from the first byte, ``starttls`` before the login, or neither."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    user: str
+    password: str
+
+
+def mail_server(text: str) -> MailServer:
+    """A server for mail; the text of an error repeats nothing of it, as it may contain a password."""
+    text = text.strip()
+    scheme, separator, _ = text.partition("://")
+    if not separator or scheme not in ("smtp", "smtps"):
+        raise ReadError("must begin with smtp:// or smtps://")
+    if not re.fullmatch(r"[\x21-\x7e]+", text) or "#" in text:
+        raise ReadError("has a character that a URL cannot contain: write %20 for a space, %23 for #")
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ReadError("has a port that is not a number from 1 to 65535")
+    if not parts.hostname or parts.path.strip("/"):
+        raise ReadError("must have a host, and nothing behind the port except ?starttls=required or ?starttls=no")
+    if parts.query not in ("", "starttls=required", "starttls=no") or (scheme == "smtps" and parts.query):
+        raise ReadError("may end with ?starttls=required or ?starttls=no, after smtp:// only")
+    if bool(parts.username) != bool(parts.password):
+        raise ReadError("must have both a user and a password, or neither")
+    security: Literal["tls", "starttls", "none"] = "starttls"  # by default: a password must not travel in the clear
+    if scheme == "smtps":
+        security = "tls"
+    elif parts.query == "starttls=no":
+        security = "none"
+    default = {"tls": 465, "starttls": 587, "none": 25}[security]
+    return MailServer(
+        parts.hostname, port or default, security, unquote(parts.username or ""), unquote(parts.password or "")
+    )
+
+
+def mail_address(text: str) -> str:
+    """An e-mail address, without a name."""
+    try:
+        return check_email(text)
+    except ParleyError:
+        raise ValueError from None
 
 
 def certificates(text: str) -> str:

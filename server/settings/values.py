@@ -50,6 +50,7 @@ class Settings:
     ) -> None:
         self.remarks = tuple(remarks)
         self._values: dict[str, Any] = {}
+        self._registration_is_given = bool(environment.get("REGISTRATION", "").strip())
         wrong: dict[str, str] = {}
         for setting in SETTINGS:
             text = environment.get(setting.name, "")
@@ -100,6 +101,11 @@ class Settings:
         if self.nats_creds and any("@" in url for url in self.nats_url):
             names = ("NATS_CREDS", "NATS_URL")
             yield names, "NATS_CREDS", "must not be set with a user in NATS_URL: a node logs in with one of them"
+        if self.smtp_url:
+            for name in ("PUBLIC_URL", "MAIL_FROM"):
+                if not self._values[name.lower()]:
+                    yield ("SMTP_URL", name), "SMTP_URL", f"must not be set without {name}"
+                    break
         if self.admin_port and self.admin_port == self.port and same_address(self.host, self.admin_host):
             problem = "must differ from PORT, as HOST and ADMIN_HOST have an address in common"
             yield ("PORT", "ADMIN_PORT", "HOST", "ADMIN_HOST"), "ADMIN_PORT", problem
@@ -120,11 +126,11 @@ class Settings:
                 if setting.name in _OF_NODES and self._values[setting.name.lower()] != setting.default:
                     yield f"{setting.name} is set and NATS_URL is not: this server is alone, and does not use it"
         if not self.jwt_secret:
-            yield (
-                "JWT_SECRET is not set: accounts are refused"
-                if self.guests
-                else "GUESTS is off and JWT_SECRET is not set: every client is refused"
-            )
+            yield "JWT_SECRET is not set: tokens of an application are refused"
+        elif self.registration == "open" and not self._registration_is_given:
+            yield "JWT_SECRET is set and REGISTRATION is not: users may make accounts here besides those they have"
+        if self.registration != "closed" and not self.database_url:
+            yield "there is no database: accounts made here are lost when the server stops"
         most, of_address = self.max_connections, self.max_connections_per_address
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard limit, to which the start raises the soft one
         allowed = None if limit == resource.RLIM_INFINITY else room_for(limit)
@@ -140,6 +146,7 @@ class Settings:
         changed = [s for s in SETTINGS if self._given[s.name.lower()] != new._given[s.name.lower()]]
         live = {s.name.lower(): new._given[s.name.lower()] for s in changed if s.live}
         renewed = Settings({}, new.remarks)
+        renewed._registration_is_given = new._registration_is_given
         renewed._values, renewed._given = self._values | live, self._given | live
         return renewed, [s.name for s in changed if s.live], [s.name for s in changed if not s.live]
 

@@ -14,7 +14,9 @@ from chat.chat import Chat
 from chat.ports import Identity
 from chat.rooms.storing import reads_for
 from model.errors import ParleyError
+from model.principals import ACCOUNT
 from server.access.origins import own_origin
+from server.accounts.service import Accounts
 from server.http.asked import Asked
 from server.http.endpoints import (
     CROWDED,
@@ -40,6 +42,7 @@ from server.wire.switch import HttpConnection
 from utils.encoding import to_json
 
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_OF_ACCOUNTS = frozenset({"account", "own", "admin"})
 _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGINS`"}
 
 
@@ -50,9 +53,10 @@ class HttpEndpoints:
         answer: answers a request about rooms that another server has received; see `server.http.forwarding`.
     """
 
-    def __init__(self, chat: Chat, shared: Shared, metrics: Metrics | None) -> None:
+    def __init__(self, chat: Chat, shared: Shared, accounts: Accounts, metrics: Metrics | None) -> None:
         self._chat = chat
         self._shared = shared
+        self._accounts = accounts
         self._site = Site(chat, shared, metrics)
         self._documents: dict[str, bytes] = {}
         self._rooms = rest_endpoints(chat, shared.runner)
@@ -139,7 +143,8 @@ class HttpEndpoints:
         """Return the caller, and count the request; from here, reads from storage count for the caller."""
         values = request.headers.getall(hdrs.AUTHORIZATION, ())
         try:
-            identity = self._shared.authenticate(values, auth == "account")
+            identity = self._shared.authenticate(values, auth in _OF_ACCOUNTS)
+            _check_caller(identity, auth)
         except ParleyError:
             self._shared.count_request(request[SENDER])
             raise
@@ -166,6 +171,20 @@ class HttpEndpoints:
     def forget_documents(self) -> None:
         """Discard the documents, so that the next request makes them with the new limits."""
         self._documents.clear()
+
+
+def _check_caller(identity: Identity | None, auth: Auth) -> None:
+    """Refuse accounts for which a row is not.
+
+    Raises:
+        ParleyError: ``forbidden``.
+    """
+    if identity is None:
+        return
+    if auth == "own" and not identity.user.id.startswith(ACCOUNT):
+        raise ParleyError("forbidden", "only accounts made here can do this")
+    if auth == "admin" and identity.role != "admin":
+        raise ParleyError("forbidden", "only admins can do this")
 
 
 def admin_application(chat: Chat) -> web.Application:

@@ -76,7 +76,7 @@ def _refused(error: ParleyError) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     if error.field == "Content-Encoding":
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
-    refusal = Refusal(error.code, error.message, error.field, error.retry_after)
+    refusal = Refusal(error.code, error.message, error.field, error.retry_after, error.fields)
     return web.Response(body=to_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
 
 

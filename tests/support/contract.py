@@ -115,7 +115,7 @@ def _frames(dialect: str) -> dict[str, Validator]:
 @cache
 def _responses() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
     """Return methods, paths and statuses, with a validator for each content type that has a schema."""
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock(), Mock()).endpoints())
     schemas = strict(document["components"]["schemas"])
     return [
         (

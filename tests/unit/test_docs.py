@@ -122,14 +122,14 @@ def test_cluster_names_exactly_the_settings_that_must_agree() -> None:
 
 def test_readme_names_every_address() -> None:
     table = README.split("| address | what |")[1].split("\n## ")[0]
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock(), Mock()).endpoints())
     elsewhere = ("/static/", "/api/rooms/", "/api/chat/")
     for path in document["paths"]:
         assert re.search(rf"[` ]{re.escape(path)}[`?]", table) or path.startswith(elsewhere), path
 
 
 def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock(), Mock()).endpoints())
     served = {
         (method.upper(), path)
         for path, operations in document["paths"].items()
@@ -143,7 +143,7 @@ def test_protocol_has_a_row_for_every_request_about_rooms() -> None:
 
 def test_protocols_http_examples_match_the_document() -> None:
     """Every HTTP example: the request's body and the response match the document."""
-    document = openapi(HttpEndpoints(Mock(), Mock(), Mock()).endpoints())
+    document = openapi(HttpEndpoints(Mock(), Mock(), Mock(), Mock()).endpoints())
     blocks = re.findall(r"^```http\n(.*?)^```$", section("HTTP"), re.MULTILINE | re.DOTALL)
     assert len(blocks) > 5
     for block in blocks:

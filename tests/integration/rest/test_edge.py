@@ -23,7 +23,9 @@ from utils.clock import SystemClock
 pytestmark = pytest.mark.one_server("it has edges of its own")
 
 ROWS = {
-    f"{row.method} {row.path}": row for row in HttpEndpoints(Mock(), Mock(), Mock()).endpoints() if row.rooms_handler
+    f"{row.method} {row.path}": row
+    for row in HttpEndpoints(Mock(), Mock(), Mock(), Mock()).endpoints()
+    if row.rooms_handler
 }
 LIMIT = 4096
 # Values with which a request succeeds, by field; then those of single rows.

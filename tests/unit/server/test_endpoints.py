@@ -16,7 +16,7 @@ from model.errors import ParleyError
 from model.room import User
 from server.access.addresses import Client
 from server.http.asked import Answered, Asked
-from server.http.endpoints import SENDER, Answer, Auth, Endpoint, add_routes
+from server.http.endpoints import CALLER, SENDER, Answer, Auth, Endpoint, add_routes
 from server.spec.openapi import openapi
 
 
@@ -208,6 +208,27 @@ async def test_a_change_requires_a_body() -> None:
     assert await refusal(ask(ADD._replace(method="PATCH"))) == ("bad_json", None)
 
 
+async def test_a_row_may_have_a_body_with_any_method() -> None:
+    row = Endpoint("DELETE", "/rooms/{room}/parts", "Remove parts", params=AddParts, body=True)
+    assert (await ask(row, b'{"times":3}', query="?times=4"))[0] == AddParts("den", 3)
+    assert "requestBody" in openapi([row._replace(handler=nothing)])["paths"]["/rooms/{room}/parts"]["delete"]
+
+
+async def test_a_local_row_finds_its_caller_in_the_request() -> None:
+    callers = []
+
+    async def answer(request: web.Request, params: Any) -> web.StreamResponse:
+        callers.append(request[CALLER])
+        return web.Response()
+
+    app = web.Application()
+    add_routes(app, [FIND._replace(handler=answer, auth="optional")], someone)
+    called: Handler = next(iter(app.router.routes())).handler
+    for headers in ({"X-Name": "ann"}, {}):
+        await called(make_mocked_request("GET", "/rooms/x/things", headers=headers, match_info={"room": "den"}))
+    assert callers == [Identity(User("u_1", "ann"), guest=False), None]
+
+
 async def test_a_field_may_be_a_header() -> None:
     assert (await ask(ADD, Idempotency_Key="k-1"))[0].idempotency_key == "k-1"
     assert await refusal(ask(ADD, Idempotency_Key="k-1234")) == ("bad_field", "Idempotency-Key")
@@ -256,13 +277,13 @@ async def test_the_caller_is_authenticated_before_anything_is_read() -> None:
 
 
 def test_the_document_says_who_may_call_and_which_fields_are_nullable() -> None:
-    auths: list[Auth] = ["", "optional", "token", "account"]
+    auths: list[Auth] = ["", "optional", "token", "account", "own", "admin"]
     rows = [Endpoint("PUT", f"/{auth or 'x'}/{{room}}", "", nothing, AddParts, auth=auth) for auth in auths]
     document = json.loads(json.dumps(openapi(rows)))
     operations = {path.split("/")[1]: methods["put"] for path, methods in document["paths"].items()}
     assert "security" not in operations["x"]
     assert operations["optional"]["security"] == [{"bearer": []}, {}]
-    assert operations["token"]["security"] == operations["account"]["security"] == [{"bearer": []}]
+    assert all(operations[auth]["security"] == [{"bearer": []}] for auth in auths[2:])
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for auth in auths[1:]:
         responses = operations[auth]["responses"]

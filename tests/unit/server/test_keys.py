@@ -13,6 +13,10 @@ SECRET = "a secret of at least thirty-two characters"
 def test_each_use_has_a_label_and_a_key_of_its_own() -> None:
     assert {use: use.value for use in KeyUse} == {
         KeyUse.GUEST_TOKENS: b"parley guest tokens v1",
+        KeyUse.ACCESS_TOKENS: b"parley access tokens v1",
+        KeyUse.REFRESH_TOKENS: b"parley refresh tokens v1",
+        KeyUse.CSRF_TOKENS: b"parley csrf tokens v1",
+        KeyUse.TOTP_SECRETS: b"parley totp secrets v1",
         KeyUse.LINK_MACS: b"parley link macs v1",
         KeyUse.LINK_ENCRYPTION: b"parley link encryption v1",
         KeyUse.FINGERPRINTS: b"parley secret fingerprints v1",

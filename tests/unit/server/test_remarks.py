@@ -10,6 +10,10 @@ from server.settings.values import Settings
 SECRET = "a secret of at least thirty-two characters"
 OTHER = "another secret of at least thirty-two characters"
 FORGETFUL = "SERVER_SECRET is not set and there is no database: guests are not recognized after a restart"
+NO_APPLICATION = "JWT_SECRET is not set: tokens of an application are refused"
+BOTH = "JWT_SECRET is set and REGISTRATION is not: users may make accounts here besides those they have"
+LOST = "there is no database: accounts made here are lost when the server stops"
+CLOSED = {"REGISTRATION": "closed"}
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 ROOM = room_for(LIMIT)
 
@@ -17,15 +21,22 @@ ROOM = room_for(LIMIT)
 @pytest.mark.parametrize(
     ("given", "remarks"),
     [
-        ({"JWT_SECRET": SECRET, "SERVER_SECRET": OTHER}, []),
-        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, []),
-        ({"JWT_SECRET": SECRET, "GUESTS": "off"}, []),
-        ({"JWT_SECRET": SECRET}, [FORGETFUL]),
-        ({"DB_NAME": "chat"}, ["JWT_SECRET is not set: accounts are refused"]),
-        ({}, [FORGETFUL, "JWT_SECRET is not set: accounts are refused"]),
-        ({"GUESTS": "off"}, ["GUESTS is off and JWT_SECRET is not set: every client is refused"]),
+        ({"JWT_SECRET": SECRET, "SERVER_SECRET": OTHER, **CLOSED}, []),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, [BOTH]),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open"}, []),
+        ({"JWT_SECRET": SECRET, "GUESTS": "off", "REGISTRATION": "invite"}, [LOST]),
+        ({"JWT_SECRET": SECRET, **CLOSED}, [FORGETFUL]),
+        ({"DB_NAME": "chat"}, [NO_APPLICATION]),
+        ({}, [FORGETFUL, NO_APPLICATION, LOST]),
+        ({"GUESTS": "off"}, [NO_APPLICATION, LOST]),
         (
-            {"JWT_SECRET": "x", "JWT_SECRET_PREVIOUS": "y", "SERVER_SECRET": "z", "JWT_SECRET_WEAK": "allow"},
+            {
+                **CLOSED,
+                "JWT_SECRET": "x",
+                "JWT_SECRET_PREVIOUS": "y",
+                "SERVER_SECRET": "z",
+                "JWT_SECRET_WEAK": "allow",
+            },
             [
                 f"{name} has fewer than 32 characters: tokens can be forged by brute force"
                 for name in ("JWT_SECRET", "JWT_SECRET_PREVIOUS", "SERVER_SECRET")
@@ -56,9 +67,15 @@ def test_the_start_log_says_who_can_connect(given: dict[str, str], remarks: list
     ],
 )
 def test_the_start_log_says_how_many_connections_are_possible(most: str, of_address: str, remarks: list[str]) -> None:
-    given = {"MAX_CONNECTIONS": most, "MAX_CONNECTIONS_PER_ADDRESS": of_address, "JWT_SECRET": SECRET, "GUESTS": "off"}
+    given = {
+        "MAX_CONNECTIONS": most,
+        "MAX_CONNECTIONS_PER_ADDRESS": of_address,
+        "JWT_SECRET": SECRET,
+        "GUESTS": "off",
+        **CLOSED,
+    }
     assert list(Settings(given).oddities()) == remarks
 
 
 def test_remarks_about_setting_sources_come_first() -> None:
-    assert list(Settings({"JWT_SECRET": SECRET}, ["odd"]).oddities()) == ["odd", FORGETFUL]
+    assert list(Settings({"JWT_SECRET": SECRET, **CLOSED}, ["odd"]).oddities()) == ["odd", FORGETFUL]

@@ -20,7 +20,7 @@ from server.settings.values import SettingError, Settings
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}
 
 CONNECTIONS = [f"MAX_CONNECTIONS{of}" for of in ("", "_PER_ADDRESS", "_PER_PRINCIPAL")]
-RATES = [f"RATE_LIMIT_{name}" for name in ("GUEST_MESSAGES", "GUESTS", "UPGRADES", "REQUESTS")]
+RATES = [f"RATE_LIMIT_{name}" for name in ("GUEST_MESSAGES", "GUESTS", "UPGRADES", "REQUESTS", "REGISTRATIONS")]
 RIGHT: dict[str, list[tuple[str, Any]]] = {
     "ADMIN_HOST": [("::1", "::1")],
     "ADMIN_PORT": [("0", 0), ("9100", 9100)],
@@ -68,6 +68,8 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
         ("user  organizer,team-lead ,user", ("user", "organizer", "team-lead")),
         ("x" * 64, ("x" * 64,)),
     ],
+    "REGISTRATION": [("closed", "closed"), ("Invite", "invite"), ("open", "open")],
+    "AUDIT_DAYS": [("0", 0), ("36500", 36_500)],
     "MAX_FRAME_BYTES": [("1024", 1024), ("16777216", 1 << 24)],
     "MAX_CONTENT_CHARS": [("1", 1), ("1000000", 10**6)],
     **{name: [("0", Rate(0, 0)), ("0.5/1", Rate(0.5, 1)), ("1000000/1000000000", Rate(1e6, 1e9))] for name in RATES},
@@ -103,6 +105,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
 }
 TEXTS = {"DB_USER", "DB_PASS", "DB_NAME", "JWT_AUDIENCE", "JWT_ISSUER", *TOKEN_SECRETS}  # take any text
 OF_A_NODE = {"NATS_URL", "NATS_CREDS", "NATS_CA", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME"}  # test_node_settings.py
+OF_MAIL = {"PUBLIC_URL", "SMTP_URL", "MAIL_FROM"}  # test_mail_settings.py
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
@@ -138,6 +141,8 @@ WRONG: dict[str, list[str]] = {
     "GUEST_ROLE": ["two words", "owner", "admin", "reader"],
     "JWT_SECRET_WEAK": ["on", "yes"],
     "CHAT_ROLES": [",", " , ,", "x" * 65, "user " + "x" * 65, "a\u202eb"],
+    "REGISTRATION": ["off", "on", "yes"],
+    "AUDIT_DAYS": ["36501", *NO_WHOLE],
     "MAX_FRAME_BYTES": ["1023", "16777217", *NO_WHOLE],
     "MAX_CONTENT_CHARS": ["0", "1000001", *NO_WHOLE],
     **{name: ["10", "-1/10", "10/0", "10/", "/10", "1000001/10", "1/2/3", "nan/1", "1/inf"] for name in RATES},
@@ -174,8 +179,8 @@ WRONG: dict[str, list[str]] = {
 
 
 def test_every_setting_is_tested_here() -> None:
-    assert set(RIGHT) == set(DEFAULTS) - OF_A_NODE
-    assert set(WRONG) == set(DEFAULTS) - OF_A_NODE - TEXTS
+    assert set(RIGHT) == set(DEFAULTS) - OF_A_NODE - OF_MAIL
+    assert set(WRONG) == set(DEFAULTS) - OF_A_NODE - OF_MAIL - TEXTS
 
 
 @pytest.mark.parametrize(("name", "text", "value"), [(n, t, v) for n, rows in RIGHT.items() for t, v in rows])

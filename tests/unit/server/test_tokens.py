@@ -83,7 +83,7 @@ def test_signed_payloads_are_read_as_the_library_does(payload: bytes, monkeypatc
     verifier = tokens()
     token = jwt.PyJWS().encode(payload, SECRET, algorithm="HS256", headers={"typ": "JWT"})
     reason = assert_refused(verifier, token).message
-    monkeypatch.setattr("server.auth.tokens._Key.read", lambda *_: None)
+    monkeypatch.setattr("server.auth.tokens.Key.read", lambda *_: None)
     assert assert_refused(verifier, token).message == reason == "the token's claims are not a valid JSON object"
 
 

@@ -11,7 +11,7 @@ from model.errors import ERRORS
 from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
 
-HTTP = HttpEndpoints(Mock(), Mock(), Mock())
+HTTP = HttpEndpoints(Mock(), Mock(), Mock(), Mock())
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi(HTTP.endpoints())))
 OPERATIONS = {
     (method.upper(), path): operation

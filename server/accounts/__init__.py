@@ -1,0 +1,1 @@
+"""Accounts made here: registering, signing in, passwords, mail, export and deletion."""

@@ -1,0 +1,38 @@
+"""The safety port: users who do not want to hear of others, and reports of messages.
+
+See `storage.ports.accounts` for what all methods share.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from model.audit import AuditEntry
+from model.room import User
+from model.safety import Report, ReportState
+
+
+class SafetyRepository(Protocol):
+    """Blocks of users by users, and reports."""
+
+    async def block_user(self, user_id: str, blocked_id: str, now: int, most: int, entry: AuditEntry) -> bool:
+        """Block a user for another one. False if that one has blocked ``most`` already."""
+
+    async def unblock_user(self, user_id: str, blocked_id: str, entry: AuditEntry) -> bool:
+        """End a block. False if there is none."""
+
+    async def blocked_by(self, user_id: str) -> list[str]:
+        """List the users whom a user blocks, by id."""
+
+    async def blocks(self, user_id: str, by: Sequence[str]) -> set[str]:
+        """Return those of ``by`` who block the user."""
+
+    async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
+        """Store a report. False if the reporter has reported this message already."""
+
+    async def reports(self, *, room_id: int | None, state: ReportState, before: int, limit: int) -> list[Report]:
+        """List up to ``limit`` reports of a room, or of all rooms, the newest first, created before a time."""
+
+    async def handle_report(
+        self, report_id: str, state: ReportState, by: User, note: str, now: int, entry: AuditEntry
+    ) -> bool:
+        """Set the state of a report. False if there is none."""

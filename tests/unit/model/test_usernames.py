@@ -1,0 +1,84 @@
+"""Usernames have one form, and one look; e-mail addresses are plain."""
+
+import pytest
+
+from model.account import fold_email, guess_key, look_hash
+from model.emails import check_email
+from model.errors import ParleyError
+from model.principals import kind_of, shown_id
+from model.usernames import check_username
+
+
+@pytest.mark.parametrize(
+    ("text", "username"),
+    [
+        ("Ann", "ann"),
+        ("ＡＮＮ", "ann"),
+        ("A\u0308NN", "änn"),
+        ("ann.lee-2_x", "ann.lee-2_x"),
+        ("Анна", "анна"),
+        ("x" * 64, "x" * 64),
+    ],
+)
+def test_a_username_is_stored_in_one_form(text: str, username: str) -> None:
+    found = check_username(text)
+    assert found.username == username
+    assert check_username(username) == found
+
+
+@pytest.mark.parametrize("one", ["paypal", "PayPaI", "pаypаl", "ｐａｙｐａｌ"])
+def test_usernames_that_look_the_same_have_the_same_look(one: str) -> None:
+    assert check_username(one).look == check_username("paypal").look
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "x" * 65, "a b", "ſ", "a\u200bb", "a\u202eb", "a\0b", "\ud800", "a\nb", ".", "..", "ann@example.org"),
+        *("g_x", "A_x", "u_1", "b_x", "w_x", "ann" + "\u0301" * 60, "a\u00a0b", "ann\u2028"),
+    ],
+)
+def test_other_usernames_are_refused(text: str) -> None:
+    with pytest.raises(ParleyError) as refused:
+        check_username(text, "name")
+    assert (refused.value.code, refused.value.field) == ("bad_field", "name")
+
+
+@pytest.mark.parametrize("text", ["system", "Sеrver", "PARLEY1", "s-y-s-t-e-m"])
+def test_names_of_the_server_are_refused(text: str) -> None:
+    with pytest.raises(ParleyError) as refused:
+        check_username(text)
+    assert refused.value.code == "reserved_name"
+
+
+@pytest.mark.parametrize("text", ["ann@example.org", "a.b+c@x", "O'Neil@sub.example.co", "a" * 64 + "@x.y"])
+def test_an_email_address_is_kept_as_it_is(text: str) -> None:
+    assert check_email(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "ann", "@x", "a@", "a@b@c", "a b@c", '"a"@b', "a,b@c", "a@b\r\nBcc: c@d", "a@b\0", "ü@b", "a@ü"),
+        *("a..b@c", ".a@c", "a@c.", "a@-c", "a@[127.0.0.1]", "a" * 65 + "@x", "a@" + "x." * 130 + "y", "a <b@c>"),
+    ],
+)
+def test_other_email_addresses_are_refused(text: str) -> None:
+    with pytest.raises(ParleyError) as refused:
+        check_email(text)
+    assert (refused.value.code, refused.value.field) == ("bad_field", "email")
+
+
+def test_what_stands_for_a_name_differs_for_other_names() -> None:
+    assert fold_email("Ann@Example.ORG") == "ann@example.org"
+    assert len({look_hash("ann"), look_hash("bob")}) == 2
+    assert len(look_hash("ann")) == 8
+    assert len({guess_key("login", "ann"), guess_key("reset", "ann"), guess_key("login", "\ud800")}) == 3
+
+
+def test_ids_tell_what_principals_are() -> None:
+    marks = {"g_1": "guest", "w_1": "claimed", "b_1": "bot", "a_1": "", "u_1": ""}
+    assert {principal: kind_of(principal) for principal in marks} == marks
+    assert shown_id("u_7", "u_") == "7"
+    for hidden in ("a_7", "b_7", "g_7", "w_7", "u_7"):
+        assert shown_id(f"u_{hidden}", "u_") == f"u_{hidden}"
