@@ -271,6 +271,12 @@ def look_hash(look: str) -> bytes:
     return sha256(look.encode()).digest()[:8]
 
 
+def guess_keys(account: Account) -> list[bytes]:
+    """Return each `guess_key` under which guesses for an account may be counted."""
+    resets = (account.username,) if account.email is None else (account.username, fold_email(account.email))
+    return [guess_key("login", account.username), *(guess_key("reset", asked) for asked in resets)]
+
+
 def guess_key(kind: GuessKind, asked: str) -> bytes:
     """Return the key under which guesses are counted, also for names that no account has.
 

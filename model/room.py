@@ -9,6 +9,9 @@ Role = Literal["owner", "moderator", "member", "readonly"]
 # Ephemeral rooms are created by joining and have no owner; direct rooms belong to two users only.
 RoomKind = Literal["ephemeral", "public", "private", "direct"]
 
+# Guests write in a room, only read it, or cannot enter it.
+GuestAccess = Literal["talk", "read", "no"]
+
 # Roles whose names are protected: no guest in the room may have a name that looks like theirs.
 STAFF: frozenset[Role | None] = frozenset({"owner", "moderator"})
 # Roles of accounts that count in rooms where they were given no role: see `model.permissions.standing_in`.
@@ -34,6 +37,7 @@ class RoomRecord(Struct, frozen=True, gc=False):
         slow_mode: seconds between two messages of one user, 0 for none.
         retention_days: days that messages are kept, 0 for the server's default.
         deleted_at: RFC 3339; a deleted room cannot be found.
+        guests: what guests may do who were given no role here.
     """
 
     room_id: int
@@ -46,6 +50,7 @@ class RoomRecord(Struct, frozen=True, gc=False):
     slow_mode: int = 0
     retention_days: int = 0
     deleted_at: str | None = None
+    guests: GuestAccess = "talk"
 
 
 class User(Struct, frozen=True, gc=False):

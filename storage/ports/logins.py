@@ -12,8 +12,10 @@ AGAIN_US = 10_000_000
 class LoginRepository(Protocol):
     """Logins. One that has ended is not found, whether it was ended or its time is over."""
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry) -> list[str]:
-        """Store a login, and end the account's oldest ones above ``most``. Returns the ids of those that ended."""
+    async def insert(self, login: Login, most: int, entry: AuditEntry) -> list[str] | None:
+        """Store a login, and end the account's oldest ones above ``most``. Returns the ids of those that ended; None,
+        and stores nothing, if the account does not exist.
+        """
 
     async def refresh(
         self, login_id: str, generation: int, now: int, *, ends_at: int, address: str, entry: AuditEntry

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from model.audit import AuditEntry
 from model.message import Message
 from model.room import RoomRecord, User
 
@@ -42,6 +43,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
         mentions: replaced together with the content.
         reactions: all of them, as in `Message`; None leaves them unchanged, {} removes them.
         pin: None leaves it unchanged.
+        audit: stored with the change, once that is `Stored`.
     """
 
     room_id: int
@@ -54,6 +56,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     mentions: tuple[str, ...] = ()
     reactions: dict[str, list[str]] | None = None
     pin: PinState | None = None
+    audit: AuditEntry | None = None
 
 
 class ExpireMessages(Struct, frozen=True, gc=False):

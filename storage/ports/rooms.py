@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from model.audit import AuditEntry
 from model.room import Member, RoomRecord, User
 
 # --- writes --------------------------------------------------------------------------------------------------------
@@ -22,21 +23,25 @@ class InsertRoom(Struct, frozen=True, gc=False):
 class UpdateRoom(Struct, frozen=True, gc=False):
     """Replace the state of a stored room; its id, name and ``created_at`` never change. `NoRoom` if it is not stored.
 
+    ``audit`` is stored with it, once it is `Stored`.
+
     With ``deleted_at`` the name becomes free, the members are removed, and reads by name, of lists and by member no
     longer find the room. Its log stays readable under its id. A deleted room stays deleted, as of the first time.
     """
 
     room: RoomRecord
+    audit: AuditEntry | None = None
 
 
 class SetMember(Struct, frozen=True, gc=False):
     """Store a member's row, replacing the earlier one. `NoRoom` if the room is not stored.
 
-    A deleted room has no members: the outcome is `Stored`, and nothing is kept.
+    A deleted room has no members: the outcome is `Stored`, and nothing is kept. ``audit`` as in `UpdateRoom`.
     """
 
     room_id: int
     member: Member
+    audit: AuditEntry | None = None
 
 
 class RemoveMember(Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from model.audit import AuditEntry
 from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, MessageRepository
 from storage.ports.rooms import (
     ExpireGuests,
@@ -97,6 +98,18 @@ class WordsCut(Struct, frozen=True, gc=False):
 Outcome = Stored | Duplicate | Refused | NoRoom | Removed | WordsCut
 STORED = Stored()
 NO_ROOM = NoRoom()
+
+
+def entries_of(batch: Sequence[Write], outcomes: Sequence[Outcome]) -> list[AuditEntry]:
+    """Return the audit entries of the writes of a batch that were stored."""
+    return [
+        write.audit
+        for write, outcome in zip(batch, outcomes, strict=True)
+        if isinstance(write, (UpdateRoom, SetMember, ChangeMessage))
+        and write.audit is not None
+        and isinstance(outcome, Stored)
+    ]
+
 
 # --- the port -------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,12 @@ import logging
 
 from storage.ports.servers import Servers
 from storage.ports.storage import LeaseEvents
+from storage.postgres.accounts.access import PostgresAccessRepository
+from storage.postgres.accounts.accounts import PostgresAccountRepository
+from storage.postgres.accounts.audit import PostgresAuditRepository
+from storage.postgres.accounts.logins import PostgresLoginRepository
+from storage.postgres.accounts.pool import AccountPool
+from storage.postgres.accounts.secrets import PostgresSecretRepository
 from storage.postgres.connection.errors import FAILURES, words_for
 from storage.postgres.connection.lease import Lease, LeaseState, Pace
 from storage.postgres.connection.node import NodeLease, named
@@ -67,6 +73,14 @@ class PostgresStorage:
             read_seconds=read_seconds,
             problem=lambda: self.lease.problem,
         )
+        self._accounts = AccountPool(
+            self._connector, connect_seconds=min(connect_seconds, close_seconds / 2), seconds=read_seconds
+        )
+        self.accounts = PostgresAccountRepository(self._accounts)
+        self.logins = PostgresLoginRepository(self._accounts)
+        self.secrets = PostgresSecretRepository(self._accounts)
+        self.access = PostgresAccessRepository(self._accounts)
+        self.audit = PostgresAuditRepository(self._accounts)
         self.rooms = PostgresRoomRepository(self._reads.fetch)
         self.messages = PostgresMessageRepository(self._reads.fetch)
         self.lease_events = LeaseEvents()
@@ -74,7 +88,7 @@ class PostgresStorage:
             self.connect,
             self.lease_events,
             on_lost=self._lease_lost,
-            on_connected=self._reads.drain,
+            on_connected=self._drain,
             makes_secret=makes_secret,
             node=node,
             pace=pace,
@@ -90,6 +104,7 @@ class PostgresStorage:
         for logger in ("psycopg", "psycopg.pool"):
             logging.getLogger(logger).setLevel(logging.ERROR)
         await self._reads.open()
+        await self._accounts.open()
         self._tasks.spawn(self.lease.run(), name="parley-postgres-lease")
         self._tasks.spawn(self._words.run(), name="parley-postgres-words")
 
@@ -100,9 +115,11 @@ class PostgresStorage:
         deadline = asyncio.get_running_loop().time() + self._close_seconds
         self.lease.end()
         self._reads.stop()
+        self._accounts.stop()
         for name in await self._tasks.close(self._close_seconds / 2):
             log.error("task %s did not stop", name)
-        await self._reads.close(max(0.1, deadline - asyncio.get_running_loop().time()))
+        for pool in (self._accounts, self._reads):
+            await pool.close(max(0.1, deadline - asyncio.get_running_loop().time()))
 
     async def keep_epoch(self, epoch: str) -> None:
         try:
@@ -137,7 +154,7 @@ class PostgresStorage:
         return False
 
     def waiting_reads(self) -> int:
-        return self._reads.waiting
+        return self._reads.waiting + self._accounts.waiting
 
     def writer(self) -> PostgresWriter:
         writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writers.discard, self._words.note)
@@ -147,6 +164,10 @@ class PostgresStorage:
     async def connect(self) -> Connection:
         """Open a connection for the lease, a writer or merges. Raises `storage.postgres.connection.errors.FAILURES`."""
         return await ParleyConnection.connect(self._connector.conninfo, **self._options)
+
+    async def _drain(self) -> None:
+        await self._reads.drain()
+        await self._accounts.drain()
 
     def _lease_lost(self) -> None:
         self.messages.forget_words()

@@ -11,8 +11,8 @@ from model.message import Message, Quote
 from model.room import RoomRecord, User
 from model.text import fold_name
 from storage.ports.messages import ENDLESS, Posted, Unread, bounds
+from storage.postgres.connection.pool import Fetch
 from storage.postgres.connection.session import as_json
-from storage.postgres.read.pool import Fetch
 from storage.postgres.sql import messages as sql
 from storage.postgres.sql.pages import HISTORY, SEARCH, SEARCH_OLD_WORDS, HistoryKind
 

@@ -6,7 +6,7 @@ from psycopg.rows import TupleRow
 
 from model.room import Invitation, Member, RoomRecord, User
 from model.text import fold_name
-from storage.postgres.read.pool import Fetch
+from storage.postgres.connection.pool import Fetch
 from storage.postgres.sql import rooms as sql
 
 

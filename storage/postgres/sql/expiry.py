@@ -9,7 +9,7 @@ from typing import Any
 from pypika.functions import Min
 from pypika.terms import Function, Not
 
-from storage.postgres.sql.tables import MEMBERS, MESSAGES, ROOMS, when
+from storage.postgres.sql.tables import MEMBERS, MESSAGES, ROOMS, removing, when
 from utils.clock import DAY_US
 from utils.query import Lateral, Query, cast_as, equals_any, param, sql_text
 
@@ -31,12 +31,6 @@ def _rooms_due(due: Any, seq: Any) -> Any:
     return Query.from_(ROOMS).select(ROOMS.room_id).where(due).orderby(seq).limit(param("rooms_at_once"))
 
 
-def _removing(table: Any, rows: Any) -> bytes:
-    """Delete by ctid: finding each row again through an index would double the cost."""
-    places = Function("ARRAY", rows.limit(param("limit")))  # runs once, before the enclosing statement
-    return sql_text(Query.from_(table).delete().where(equals_any(table.ctid, places)))
-
-
 _own_rule = ROOMS.oldest_seq + ROOMS.retention_days * DAY_US
 ROOMS_DUE = sql_text(
     _rooms_due((ROOMS.retention_days == 0) & (ROOMS.oldest_seq < param("cutoff")), ROOMS.oldest_seq).union_all(
@@ -52,14 +46,14 @@ _due = Lateral(
     .limit(param("limit")),
     "due",
 )
-REMOVE_DUE = _removing(MESSAGES, Query.from_(ROOMS).from_(_due).select(_due.ctid).where(_in_rooms))
+REMOVE_DUE = removing(MESSAGES, Query.from_(ROOMS).from_(_due).select(_due.ctid).where(_in_rooms))
 # An empty log will begin with the next message, which is numbered by the clock.
 _oldest = Query.from_(MESSAGES).select(Min(MESSAGES.seq)).where(MESSAGES.room_id == ROOMS.room_id)
 NOTE_OLDEST = sql_text(
     Query.update(ROOMS).set(ROOMS.oldest_seq, Function("COALESCE", _oldest, param("now_us"))).where(_in_rooms)
 )
 
-REMOVE_OLD_INVITATIONS = _removing(
+REMOVE_OLD_INVITATIONS = removing(
     MEMBERS,
     Query.from_(MEMBERS)
     .select(MEMBERS.ctid)
@@ -68,7 +62,7 @@ REMOVE_OLD_INVITATIONS = _removing(
     .where((MEMBERS.banned_until == 0) & (MEMBERS.muted_until == 0)),
 )
 # The first two conditions are those of the index.
-REMOVE_OLD_GUESTS = _removing(
+REMOVE_OLD_GUESTS = removing(
     MEMBERS,
     Query.from_(MEMBERS)
     .join(ROOMS)

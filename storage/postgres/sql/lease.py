@@ -34,6 +34,8 @@ WRITER_LOCK = LOCK_CLASS << 32 | 1
 FENCE_LOCK = LOCK_CLASS << 32 | 2
 # Held while migrations are applied.
 MIGRATION_LOCK = LOCK_CLASS << 32 | 3
+# Held by a transaction that writes notices until it ends, so that their numbers grow in the order of commits.
+NOTICE_LOCK = LOCK_CLASS << 32 | 4
 
 TRY_LOCK = sql_text(Query.select(Function("pg_try_advisory_lock", param("key", "bigint"))))
 TRY_LOCK_SHARED = sql_text(Query.select(Function("pg_try_advisory_lock_shared", param("key", "bigint"))))

@@ -23,6 +23,7 @@ _STATE = {
     "password": "text",
     "slow_mode": "integer",
     "retention_days": "integer",
+    "guests": "text",
     "folded_title": "text",
 }
 _ROOM = {"room_id": "bigint", "name": "text", "created_at": "timestamptz", "folded_name": "text", **_STATE}

@@ -4,12 +4,13 @@ The text of each statement is built once, by PyPika; values always travel separa
 docs/storage.md and checked by tests/integration/test_plans.py.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from pypika import Case, Table
 from pypika.terms import Function
 
-from utils.query import Recordset, param
+from utils.query import Query, Recordset, equals_any, param, sql_text
 
 ROOMS = Table("rooms")
 MEMBERS = Table("members")
@@ -20,6 +21,21 @@ NOT_DELETED = MESSAGES.deleted_at.isnull()
 def rows_as(alias: str, columns: dict[str, str]) -> Recordset:
     """Return the rows of ``%(rows)s`` as a table with these columns."""
     return Recordset(param("rows", "json"), alias, columns)
+
+
+def insert_into(table: Any, columns: Iterable[str]) -> Any:
+    """Return the query that inserts one row, whose values are the parameters of the same names."""
+    columns = tuple(columns)
+    return Query.into(table).columns(*columns).insert(*map(param, columns))
+
+
+def removing(table: Any, rows: Any) -> bytes:
+    """Return the statement that removes up to ``%(limit)s`` rows, of which ``rows`` selects the ctid.
+
+    By ctid, because finding each row again through an index would double the cost.
+    """
+    places = Function("ARRAY", rows.limit(param("limit")))  # runs once, before the enclosing statement
+    return sql_text(Query.from_(table).delete().where(equals_any(table.ctid, places)))
 
 
 def rfc3339(column: Any) -> Any:

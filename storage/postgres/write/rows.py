@@ -50,6 +50,7 @@ def change_row(change: ChangeMessage) -> Values:
     pin = change.pin
     return {
         **asdict(change),
+        "audit": None,
         "words": None if change.content is None else words_of(change.content),
         "mentions": change.mentions or None,
         "pins": pin is not None,

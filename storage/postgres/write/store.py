@@ -15,7 +15,8 @@ from model.message import body_hash
 from model.room import RoomRecord
 from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
-from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut, Write
+from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut, Write, entries_of
+from storage.postgres.connection.audit import record
 from storage.postgres.connection.prepared import Prepared
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import expiry, messages
@@ -42,6 +43,8 @@ _KNOWN_ROOMS = 100_000
 # a million rooms may have some.
 _DUE_ROOMS = 1000
 _DUE_ROUNDS = 20
+# The writes that may have an audit entry.
+_AUDITED = (UpdateRoom, SetMember, ChangeMessage)
 # How long rows are made before the event loop may run other work.
 _SLICE_SECONDS = 0.002
 
@@ -79,7 +82,8 @@ class Store:
     async def write(self, connection: Connection, batch: Sequence[Write]) -> list[Outcome]:
         """Carry out `storage.ports.storage.Writer.write`. Raises what psycopg raises."""
         runs = split(batch)
-        if len(runs) == 1:
+        audited = any(type(batch[run[0]]) in _AUDITED and _has_entry(batch[place] for place in run) for run in runs)
+        if len(runs) == 1 and not audited:
             # A single statement is a transaction by itself; BEGIN and COMMIT would be two more round trips. Whatever a
             # look-up finds afterwards is durable too.
             return await self._runs[type(batch[0])](connection, list(batch))
@@ -88,7 +92,10 @@ class Store:
             for run in runs:
                 found = await self._runs[type(batch[run[0]])](connection, [batch[place] for place in run])
                 outcomes.update(zip(run, found, strict=True))
-        return [outcomes[place] for place in range(len(batch))]
+            ordered = [outcomes[place] for place in range(len(batch))]
+            if audited:
+                await record(connection, entries_of(batch, ordered))
+        return ordered
 
     async def _insert_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:
         await connection.execute(sql_rooms.INSERT_ROOMS, rows([room_row(write.room) for write in run]))
@@ -134,6 +141,10 @@ class Store:
             self._known_rooms.clear()
         self._known_rooms.update(there)
         return unseen - there.keys()
+
+
+def _has_entry(run: Iterable[Write]) -> bool:
+    return any(isinstance(write, _AUDITED) and write.audit is not None for write in run)
 
 
 # --- rooms and members ---------------------------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""The access port in Postgres."""
+
+from collections.abc import Mapping
+
+from msgspec.structs import asdict, replace
+from psycopg.rows import TupleRow
+
+from model.account import ApiKey, Notice
+from model.audit import AuditEntry
+from model.principals import ACCOUNT
+from storage.ports.access import key_changed, network_blocked, suspended
+from storage.postgres.accounts.noting import note
+from storage.postgres.accounts.pool import AccountPool, execute
+from storage.postgres.connection.audit import record
+from storage.postgres.connection.session import Connection, as_json, value
+from storage.postgres.sql import accounts as sql_accounts
+from storage.postgres.sql import notices as sql
+
+_NOTICE_COLUMNS = 8  # of a record without the key
+
+
+class PostgresAccessRepository:
+    """Notices and API keys in Postgres."""
+
+    def __init__(self, pool: AccountPool) -> None:
+        self._pool = pool
+
+    async def notices(self, *, after: int, limit: int = 1000) -> list[Notice]:
+        rows = await self._pool.fetch(sql.NOTICES_ABOVE, {"after": after, "limit": max(limit, 0)})
+        return list(map(_notice_of, rows))
+
+    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
+        async def work(connection: Connection) -> None:
+            version = 0
+            if principal.startswith(ACCOUNT):
+                version = await value(connection, sql_accounts.RAISE_VERSION, account_id=principal) or 0
+            await record(connection, [entry])
+            await note(connection, [suspended(principal, version, until, reason, entry.at)])
+
+        await self._pool.run(work)
+
+    async def suspensions(self, now: int) -> list[Notice]:
+        return [Notice(*row) for row in await self._pool.fetch(sql.SUSPENSIONS, {"now": now})]
+
+    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> None:
+        async def work(connection: Connection) -> None:
+            await record(connection, [entry])
+            await note(connection, [network_blocked(network, until, reason, entry.at)])
+
+        await self._pool.run(work)
+
+    async def blocks(self, now: int) -> list[Notice]:
+        return [Notice(*row) for row in await self._pool.fetch(sql.BLOCKS, {"now": now})]
+
+    async def insert_key(self, key: ApiKey, entry: AuditEntry) -> None:
+        async def work(connection: Connection) -> None:
+            await connection.execute(sql.INSERT_KEY, asdict(key))
+            await record(connection, [entry])
+            await note(connection, [key_changed(key.key_id, key.until, entry.at)])
+
+        await self._pool.run(work)
+
+    async def keys(self, now: int) -> list[ApiKey]:
+        return [ApiKey(*row) for row in await self._pool.fetch(sql.KEYS, {"now": now})]
+
+    async def revoke_key(self, key_id: str, entry: AuditEntry) -> bool:
+        async def work(connection: Connection) -> bool:
+            if not await execute(connection, sql.REVOKE_KEY, {"key_id": key_id}):
+                return False
+            await record(connection, [entry])
+            await note(connection, [key_changed(key_id, 0, entry.at)])
+            return True
+
+        return await self._pool.run(work)
+
+    async def used(self, uses: Mapping[str, int]) -> None:
+        rows = [{"key_id": key_id, "used_at": at} for key_id, at in uses.items()]
+        if rows:
+            await self._pool.change(sql.USE_KEYS, {"rows": as_json(rows)})
+
+
+def _notice_of(row: TupleRow) -> Notice:
+    """Make a notice of the columns of `NOTICES_ABOVE`."""
+    notice, key = Notice(*row[:_NOTICE_COLUMNS]), row[_NOTICE_COLUMNS:]
+    return notice if key[0] is None else replace(notice, key=ApiKey(*key))

@@ -1,0 +1,36 @@
+"""The audit port in Postgres."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import asdict
+from psycopg.rows import TupleRow
+
+from model.audit import AuditEntry, AuditFilter
+from model.room import User
+from storage.postgres.accounts.pool import AccountPool
+from storage.postgres.connection.audit import record
+from storage.postgres.sql import audit as sql
+
+
+class PostgresAuditRepository:
+    """The audit log in Postgres."""
+
+    def __init__(self, pool: AccountPool) -> None:
+        self._pool = pool
+
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        if entries:
+            await self._pool.run(lambda connection: record(connection, entries))
+
+    async def page(self, wanted: AuditFilter, *, before: int, limit: int) -> list[tuple[int, AuditEntry]]:
+        rows = await self._pool.fetch(sql.PAGE, {**asdict(wanted), "before": before, "limit": max(limit, 0)})
+        return [(row[0], _entry_of(row)) for row in rows]
+
+    async def expire(self, until: int, limit: int) -> int:
+        return await self._pool.change(sql.EXPIRE_AUDIT, {"until": until, "limit": limit})
+
+
+def _entry_of(row: TupleRow) -> AuditEntry:
+    _, entry_id, at, action, result, actor, actor_name, target, target_name, *rest = row
+    named = None if target is None else User(target, target_name)
+    return AuditEntry(entry_id, at, action, result, User(actor, actor_name), named, *rest)

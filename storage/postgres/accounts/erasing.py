@@ -1,0 +1,64 @@
+"""Deleting an account: one transaction over all tables that name it, except those of rooms."""
+
+from typing import Any
+
+from msgspec.structs import asdict
+
+from model.account import DELETED_USER, Account, RoomWork, guess_keys
+from model.audit import AuditEntry
+from storage.ports.access import account_deleted, key_changed, more_room_work, name_taken
+from storage.postgres.accounts.noting import note
+from storage.postgres.accounts.pool import Undone
+from storage.postgres.connection.audit import record
+from storage.postgres.connection.session import Connection, fetch_all
+from storage.postgres.sql import accounts as sql
+from storage.postgres.sql import notices as sql_notices
+from storage.postgres.sql import secrets as sql_secrets
+
+_ERASE = (
+    sql.ERASE_ACTOR,
+    sql.ERASE_TARGET,
+    sql.ERASE_REPORTER,
+    sql.ERASE_REPORTED,
+    sql.ERASE_HANDLER,
+    sql.REMOVE_BLOCKS,
+    sql.REMOVE_LINKS,
+)
+
+
+async def delete_account(connection: Connection, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
+    """See `storage.ports.accounts.AccountRepository.delete`. Ends the transaction.
+
+    Raises:
+        Undone: with False if there is no such account.
+    """
+    rows = await fetch_all(connection, sql.REMOVE_ACCOUNT, {"account_id": account_id})  # and what refers to it
+    if not rows:
+        raise Undone(False)
+    account = Account(*rows[0])
+    await record(connection, [entry])  # which names the account
+    values = {
+        "ids": list(work.ids),
+        "tombstone": work.account_id,
+        "name": DELETED_USER,
+        "messages": work.messages,
+    }
+    for statement in _ERASE:
+        await connection.execute(statement, values)
+    await connection.execute(sql_secrets.FORGET_KEYS, {"keys": guess_keys(account)})
+    await connection.execute(sql.REMOVE_WORK_OF, {"account_id": account_id})
+    await connection.execute(sql.INSERT_WORK, work_row(work))
+    keys = await fetch_all(connection, sql_notices.REVOKE_KEYS_OF, values)
+    notices = [
+        account_deleted(account_id, entry.at),
+        name_taken(account.look, entry.at, taken=False),
+        more_room_work(entry.at),
+        *(key_changed(key_id, 0, entry.at) for (key_id,) in keys),
+    ]
+    await note(connection, notices)
+    return True
+
+
+def work_row(work: RoomWork) -> dict[str, Any]:
+    """Return the row of new work."""
+    return {**asdict(work), "ids": list(work.ids)}

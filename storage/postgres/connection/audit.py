@@ -1,0 +1,30 @@
+"""Entries of the audit log, stored in the transaction of what they record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import asdict
+
+from model.audit import AuditEntry
+from storage.postgres.connection.session import Connection, as_json
+from storage.postgres.sql import audit as sql
+
+
+async def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Append entries. Those that are stored already are left as they are."""
+    rows = [_row(place, entry) for place, entry in enumerate(entries)]
+    if rows:
+        await connection.execute(sql.APPEND, {"rows": as_json(rows)})
+
+
+def _row(place: int, entry: AuditEntry) -> dict[str, Any]:
+    target = entry.target
+    return {
+        **asdict(entry),
+        "place": place,
+        "entry_id": entry.id,
+        "actor": entry.actor.id,
+        "actor_name": entry.actor.name,
+        "target": target and target.id,
+        "target_name": target and target.name,
+    }
