@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from storage.memory.account_tables import AccountTables
 from storage.memory.logs import Logs
 from storage.memory.members import Members
 from storage.ports.errors import StorageUnavailable, TooManyReads
@@ -18,7 +19,7 @@ _WAITING_SEARCHES = 16
 
 
 class Contents:
-    """Rooms, messages and members, until they are closed.
+    """Rooms, messages, members and accounts, until they are closed.
 
     Attributes:
         lists, searches: the queues that :meth:`turn` takes.
@@ -27,6 +28,7 @@ class Contents:
     def __init__(self, logs: Logs, members: Members) -> None:
         self._logs = logs
         self._members = members
+        self._accounts = AccountTables()
         self.lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS, full=TooManyReads)
         self.searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES, full=TooManyReads)
         self._turns = SharedTurns()
@@ -43,6 +45,12 @@ class Contents:
         """The members' rows. Raises `StorageUnavailable` when closed."""
         self.check_open()
         return self._members
+
+    @property
+    def accounts(self) -> AccountTables:
+        """The tables of accounts. Raises `StorageUnavailable` when closed."""
+        self.check_open()
+        return self._accounts
 
     @asynccontextmanager
     async def turn(self, queue: FairQueue) -> AsyncIterator[SharedTurns]:
@@ -61,7 +69,7 @@ class Contents:
         """Forget everything, permanently."""
         if not self.closed:
             self.closed = True
-            del self._logs, self._members
+            del self._logs, self._members, self._accounts
 
     def check_open(self) -> None:
         """Raise `StorageUnavailable` when closed."""

@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from functools import partial
 from secrets import token_bytes
 
+from storage.memory.accounts.access import MemoryAccessRepository
+from storage.memory.accounts.accounts import MemoryAccountRepository
+from storage.memory.accounts.audit import MemoryAuditRepository
+from storage.memory.accounts.logins import MemoryLoginRepository
+from storage.memory.accounts.secrets import MemorySecretRepository
 from storage.memory.contents import Contents
 from storage.memory.logs import Logs
 from storage.memory.members import Members, is_old_guest, is_old_invitation
@@ -27,7 +32,18 @@ from storage.ports.rooms import (
     UpdateRoom,
 )
 from storage.ports.servers import Servers
-from storage.ports.storage import NO_ROOM, SECRET_BYTES, STORED, LeaseEvents, Outcome, Refused, Removed, WordsCut, Write
+from storage.ports.storage import (
+    NO_ROOM,
+    SECRET_BYTES,
+    STORED,
+    LeaseEvents,
+    Outcome,
+    Refused,
+    Removed,
+    WordsCut,
+    Write,
+    entries_of,
+)
 from utils.clock import DAY_US
 
 # Members' rows kept for each room: about 5 MB at most.
@@ -39,7 +55,7 @@ _SLACK_DIVISOR = 100
 
 
 class MemoryStorage:
-    """Rooms, messages and members for as long as the process lives. See `storage.ports.storage.Storage`.
+    """Rooms, messages, members and accounts for as long as the process lives. See `storage.ports.storage.Storage`.
 
     Args:
         memory_messages: messages kept for each room; the oldest are evicted first, together with their ids.
@@ -64,6 +80,11 @@ class MemoryStorage:
         self.contents = Contents(Logs(memory_rooms), Members(memory_members, memory_bytes // _MEMBERS_DIVISOR))
         self.rooms = MemoryRoomRepository(self.contents)
         self.messages = MemoryMessageRepository(self.contents)
+        self.accounts = MemoryAccountRepository(self.contents)
+        self.logins = MemoryLoginRepository(self.contents)
+        self.secrets = MemorySecretRepository(self.contents)
+        self.access = MemoryAccessRepository(self.contents)
+        self.audit = MemoryAuditRepository(self.contents)
         self.keep_messages = memory_messages
         self.keep_bytes = memory_bytes
 
@@ -121,6 +142,7 @@ class MemoryWriter:
             raise StorageUnavailable("the writer is closed")
         logs, members = self._contents.logs, self._contents.members
         outcomes = [self._write(write, logs, members) for write in batch]
+        self._contents.accounts.record(entries_of(batch, outcomes))
         self._evict({write.room_id for write in batch if isinstance(write, (InsertMessage, ChangeMessage))})
         return outcomes
 

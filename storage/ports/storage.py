@@ -1,7 +1,8 @@
 """The storage port: each backend implements it with one object, which opens, writes, closes and has the repositories.
 
-One process writes; many tasks read concurrently. Ids and times come from the caller, so that every backend stores the
-same. One contract suite runs over every backend, and a differential test compares them.
+One process writes rooms and messages, and every process writes accounts; many tasks read concurrently. Ids and times
+come from the caller, so that every backend stores the same. One contract suite runs over every backend, and a
+differential test compares them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,10 @@ from typing import Protocol
 from msgspec import Struct
 
 from model.audit import AuditEntry
+from storage.ports.access import AccessRepository
+from storage.ports.accounts import AccountRepository
+from storage.ports.audit import AuditRepository
+from storage.ports.logins import LoginRepository
 from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, MessageRepository
 from storage.ports.rooms import (
     ExpireGuests,
@@ -21,6 +26,7 @@ from storage.ports.rooms import (
     SetMember,
     UpdateRoom,
 )
+from storage.ports.secrets import SecretRepository
 from storage.ports.servers import Gained, Servers
 from utils.fairness import Party
 
@@ -162,7 +168,7 @@ class LeaseEvents(Struct):
 
 
 class Storage(Protocol):
-    """Rooms, their members and their messages.
+    """Rooms, their members and their messages, and accounts.
 
     Attributes:
         place: where they are kept, for an operator.
@@ -179,6 +185,26 @@ class Storage(Protocol):
     @property
     def messages(self) -> MessageRepository:
         """The reads of messages."""
+
+    @property
+    def accounts(self) -> AccountRepository:
+        """Accounts made here."""
+
+    @property
+    def logins(self) -> LoginRepository:
+        """The devices on which they are signed in."""
+
+    @property
+    def secrets(self) -> SecretRepository:
+        """Their tickets, recovery codes and failed guesses."""
+
+    @property
+    def access(self) -> AccessRepository:
+        """Who may not act, and which keys may."""
+
+    @property
+    def audit(self) -> AuditRepository:
+        """The audit log."""
 
     async def start(self) -> None:
         """Begin to connect in the background. Returns at once, even when storage is unreachable."""

@@ -10,6 +10,7 @@ from storage.factory import open_storage
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import Storage, Writer
 from tests.contract.records import inserts, message, open_postgres, room
+from tests.support.accounts import noted
 
 READS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "start": lambda repository: repository.start(),
@@ -34,6 +35,11 @@ READS: dict[str, Callable[[Storage], Awaitable[object]]] = {
     "find_message": lambda repository: repository.messages.find_message(room(), 1),
     "search rooms": lambda repository: repository.messages.search([room()], words=["a"], before=None, limit=1),
     "changed": lambda repository: repository.messages.changed(room(), after=0, until=1, limit=1),
+    "accounts": lambda repository: repository.accounts.find("a_1"),
+    "logins": lambda repository: repository.logins.end("a_1", entry=noted()),
+    "secrets": lambda repository: repository.secrets.find_ticket(b"", "reset", 0),
+    "access": lambda repository: repository.access.notices(after=0),
+    "audit": lambda repository: repository.audit.append([noted()]),
     "count_changed": lambda repository: repository.messages.count_changed(1, after=0, until=1, limit=1),
 }
 

@@ -221,6 +221,26 @@ class NodeStorage(Storage):
         return self._referee.repository.messages
 
     @property
+    def accounts(self) -> Any:
+        return self._referee.repository.accounts
+
+    @property
+    def logins(self) -> Any:
+        return self._referee.repository.logins
+
+    @property
+    def secrets(self) -> Any:
+        return self._referee.repository.secrets
+
+    @property
+    def access(self) -> Any:
+        return self._referee.repository.access
+
+    @property
+    def audit(self) -> Any:
+        return self._referee.repository.audit
+
+    @property
     def may_write(self) -> bool:
         return self._referee.owner is self and self.node in self._referee.nodes
 

@@ -43,6 +43,11 @@ class FaultyRepository:
         self.lease_events = LeaseEvents()
         self.rooms = cast(RoomRepository, _FaultyReads(self, self.inner.rooms))
         self.messages = cast(MessageRepository, _FaultyReads(self, self.inner.messages))
+        self.accounts: Any = _FaultyReads(self, self.inner.accounts, "accounts.")
+        self.logins: Any = _FaultyReads(self, self.inner.logins, "logins.")
+        self.secrets: Any = _FaultyReads(self, self.inner.secrets, "secrets.")
+        self.access: Any = _FaultyReads(self, self.inner.access, "access.")
+        self.audit: Any = _FaultyReads(self, self.inner.audit, "audit.")
         self.kept_epoch: str | None = None
         self.away: str | None = None
         self.standby: str | None = None
@@ -158,15 +163,16 @@ def _open_gate() -> asyncio.Event:
 
 
 class _FaultyReads:
-    """The reads of one of the repositories, each of which is a point by its name."""
+    """The methods of one of the repositories, each of which is a point by its name, after ``prefix``."""
 
-    def __init__(self, faulty: FaultyRepository, inner: object) -> None:
+    def __init__(self, faulty: FaultyRepository, inner: object, prefix: str = "") -> None:
         self._faulty = faulty
         self._inner = inner
+        self._prefix = prefix
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         ask = getattr(self._inner, name)
-        return lambda *args, **asked: self._faulty.read(name, lambda: ask(*args, **asked))
+        return lambda *args, **asked: self._faulty.read(self._prefix + name, lambda: ask(*args, **asked))
 
 
 class FaultyWriter:

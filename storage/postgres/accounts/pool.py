@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from psycopg import errors
 from psycopg.rows import TupleRow
 
-from storage.ports.errors import TooManyReads
-from storage.postgres.connection.errors import FAILURES, REFUSALS, translated
+from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.postgres.connection.errors import FAILURES, REFUSALS, translated, unavailable
 from storage.postgres.connection.pool import Pool
 from storage.postgres.connection.session import Connection, Connector, fetch_all
 from utils.fairness import FairQueue
@@ -68,7 +69,7 @@ class AccountPool(Pool):
             return []
         except FAILURES as error:
             self.check_open()
-            raise translated(error) from error
+            raise _unavailable(error) from error
 
     async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Return the result of ``work``, which is one transaction; or that of the `Undone` it raises.
@@ -91,7 +92,7 @@ class AccountPool(Pool):
             raise translated(error) from error
         except FAILURES as error:
             self.check_open()
-            raise translated(error) from error
+            raise _unavailable(error) from error
 
     async def change(self, text: bytes, values: dict[str, Any]) -> int:
         """Carry out one statement as a transaction, and return the number of rows that it has written."""
@@ -100,6 +101,13 @@ class AccountPool(Pool):
             return await execute(connection, text, values)
 
         return await self.run(work)
+
+
+def _unavailable(error: BaseException) -> StorageUnavailable:
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
+        # The server that has the rooms makes them, and this one may have started first.
+        return StorageUnavailable("the database has no tables for accounts yet")
+    return unavailable(error)
 
 
 async def execute(connection: Connection, text: bytes, values: dict[str, Any]) -> int:

@@ -1,0 +1,102 @@
+"""The access port, over every backend."""
+
+import asyncio
+
+from msgspec.structs import replace
+
+from model.account import AccountChange, Notice
+from model.room import FOREVER
+from storage.ports.access import KEPT_US
+from storage.ports.storage import Storage
+from tests.support.accounts import DAY, NOW, api_key, noted, stored
+from utils.ids import new_token
+
+
+async def of(repository: Storage, subject: str) -> Notice:
+    """Return the notice of a subject, with its number left out."""
+    (found,) = [one for one in await repository.access.notices(after=0) if one.subject == subject]
+    return replace(found, number=0)
+
+
+async def test_a_suspension_survives_other_changes_of_the_account(repository: Storage) -> None:
+    ann = await stored(repository.accounts)
+    until = NOW + 30 * DAY
+    await repository.access.suspend(ann.account_id, until, "spam", noted("suspend"))
+    suspended = Notice("account", ann.account_id, 0, NOW, until, 2, until, "spam")
+    assert await of(repository, ann.account_id) == suspended
+    await repository.accounts.change(ann.account_id, AccountChange(name="x"), noted(at=NOW + 1))
+    changed = replace(suspended, version=3, at=NOW + 1)
+    assert await of(repository, ann.account_id) == changed
+    assert [replace(one, number=0) for one in await repository.access.suspensions(NOW)].count(changed) == 1
+    assert ann.account_id not in {one.subject for one in await repository.access.suspensions(until)}
+    await repository.access.suspend(ann.account_id, 0, "", noted("restore", at=NOW + 2))
+    assert await of(repository, ann.account_id) == Notice(
+        "account", ann.account_id, 0, NOW + 2, NOW + 2 + KEPT_US, 4, 0, ""
+    )
+    assert ann.account_id not in {one.subject for one in await repository.access.suspensions(NOW)}
+
+
+async def test_an_account_of_the_application_can_be_suspended(repository: Storage) -> None:
+    principal = new_token("u_")
+    await repository.access.suspend(principal, FOREVER, "spam", noted("suspend"))
+    assert await of(repository, principal) == Notice("account", principal, 0, NOW, FOREVER, 0, FOREVER, "spam")
+
+
+async def test_networks_are_blocked_and_listed_the_newest_first(repository: Storage) -> None:
+    names = [f"2001:db8:{n}::/48" for n in range(3)]
+    for at, name in enumerate(names):
+        await repository.access.block(name, NOW + DAY, "flood", noted("block", at=NOW + at))
+    await repository.access.block(names[1], 0, "", noted("unblock", at=NOW + 5))
+    listed = [one.subject for one in await repository.access.blocks(NOW) if one.subject in names]
+    assert listed == [names[2], names[0]]
+    assert not {one.subject for one in await repository.access.blocks(NOW + DAY)}.intersection(names)
+    assert (await of(repository, names[1])).deny_until == 0
+
+
+async def test_a_key_is_followed_until_it_is_revoked(repository: Storage) -> None:
+    key = api_key(until=NOW + 90 * DAY)
+    await repository.access.insert_key(key, noted("key"))
+    assert (await of(repository, key.key_id)).key == key
+    assert key in await repository.access.keys(NOW)
+    assert key not in await repository.access.keys(key.until)
+    await repository.access.used({key.key_id: NOW + 5, "k_none": NOW})
+    await repository.access.used({key.key_id: NOW + 4})
+    await repository.access.used({})
+    used = replace(key, used_at=NOW + 5)
+    assert (await of(repository, key.key_id)).key == used
+    assert await repository.access.revoke_key(key.key_id, noted("key_revoke"))
+    assert not await repository.access.revoke_key(key.key_id, noted("key_revoke"))
+    assert await of(repository, key.key_id) == Notice("key", key.key_id, 0, NOW, NOW + KEPT_US)
+    assert used not in await repository.access.keys(NOW)
+
+
+async def test_a_reader_of_notices_misses_none(repository: Storage) -> None:
+    """However the writers overlap: a number never appears below one that was read."""
+    seen: list[int] = []
+    subjects = [new_token("u_") for _ in range(40)]
+    done = asyncio.Event()
+
+    async def follow() -> None:
+        while not done.is_set() or await repository.access.notices(after=seen[-1] if seen else 0, limit=1):
+            found = await repository.access.notices(after=seen[-1] if seen else 0, limit=3)
+            seen.extend(one.number for one in found)
+            read.update(one.subject for one in found)
+            await asyncio.sleep(0)
+
+    read: set[str] = set()
+    following = asyncio.ensure_future(follow())
+    await asyncio.gather(*(repository.access.suspend(one, FOREVER, "", noted()) for one in subjects))
+    done.set()
+    await following
+    assert read.issuperset(subjects)
+    assert seen == sorted(set(seen))
+
+
+async def test_notices_are_removed_once_they_say_nothing(repository: Storage) -> None:
+    short, long = new_token("u_"), new_token("u_")
+    await repository.access.suspend(short, NOW + 1, "", noted())
+    await repository.access.suspend(long, FOREVER, "", noted())
+    while await repository.logins.expire(NOW + KEPT_US, 1000):
+        pass
+    left = {one.subject for one in await repository.access.notices(after=0)}
+    assert left.intersection((short, long)) == {long}

@@ -1,0 +1,84 @@
+"""Accounts, logins and entries of the audit log for tests."""
+
+from itertools import count
+from typing import Any
+
+from model.account import Account, ApiKey, InviteLink, Login, NewAccount, RoomWork, Ticket
+from model.audit import AuditAction, AuditEntry, entry
+from model.lookalikes import skeleton
+from model.room import User
+from storage.ports.accounts import AccountRepository, Inserted
+from utils.ids import new_room_id, new_token
+
+NOW = 1_700_000_000_000_000
+DAY = 86_400_000_000
+ADMIN = User("a_admin", "admin")
+_numbers = count(1)
+
+
+class At:
+    """A clock that stands still."""
+
+    def __init__(self, now: int = NOW) -> None:
+        self.now = now
+
+    def now_us(self) -> int:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now / 1e6
+
+
+def account(username: str | None = None, **fields: Any) -> Account:
+    """Return an account that no other test uses, with an unused name unless one is given."""
+    username = username or f"user{next(_numbers)}x{new_room_id()}"
+    defaults = {"name": username.title(), "password": "hash", "created_at": NOW}
+    return Account(new_token("a_"), username, skeleton(username), **{**defaults, **fields})
+
+
+def login(of: Account, **fields: Any) -> Login:
+    """Return a login of an account, for 30 days."""
+    defaults = {"created_at": NOW, "refreshed_at": NOW, "ends_at": NOW + 30 * DAY}
+    return Login(new_token("l_", 16), of.account_id, **{**defaults, **fields})
+
+
+def ticket(of: Account | None, kind: Any = "reset", **fields: Any) -> Ticket:
+    """Return a ticket for an hour."""
+    defaults = {"email": None, "until": NOW + 3_600_000_000}
+    account_id = None if of is None else of.account_id
+    return Ticket(new_secret(), kind, account_id, **{**defaults, **fields})
+
+
+def api_key(**fields: Any) -> ApiKey:
+    """Return a key for a day."""
+    defaults = {"maker_id": ADMIN.id, "scope": "write", "created_at": NOW, "until": NOW + DAY}
+    return ApiKey(new_token("k_"), new_secret(), "pk_abcdef", new_token("b_"), "bot", **{**defaults, **fields})
+
+
+def invite_link(**fields: Any) -> InviteLink:
+    """Return a link to register, for a day and one use."""
+    defaults = {"room_id": None, "maker_id": ADMIN.id, "created_at": NOW, "until": NOW + DAY, "uses": 1}
+    given = {**defaults, **fields}
+    return InviteLink(new_token("i_"), new_secret(), **given, uses_left=given["uses"])
+
+
+def erasure(of: Account, *more: str, messages: bool = False) -> RoomWork:
+    """Return the work that erases an account and its aliases."""
+    return RoomWork("erase", new_token("x_"), (of.account_id, *more), "deleted user", messages)
+
+
+def new_secret() -> bytes:
+    """Return 32 bytes, as the hash of a secret."""
+    return new_room_id().to_bytes(32)
+
+
+def noted(action: AuditAction = "register", actor: User = ADMIN, *, at: int = NOW, **fields: Any) -> AuditEntry:
+    """Return an audit entry."""
+    return entry(At(at), action, actor, **fields)
+
+
+async def stored(accounts: AccountRepository, of: Account | None = None, *, signed_in: Login | None = None) -> Account:
+    """Store an account, a new one unless it is given, and return it."""
+    of = of or account()
+    assert await accounts.insert(NewAccount(of, signed_in), noted(actor=of.user)) is Inserted.STORED
+    return of
