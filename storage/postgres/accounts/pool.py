@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.postgres.connection.errors import FAILURES, REFUSALS, translated, unavailable
 from storage.postgres.connection.pool import Pool
-from storage.postgres.connection.session import Connection, Connector, fetch_all
+from storage.postgres.connection.session import Connection, Connector
 from utils.fairness import FairQueue
 
 T = TypeVar("T")
@@ -53,20 +53,14 @@ class AccountPool(Pool):
         return self._queue.waiting
 
     async def fetch(self, text: bytes, values: dict[str, Any]) -> list[TupleRow]:
-        """Return the rows of a read; none if Postgres cannot store a value, because then no row has it.
+        """Return the rows of a read, as `Pool.read`.
 
         Raises:
             StorageUnavailable: no answer in time, or closed.
             TooManyReads: the queue is full.
         """
-
-        async def read(connection: Connection) -> list[TupleRow]:
-            return await fetch_all(connection, text, values)
-
         try:
-            return await self.use(self._queue, read)
-        except REFUSALS:
-            return []
+            return await self.read(self._queue, text, values)
         except FAILURES as error:
             self.check_open()
             raise _unavailable(error) from error

@@ -9,11 +9,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import READER
+from storage.postgres.connection.errors import REFUSALS
 from storage.postgres.connection.session import (
     Connection,
     Connector,
     ParleyConnection,
     bounded,
+    fetch_all,
     session_settings,
 )
 from utils.fairness import FairQueue
@@ -97,6 +99,18 @@ class Pool:
                         await self._pool.putconn(connection)
             finally:
                 self._bounds.discard(bound)
+
+    async def read(self, queue: FairQueue, text: bytes, values: dict[str, Any]) -> list[TupleRow]:
+        """Return the rows of a statement; none if Postgres cannot store a value (a text with NUL): no row has it.
+
+        Raises:
+            StorageUnavailable: as `use`.
+            Exception: `storage.postgres.connection.errors.FAILURES`.
+        """
+        try:
+            return await self.use(queue, lambda connection: fetch_all(connection, text, values))
+        except REFUSALS:
+            return []
 
     async def _check(self, connection: Connection) -> None:
         """Check a connection for the pool, which sets no time limit itself. The caller's deadline applies as well."""

@@ -6,9 +6,9 @@ from typing import Any
 from psycopg.rows import TupleRow
 
 from storage.ports.errors import StorageUnavailable, TooManyReads
-from storage.postgres.connection.errors import FAILURES, REFUSALS, unavailable
+from storage.postgres.connection.errors import FAILURES, unavailable
 from storage.postgres.connection.pool import Pool
-from storage.postgres.connection.session import Connection, Connector, fetch_all
+from storage.postgres.connection.session import Connector
 from utils.fairness import FairQueue
 
 # Reads of one reader that may be queued. Searches are few and may be slow; a reconnecting client does many look-ups.
@@ -56,7 +56,7 @@ class ReadPool(Pool):
         return self._lookups.waiting + self._searches.waiting
 
     async def fetch(self, text: bytes, values: dict[str, Any], *, search: bool = False) -> list[TupleRow]:
-        """Return the rows; none if Postgres cannot store a value (a text with NUL), because then no row has it.
+        """Return the rows, as `Pool.read`.
 
         ``search`` marks a read that may examine much, so that small reads do not wait for it.
 
@@ -64,14 +64,8 @@ class ReadPool(Pool):
             StorageUnavailable: no answer in time, or closed.
             TooManyReads: the queue is full.
         """
-
-        async def read(connection: Connection) -> list[TupleRow]:
-            return await fetch_all(connection, text, values)
-
         try:
-            return await self.use(self._searches if search else self._lookups, read)
-        except REFUSALS:
-            return []
+            return await self.read(self._searches if search else self._lookups, text, values)
         except FAILURES as error:
             self.check_open()
             problem = self._problem() if isinstance(error, TimeoutError) else None
