@@ -26,6 +26,8 @@ from model.commands import (
     AnyCommand,
     Ban,
     Claim,
+    CreateRoom,
+    Decline,
     DeleteMessage,
     DeleteRoom,
     EditMessage,
@@ -37,6 +39,7 @@ from model.commands import (
     ListMembers,
     ListRooms,
     Mute,
+    OpenDirect,
     Pin,
     PostMessage,
     React,
@@ -68,6 +71,9 @@ BROADCAST = ABOUT_MESSAGES | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, 
 
 # Commands that change nothing.
 READS: frozenset[type] = frozenset({ReadHistory, Search, ListRooms, ListMembers})
+
+# Commands that change something and need no standing in a room: a key to read does not allow them.
+CHANGES: frozenset[type] = frozenset({CreateRoom, OpenDirect, Decline})
 
 # How many commands a `hello` counts as: verifying its signature costs that much.
 HELLO_COMMANDS = 10.0
@@ -296,8 +302,11 @@ class Chat:
             task.add_done_callback(lambda _: waits.close())
 
     def _admit(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
-        kind = type(command)
-        broadcasts = kind in BROADCAST or (isinstance(command, Leave) and command.quit)
+        kind, identity = type(command), session.identity
+        quits = isinstance(command, Leave) and command.quit
+        if identity is not None and identity.scope == "read" and (quits or kind in CHANGES):
+            raise ParleyError("forbidden", "this API key allows to read only")
+        broadcasts = quits or kind in BROADCAST
         if broadcasts and session.identity is not None and (speakers := self.parts.speakers) is not None:
             wait = take_message(self.parts, speakers, session)
         elif kind in ABOUT_MESSAGES and session.identity is not None:

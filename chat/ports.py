@@ -76,7 +76,7 @@ class Identity(Struct, frozen=True, gc=False):
 
     Attributes:
         expires: when the account's token expires, in Unix microseconds; 0 for never, as for guests.
-        login: of an account made here; "" for all others.
+        login: of an account made here; of a bot, the id of its key; "" for all others.
         by_cookie: whether ``expires`` is when that login ends, and ``hello`` does not renew it.
         version: of an account made here, as in its token.
         aliases: the guests that became this account; their messages are its own.
@@ -220,6 +220,13 @@ class Elsewhere(Protocol):
         """
 
 
+class Denial(NamedTuple):
+    """Why a principal may no longer act: the code that closes its connections, and the error before it."""
+
+    close: CloseCode
+    error: ParleyError
+
+
 class Tokens(Protocol):
     """Signed proofs of identity."""
 
@@ -231,9 +238,21 @@ class Tokens(Protocol):
         """Return the identity that the token proves.
 
         Raises:
-            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not admitted; ``unavailable`` for
-                what may be a guest's token, before storage was reached.
+            ParleyError: ``unauthorized``; ``forbidden`` for an account whose role is not admitted; ``suspended``;
+                ``unavailable`` for what may be a guest's token, before storage was reached, and for an account made
+                here or a bot, as long as it is not known who may not act.
         """
+
+    def verify_cookie(self, token: str) -> Identity | None:
+        """Return the identity that an access token in a cookie proves, for as long as its login lasts; None if the
+        token was not signed here.
+
+        Raises:
+            ParleyError: as `verify`.
+        """
+
+    def denial(self, identity: Identity) -> Denial | None:
+        """Return why a principal that has proved its identity may no longer act; None if it may."""
 
 
 class Names(Protocol):

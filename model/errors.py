@@ -61,6 +61,7 @@ ERRORS: dict[str, ErrorKind] = {
     "blocked": ErrorKind(403, False, "this address is blocked"),
     "csrf": ErrorKind(403, False, "the CSRF token is missing or not valid"),
     "no_such_account": ErrorKind(404, False, "there is no account with this id"),
+    "no_such_key": ErrorKind(404, False, "there is no API key with this id"),
     "no_such_ticket": ErrorKind(404, False, "this link has expired or was used"),
     "no_such_link": ErrorKind(404, False, "this invite link has expired, was used up or was revoked"),
     "no_such_report": ErrorKind(404, False, "there is no report with this id"),

@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import Literal
 
+from model.account import Scope
 from model.principals import CLAIMED_ROLE
 from model.room import Member, Role, RoomRecord
 
@@ -70,6 +71,9 @@ LEAST: dict[Action, Standing] = {
     Action.SECURE: "owner",
 }
 
+# The highest standing that a bot has with a key of each scope.
+MOST: dict[Scope, Standing] = {"read": "readonly", "write": "member", "moderate": "moderator"}
+
 # Actions that other users notice; forbidden by a mute.
 TALK = frozenset({Action.POST, Action.EDIT, Action.REACT, Action.TYPE})
 
@@ -77,6 +81,11 @@ TALK = frozenset({Action.POST, Action.EDIT, Action.REACT, Action.TYPE})
 def may(standing: Standing, action: Action) -> bool:
     """Return whether this standing permits an action."""
     return RANK[standing] >= RANK[LEAST[action]]
+
+
+def within(standing: Standing, scope: Scope) -> Standing:
+    """Return the lower of a bot's standing and the highest one that the scope of its key allows."""
+    return min(standing, MOST[scope], key=RANK.__getitem__)
 
 
 def outranks(actor: Standing, target: Standing) -> bool:

@@ -17,10 +17,13 @@ from chat.link.envelope import NODE_BYTES
 from chat.maintenance import cut_words_again, expire_messages
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
+from model.account import Notice
 from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
 from server.accounts.service import Accounts
+from server.auth.access_list import AccessList
+from server.auth.ending import Ending
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.cluster import Cluster
@@ -39,6 +42,8 @@ from utils.wording import counted
 log = logging.getLogger(__name__)
 
 BURST_SECONDS = 3
+# Time limit of reading the notices before the server listens.
+FIRST_SECONDS = 2.0
 
 
 class ListenError(OSError):
@@ -73,10 +78,12 @@ class Server:
             node_name=_node_name(settings, settings.port) if settings.nats_url else "",
         )
         self._keys = ServerKeys(settings.server_secret)
+        self._access = AccessList(self._clock)
         self._tokens = JwtTokens(
             settings.jwt_secret,
             self._clock,
             self._keys,
+            self._access,
             previous=settings.jwt_secret_previous,
             roles=settings.chat_roles,
             audience=settings.jwt_audience,
@@ -85,8 +92,9 @@ class Server:
         self.chat = Chat(self._storage, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._storage.writer()
         self._cutter = self._storage.writer()
-        self.shared = Shared(settings, self.chat)
-        self.accounts = Accounts(self._storage, self._keys, self._clock, settings)
+        self.shared = Shared(settings, self.chat, self._access)
+        self.accounts = Accounts(self._storage, self._access, self._keys, self._clock, settings)
+        self.accounts.follower.listeners.append(Ending(self.chat, self._access).end_denied)
         metrics = Metrics(self.chat) if settings.admin_port is None else None
         self._http = HttpEndpoints(self.chat, self.shared, self.accounts, metrics)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
@@ -94,9 +102,11 @@ class Server:
         self._listener = Listener(self._accepted, self.chat.parts.counters)
         self._cluster: Cluster | None = None
         if settings.nats_url:
+            follower = self.accounts.follower
             self._cluster = Cluster(
-                settings, self.chat, self._keys, self._node_id, self.shared.dialects, self._http.answer
+                settings, self.chat, self._keys, self._node_id, self.shared.dialects, self._http.answer, follower
             )
+            follower.listeners.append(self._greet)
         self._stopped: asyncio.Task[int] | None = None
 
     @property
@@ -126,6 +136,7 @@ class Server:
             lease_events.on_installation = self._cluster.learn_installation
         await self._storage.start()
         self.chat.start()
+        await self.accounts.follower.first(FIRST_SECONDS)
         await self._runner.setup()
         settings = self._settings
         try:
@@ -143,6 +154,7 @@ class Server:
         if self._cluster is not None:
             self._cluster.start(_node_name(settings, self.port))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
+        self._tasks.spawn(self.accounts.follower.run(), name="notices")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
@@ -154,6 +166,10 @@ class Server:
             self.chat.send_tokens()
         if self._cluster is not None:
             self._cluster.join()
+
+    async def _greet(self, notices: Sequence[Notice]) -> None:
+        assert self._cluster is not None
+        self._cluster.node.greet()
 
     def _gained(self, tenure: Gained) -> None:
         if tenure.epoch is not None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from chat.chat import Chat
+from chat.cluster.greetings import Notices
 from chat.cluster.node import Node
 from chat.link.bus import Bus
 from chat.link.envelope import Envelope
@@ -59,6 +60,7 @@ class Cluster:
         node_id: 8 random bytes; storage has the same.
         dialects: besides the native one, by path.
         serve: answers a question of an edge.
+        notices: those that this server knows.
     """
 
     def __init__(
@@ -69,10 +71,11 @@ class Cluster:
         node_id: bytes,
         dialects: Mapping[str, Dialect],
         serve: Callable[[bytes], Awaitable[bytes]],
+        notices: Notices,
     ) -> None:
         by_name = {dialect.name: dialect for dialect in (NATIVE, *dialects.values())}
         self._terms = _Terms(settings, keys)
-        self.node = Node(chat, node_id, by_name, serve, self._terms)
+        self.node = Node(chat, node_id, by_name, serve, self._terms, notices)
         self._settings = settings
         self._keys = keys
         self._installation: bytes | None = None

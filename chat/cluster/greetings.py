@@ -27,6 +27,7 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
         generations: of its own links with nodes that had given it up; 1 with all others.
         owning: its claim, if it has the rooms.
         stops: it is its last one.
+        noticed: the number of the last notice about accounts that it knows.
     """
 
     name: str
@@ -36,6 +37,17 @@ class Greeting(Struct, frozen=True, gc=False, array_like=True):
     generations: dict[bytes, int]
     owning: Owning | None
     stops: bool = False
+    noticed: int = 0
+
+
+class Notices(Protocol):
+    """The notices about accounts, which every node reads from the database by itself; greetings only hasten that."""
+
+    def last(self) -> int:
+        """Return the number of the last one that this node knows."""
+
+    def hear(self, number: int) -> None:
+        """Learn the number of the last one that another node knows."""
 
 
 class Terms(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from chat.cluster import operations as op
 from chat.cluster.bus_end import BusEnd
-from chat.cluster.greetings import Greeting, Owning, Terms
+from chat.cluster.greetings import Greeting, Notices, Owning, Terms
 from chat.cluster.peers import Peer
 from chat.cluster.statistics import Statistics
 from chat.link.envelope import Address
@@ -50,6 +50,7 @@ class Links:
         claimed: called with each claim of a peer.
         receive: called with the operations of each packet.
         dropped: called with each peer whose link has ended.
+        notices: those that this node knows; None if it follows none.
 
     Attributes:
         name: of this node, for operators.
@@ -69,6 +70,7 @@ class Links:
         claimed: Callable[[Peer, Owning], object],
         receive: Callable[[Peer, list[op.AnyOperation]], object],
         dropped: Callable[[Peer], object],
+        notices: Notices | None = None,
     ) -> None:
         self.name = ""
         self.peers: dict[bytes, Peer] = {}
@@ -78,6 +80,7 @@ class Links:
         self._statistics = statistics
         self._flush_last = flush_last
         self._claim, self._claimed, self._receive, self._dropped = claim, claimed, receive, dropped
+        self._notices = notices
         self.bus = BusEnd(
             id, heard=self._heard, greeted=self._greeted, on_up=self._on_up, now=now, statistics=statistics
         )
@@ -97,7 +100,8 @@ class Links:
         given_up = {node: self._given_up[node] for node in self._undead}
         terms, fingerprints = self._terms.own(), self._terms.fingerprints()
         claim = None if stops else self._claim()
-        self.bus.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, claim, stops))
+        noticed = 0 if self._notices is None else self._notices.last()
+        self.bus.greet(Greeting(self.name, terms, fingerprints, given_up, self._generations, claim, stops, noticed))
 
     def _on_up(self) -> None:
         self.greet()
@@ -108,6 +112,8 @@ class Links:
         if greeting.stops:
             self._stopped(Address(node, greeting.generations.get(self._id, 1)))
             return
+        if self._notices is not None:
+            self._notices.hear(greeting.noticed)
         if greeting.name == self.name:
             self.bus.note(f"another node is called {self.name}, too: give each a NODE_NAME of its own")
         if greeting.given_up.get(self._id, 0) >= self._generation(node):

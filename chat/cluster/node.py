@@ -13,7 +13,7 @@ from chat.chat import Chat
 from chat.cluster import operations as op
 from chat.cluster.dead_end import DeadEnd
 from chat.cluster.edge import SILENT_SECONDS, Edge
-from chat.cluster.greetings import Owning, Terms
+from chat.cluster.greetings import Notices, Owning, Terms
 from chat.cluster.links import Links
 from chat.cluster.owner import Owner
 from chat.cluster.peers import Peer
@@ -62,6 +62,7 @@ class Node:
         dialects: by name.
         serve: answers a question of an edge, such as an HTTP request.
         terms: compares this node with others.
+        notices: those that this node knows; None if it follows none.
 
     Attributes:
         token: of this node's tenure; 0 while another one has the rooms.
@@ -75,6 +76,7 @@ class Node:
         dialects: Mapping[str, Dialect],
         serve: Callable[[bytes], Awaitable[bytes]],
         terms: Terms,
+        notices: Notices | None = None,
     ) -> None:
         self.id = id
         self.token = 0
@@ -93,6 +95,7 @@ class Node:
             claimed=self._claimed,
             receive=self._receive,
             dropped=self._dropped,
+            notices=notices,
         )
         self.peers = self._links.peers
         self.owner = Owner(chat, dialects, serve, self.statistics)
@@ -116,6 +119,11 @@ class Node:
         """Do what is due, from now on; ``name`` is for operators."""
         self._links.name = name
         self._tasks.spawn(self._run(), name="node")
+
+    def greet(self) -> None:
+        """Say to all other nodes what this one is and knows, because that has changed."""
+        if self._links.bus.joined:
+            self._links.greet()
 
     async def join_bus(self, bus: Bus, envelope: Envelope) -> None:
         """Look for the other nodes of the installation."""

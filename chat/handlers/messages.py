@@ -36,8 +36,8 @@ def post_message(parts: Parts, session: Session, command: PostMessage) -> Awaita
 
     The hot path resolves by itself. Only a reply and a resend may have to read from storage.
     """
-    room = session.rooms.get(command.room)
-    if room is None or not room.unrestricted:
+    room, identity = session.rooms.get(command.room), session.identity
+    if room is None or not room.unrestricted or identity is None or identity.scope is not None:
         room = joined_room(parts, session, command.room, Action.POST)
     content = check_content(command.content, parts.limits.max_content_chars)
     if command.id is not None:

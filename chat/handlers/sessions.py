@@ -63,10 +63,16 @@ async def _hello_later(handlers: Handlers, parts: Parts, session: Session, comma
 
 
 def adopt(handlers: Handlers, parts: Parts, session: Session, command: Adopt) -> Awaitable[None] | None:
-    """Act for the identity that was proved."""
+    """Act for the identity that was proved.
+
+    A connection that was opened with a cookie lives as long as its login: no token changes that.
+    """
     identity, before = command.identity, session.identity
     if before is not None and not session.provisional and before.user.id != identity.user.id:
         raise ParleyError("principal_fixed")
+    if before is not None and before.by_cookie:
+        session.reply(welcome(parts, session, command.id))
+        return None
     if identity.guest:
         if not parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")

@@ -14,7 +14,7 @@ from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask
 from model.errors import ParleyError, unavailable
 from model.events import MemberChanged
-from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in
+from model.permissions import LEAST, RANK, TALK, Action, Standing, may, standing_in, within
 from model.principals import CLAIMED
 from model.room import Member, Role, RoomRecord, User
 from model.text import check_name
@@ -67,7 +67,8 @@ def joined_room(parts: Parts, session: Session, name: str, action: Action) -> Ro
     room = session.rooms.get(name) or session.rooms.get(check_name(name, "room"))
     if room is None:
         raise ParleyError("not_joined", field="room")
-    if not (room.unrestricted and action in _FREE):
+    identity = session.identity
+    if not (room.unrestricted and action in _FREE) or identity is None or identity.scope is not None:
         if room.muted_until <= parts.clock.now_us():
             members.lift(parts, room)
         require(parts, room, session, action)
@@ -171,13 +172,14 @@ def standing_for(
     parts: Parts, record: RoomRecord, member: Member | None, identity: Identity | None, *, inside: bool = True
 ) -> Standing:
     """Return a user's standing in a room; ``inside`` says whether they are in it."""
-    return standing_in(
+    standing = standing_in(
         record,
         member,
         account_role="guest" if identity is None else identity.role,
         inside=default_role(parts, identity) if inside and identity is not None else None,
         now_us=parts.clock.now_us(),
     )
+    return standing if identity is None or identity.scope is None else within(standing, identity.scope)
 
 
 def member_changed(parts: Parts, room: Room, row: Member, action: str, by: User, id: str | None = None) -> None:

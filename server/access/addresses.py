@@ -151,6 +151,15 @@ def network_of(address: str) -> str:
     return str(ip_network(f"{plain}/{IPV6_PREFIX}", strict=False))
 
 
+def is_in(address: str, network: str) -> bool:
+    """Return whether an address belongs to a network; False if the address is unknown."""
+    plain = plain_address(address)
+    if plain is None:
+        return False
+    ip, among = ip_address(plain), ip_network(network)
+    return ip.version == among.version and ip in among
+
+
 def values_in(head: bytes) -> Headers:
     """Return the headers of a complete request head."""
     return lambda name: re.findall(_LINE % re.escape(name), head.decode("latin-1"), re.IGNORECASE)

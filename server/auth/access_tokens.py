@@ -9,6 +9,8 @@ from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from model.account import Account, Login
 from model.errors import unavailable
 from server.auth.keys import KeyUse, ServerKeys
@@ -21,6 +23,10 @@ _REFRESH = "rt_"
 _LOGIN = "l_"
 _LOGIN_BYTES, _GENERATION_BYTES, _MAC_BYTES = 16, 4, 16
 _REFRESH_BYTES = _LOGIN_BYTES + _GENERATION_BYTES + _MAC_BYTES
+
+
+class _OfLogin(msgspec.Struct):
+    sid: str
 
 
 class Pair(NamedTuple):
@@ -79,6 +85,16 @@ def read_refresh(keys: ServerKeys, token: str) -> tuple[str, int] | None:
         return None
     login_id = _LOGIN + base64url(signed[:_LOGIN_BYTES]).decode()
     return login_id, int.from_bytes(signed[_LOGIN_BYTES:])
+
+
+def read_login(keys: ServerKeys, token: str) -> str | None:
+    """Return the login id in an access token, even if it has expired; None if it was not signed here.
+
+    Raises:
+        ParleyError: ``unavailable`` as long as the secret of the servers is not known.
+    """
+    payload = Key(_key(keys, KeyUse.ACCESS_TOKENS)).read(token) if token.isascii() else None
+    return None if payload is None else msgspec.json.decode(payload, type=_OfLogin).sid
 
 
 def csrf_token(keys: ServerKeys, login_id: str) -> str:

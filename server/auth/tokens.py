@@ -1,7 +1,8 @@
 """Tokens that prove an identity: JSON Web Tokens (RFC 7519), signed with HS256.
 
-The server signs tokens of guests, with a key that is derived from a secret known to the servers alone. The application
-that Parley is a part of signs tokens of its accounts with ``JWT_SECRET``.
+The server signs tokens of guests and of accounts made here, with keys that are derived from a secret known to the
+servers alone. The application that Parley is a part of signs tokens of its accounts with ``JWT_SECRET``. An API key is
+no JSON Web Token: the access list knows it.
 """
 
 import hashlib
@@ -12,12 +13,13 @@ from typing import Any, TypeVar
 import jwt
 import msgspec
 
-from chat.ports import Identity, Tokens
-from model.errors import RETRY_AFTER, ParleyError
+from chat.ports import Denial, Identity, Tokens
+from model.errors import RETRY_AFTER, ParleyError, unavailable
 from model.limits import GUEST_SECONDS
 from model.principals import APPLICATION, principal_id
 from model.room import User
 from model.text import check_user_name
+from server.auth.access_list import AccessList
 from server.auth.keys import KeyUse, ServerKeys, secret_bytes
 from server.auth.signing import HEADER, Key
 from server.codec.decoding import MISSING, wrong_field
@@ -37,7 +39,9 @@ _TAKES = {
     "username": "a string",
     "role": "a string",
 }
-NO_SECRET = "JWT_SECRET is not set, so account tokens cannot be verified"  # noqa: S105 - says that there is none
+NO_SECRET = "JWT_SECRET is not set, so tokens of an application cannot be verified"  # noqa: S105 - there is none
+# API keys begin with this.
+API_KEY = "pk_"
 
 
 class _Claims(msgspec.Struct, gc=False, kw_only=True):
@@ -52,6 +56,18 @@ class _GuestClaims(_Claims, gc=False):
     name: str
 
 
+class _AccessClaims(_Claims, gc=False):
+    """See `server.auth.access_tokens.sign_pair`."""
+
+    sub: str
+    sid: str
+    ver: int
+    name: str
+    role: str
+    als: tuple[str, ...] = ()
+    end: int = 0
+
+
 class _AccountClaims(_Claims, gc=False):
     userid: str | int
     username: str
@@ -64,18 +80,20 @@ _SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
 
 
 class JwtTokens:
-    """Signs tokens of guests, and verifies tokens of guests and accounts.
+    """Signs tokens of guests, and verifies all tokens.
 
-    Guests and accounts have different keys, so a token that the application signs is never valid as a guest's, and the
-    reverse.
+    Guests, accounts made here and accounts of the application have different keys, so a token of one kind is never
+    valid as another.
 
     Args:
-        secret: the secret of account tokens, any text; if empty, they are refused.
+        secret: the application's secret, any text; if empty, its tokens are refused.
         clock: for ``iat``, ``exp`` and ``nbf``.
-        keys: the keys of the servers, with the one of guest tokens.
-        previous: the secret that ``secret`` has replaced: account tokens that it signed are still valid. "" for none.
-        roles: the roles of accounts that are allowed.
-        audience: required in ``aud`` of an account's token (RFC 7519 section 4.1.3); "" to ignore ``aud``.
+        keys: the keys of the servers, with those of guest tokens and access tokens.
+        access: knows who may not act, and the API keys; by default one that was never read, so that no account made
+            here is admitted.
+        previous: the secret that ``secret`` has replaced: tokens that it signed are still valid. "" for none.
+        roles: the roles of the application's accounts that are allowed.
+        audience: required in ``aud`` of the application's tokens (RFC 7519 section 4.1.3); "" to ignore ``aud``.
         issuer: the required ``iss``; "" to ignore it.
     """
 
@@ -84,6 +102,7 @@ class JwtTokens:
         secret: str,
         clock: Clock,
         keys: ServerKeys,
+        access: AccessList | None = None,
         *,
         previous: str = "",
         roles: Collection[str] = CHAT_ROLES,
@@ -96,7 +115,8 @@ class JwtTokens:
         self._former_keys = [Key(hmac.digest(root, b"parley guest token v1", hashlib.sha256)) for root in roots]
         self._former_until: int | None = None  # Unix microseconds; None as long as storage was not reached
         self._keys = keys
-        self._guest_key = self._make_guest_key()
+        self._access = AccessList(clock) if access is None else access
+        self._make_keys()
         self._clock = clock
         self._roles = frozenset(roles)
         self._audience = audience
@@ -115,13 +135,14 @@ class JwtTokens:
         self._former_until = 0 if replaced_at is None else replaced_at + GUEST_SECONDS * 1_000_000
         if not self._keys.learn(secret):
             return False
-        self._guest_key = self._make_guest_key()
+        self._make_keys()
         return True
 
-    def _make_guest_key(self) -> Key | None:
-        """Return the key of guest tokens; None as long as the secret of the servers is not known."""
-        key = self._keys.key(KeyUse.GUEST_TOKENS)
-        return None if key is None else Key(key)
+    def _make_keys(self) -> None:
+        """Derive the keys; they are None as long as the secret of the servers is not known."""
+        guests, accounts = self._keys.key(KeyUse.GUEST_TOKENS), self._keys.key(KeyUse.ACCESS_TOKENS)
+        self._guest_key = None if guests is None else Key(guests)
+        self._access_key = None if accounts is None else Key(accounts)
 
     def mint(self, identity: Identity) -> str:
         if not identity.guest or self._guest_key is None:
@@ -133,19 +154,42 @@ class JwtTokens:
     def verify(self, token: str) -> Identity:
         if not token.isascii():  # it may contain lone surrogates, which cannot be encoded
             raise self._no_token()
+        identity = self._bot(token) if token.startswith(API_KEY) else self._proved(token)
+        self._access.check(identity)
+        return identity
+
+    def verify_cookie(self, token: str) -> Identity | None:
+        payload = self._access_payload(token)
+        if payload is None:
+            return None
+        identity = self._account_here(payload, by_cookie=True)
+        self._access.check(identity)
+        return identity
+
+    def denial(self, identity: Identity) -> Denial | None:
+        return self._access.denial(identity)
+
+    def _access_payload(self, token: str) -> bytes | None:
+        key = self._access_key
+        return None if key is None or not token.isascii() else key.read(token)
+
+    def _proved(self, token: str) -> Identity:
+        """Return the identity in a JSON Web Token, without a look at the access list."""
         guests = self._guest_key
         if guests is not None and (payload := guests.read(token)) is not None:
             return self._guest(payload)
         for key in self._account_keys:
             if (payload := key.read(token)) is not None:
                 return self._account(payload)
+        if (payload := self._access_payload(token)) is not None:
+            return self._account_here(payload)
         for key in self._former_keys:
             if (payload := key.read(token)) is not None and self._accepts_former():
                 return self._guest(payload)
         for key in self._account_keys:
             if (payload := self._signed(token, key)) is not None:
                 return self._account(payload)
-        if guests is None and token.encode().startswith(HEADER):  # it may be a guest's
+        if guests is None and token.encode().startswith(HEADER):  # it may be one of these servers
             raise _not_yet()
         raise _refused("the token is signed with another secret" if self._account_keys else NO_SECRET)
 
@@ -189,6 +233,32 @@ class JwtTokens:
         claims = self._valid(payload, _GuestClaims)
         return Identity(User(claims.sub, claims.name), guest=True)
 
+    def _account_here(self, payload: bytes, *, by_cookie: bool = False) -> Identity:
+        claims = self._valid(payload, _AccessClaims)
+        expires = (claims.end if by_cookie and claims.end else int(claims.exp)) * 1_000_000
+        return Identity(
+            User(claims.sub, claims.name),
+            guest=False,
+            role=claims.role,
+            expires=expires,
+            login=claims.sid,
+            by_cookie=by_cookie,
+            version=claims.ver,
+            aliases=claims.als,
+        )
+
+    def _bot(self, token: str) -> Identity:
+        """Return the bot whose API key this is."""
+        key = self._access.find_key(token)
+        if key is None:
+            if self._access.is_stale():
+                raise unavailable("API keys cannot be verified now")
+            raise _refused("this API key is not valid: it was revoked, or has expired")
+        if key.until <= self._clock.now_us():
+            raise _refused("this API key has expired")
+        user = User(key.bot_id, key.name)
+        return Identity(user, guest=False, role="bot", expires=key.until, login=key.key_id, scope=key.scope)
+
     def _account(self, payload: bytes) -> Identity:
         claims = self._valid(payload, _AccountClaims)
         if self._audience and self._audience not in (claims.aud if isinstance(claims.aud, list) else [claims.aud]):
@@ -208,11 +278,14 @@ class JwtTokens:
         return Identity(user, guest=False, role=claims.role, expires=expires)
 
 
-def authenticate(values: Sequence[str], tokens: Tokens, *, guests: bool, accounts_only: bool) -> Identity | None:
+def authenticate(
+    values: Sequence[str], cookies: Sequence[str], tokens: Tokens, *, guests: bool, accounts_only: bool
+) -> Identity | None:
     """Return the identity that a request's token proves; None without a token.
 
     Args:
         values: the values of ``Authorization``. Schemes other than Bearer are meant for a proxy, and are ignored.
+        cookies: the access tokens in its cookies, if those count (`server.auth.cookies.counts_cookie`).
         tokens: verifies the token.
         guests: whether guests are allowed.
         accounts_only: whether the token must be an account's.
@@ -224,6 +297,8 @@ def authenticate(values: Sequence[str], tokens: Tokens, *, guests: bool, account
     if len(given) > 1:
         raise ParleyError("unauthorized", "Authorization contains more than one token")
     if not given:
+        if (identity := _of_cookies(cookies, tokens)) is not None:
+            return identity
         if accounts_only:
             raise ParleyError("unauthorized", "an account token is required: Authorization: Bearer <token>")
         return None
@@ -233,6 +308,24 @@ def authenticate(values: Sequence[str], tokens: Tokens, *, guests: bool, account
     if identity.guest and not guests:
         raise ParleyError("unauthorized", "guest access is disabled")
     return identity
+
+
+def _of_cookies(cookies: Sequence[str], tokens: Tokens) -> Identity | None:
+    """Return the identity of the first valid cookie; None if none was signed here.
+
+    Raises:
+        ParleyError: as `Tokens.verify`, for a cookie that was signed here, and is valid no longer.
+    """
+    if not cookies:
+        return None
+    try:
+        identity = tokens.verify_cookie(cookies[0])
+    except ParleyError:
+        identity = _of_cookies(cookies[1:], tokens)
+        if identity is None:
+            raise
+        return identity
+    return identity or _of_cookies(cookies[1:], tokens)
 
 
 def sign_account(secret: str, *, userid: str, username: str, role: str, expires: float, **more: str) -> str:

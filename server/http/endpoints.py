@@ -156,7 +156,8 @@ def add_routes(
     """Serve the table.
 
     Args:
-        authenticate: returns the caller, or raises ParleyError if the caller is not allowed.
+        authenticate: returns the caller, or raises ParleyError if the request is not allowed; called for each one,
+            before its body is read.
         run: runs the rows about rooms. Their requests need a `SENDER`.
     """
     exports = Exports()
@@ -174,7 +175,8 @@ def _route(endpoint: Endpoint, authenticate: Authenticate, answer: _Answer) -> _
 
     async def route(request: web.Request) -> web.StreamResponse:
         request[OPEN] = auth == "optional"
-        identity = authenticate(request, auth) if auth else None
+        caller = authenticate(request, auth)
+        identity = caller if auth else None
         try:
             return await answer(request, identity, await parameters.read(request))
         except ParleyError as error:

@@ -131,6 +131,8 @@ class Settings:
             yield "JWT_SECRET is set and REGISTRATION is not: users may make accounts here besides those they have"
         if self.registration != "closed" and not self.database_url:
             yield "there is no database: accounts made here are lost when the server stops"
+        if self.registration != "closed" and not self.public_url.startswith("https://"):
+            yield "PUBLIC_URL is not https: browsers send passwords and the cookies of logins without encryption"
         most, of_address = self.max_connections, self.max_connections_per_address
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard limit, to which the start raises the soft one
         allowed = None if limit == resource.RLIM_INFINITY else room_for(limit)

@@ -113,8 +113,14 @@ def _refusals(row: Endpoint, parameters: Parameters) -> dict[int, list[str]]:
     if parameters.body is not None:
         codes |= dict.fromkeys(("bad_json", "too_large"))
     codes.setdefault("unsupported")  # a body with a Content-Encoding, even if none is expected
+    if all(answer.status != ERRORS["blocked"].status for answer in row.answers):
+        codes.setdefault("blocked")
+    if row.method != "GET":
+        codes |= dict.fromkeys(("forbidden", "csrf"))
     if row.auth:
-        codes |= dict.fromkeys(("unauthorized", "forbidden", "rate_limited", "overloaded", "unavailable", "internal"))
+        codes |= dict.fromkeys(
+            ("unauthorized", "forbidden", "suspended", "rate_limited", "overloaded", "unavailable", "internal")
+        )
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(ERRORS[code].status, []).append(code)

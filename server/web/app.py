@@ -17,6 +17,9 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT
 from server.access.origins import own_origin
 from server.accounts.service import Accounts
+from server.auth.cookies import counts_cookie
+from server.auth.csrf import HEADER as CSRF_HEADER
+from server.auth.csrf import check_unsafe, sends_login
 from server.http.asked import Asked
 from server.http.endpoints import (
     CROWDED,
@@ -43,6 +46,8 @@ from utils.encoding import to_json
 
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _OF_ACCOUNTS = frozenset({"account", "own", "admin"})
+# Whether the caller was authenticated by a cookie.
+BY_COOKIE = web.RequestKey("by_cookie", bool)
 _OPEN = {"Access-Control-Allow-Origin?": "`*`, or an origin from `ALLOWED_ORIGINS`"}
 
 
@@ -81,6 +86,7 @@ class HttpEndpoints:
         place = connection.place
         request[SENDER] = self._shared.addresses.client(place.peer, lambda name: request.headers.getall(name, ()))
         request[CROWDED] = place.over or place.crowded
+        reads_for(None, request[SENDER].network)  # also for rows that do not authenticate
         try:
             await self._shared.admission.enter(request[SENDER].network)
             return await handler(request)
@@ -95,7 +101,7 @@ class HttpEndpoints:
         origins, headers = self._shared.origins, response.headers
         if not origins.any:
             headers[hdrs.VARY] = hdrs.ORIGIN
-        if hdrs.AUTHORIZATION not in request.headers:
+        if hdrs.AUTHORIZATION not in request.headers and not request.get(BY_COOKIE):
             origin = request.headers.get(hdrs.ORIGIN)
             if origins.any:
                 headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = "*"
@@ -104,7 +110,9 @@ class HttpEndpoints:
 
     def _own(self, request: web.Request) -> str:
         sender = request[SENDER]
-        return own_origin(sender.scheme or "http", sender.host or request.headers.get(hdrs.HOST) or "")
+        return self._shared.public_origin or own_origin(
+            sender.scheme or "http", sender.host or request.headers.get(hdrs.HOST) or ""
+        )
 
     def _check_origin(self, request: web.Request) -> None:
         """Refuse every change that a page of another origin asks for (OWASP ASVS 3.5.1)."""
@@ -139,11 +147,42 @@ class HttpEndpoints:
         answers = (Answer(200, f"an {kind} document", dict[str, Any], headers=_OPEN),)
         return Endpoint("GET", path, summary, answer, answers=answers, refusals=("rate_limited",))
 
+    def _check_unsafe(self, request: web.Request, auth: Auth) -> None:
+        """Refuse a change that a page of another site may have sent; see `server.auth.csrf`.
+
+        A request without cookies of ours to a row that needs a caller has none, and is refused for that.
+        """
+        headers, settings = request.headers, self._shared.settings
+        cookies = headers.getall(hdrs.COOKIE, ())
+        if request.method in _READS or hdrs.AUTHORIZATION in headers:
+            return
+        if auth and not sends_login(cookies, settings.public_url):
+            return
+        check_unsafe(
+            self._accounts.keys,
+            settings.public_url,
+            origin=", ".join(headers.getall(hdrs.ORIGIN, ())),
+            own_origin=self._own(request),
+            media=headers.get(hdrs.CONTENT_TYPE),
+            cookies=cookies,
+            token=headers.get(CSRF_HEADER),
+        )
+
     def _authenticate(self, request: web.Request, auth: Auth) -> Identity | None:
-        """Return the caller, and count the request; from here, reads from storage count for the caller."""
-        values = request.headers.getall(hdrs.AUTHORIZATION, ())
+        """Return the caller, and count the request, which rows that do not authenticate do themselves.
+
+        From here, reads from storage count for the caller.
+        """
+        self._shared.access.check_address(request[SENDER].address)
+        if not auth:
+            self._check_unsafe(request, auth)
+            return None
+        headers = request.headers
         try:
-            identity = self._shared.authenticate(values, auth in _OF_ACCOUNTS)
+            self._check_unsafe(request, auth)
+            counts = counts_cookie(request.method, headers, self._own(request))
+            cookies = headers.getall(hdrs.COOKIE, ()) if counts else ()
+            identity = self._shared.authenticate(headers.getall(hdrs.AUTHORIZATION, ()), cookies, auth in _OF_ACCOUNTS)
             _check_caller(identity, auth)
         except ParleyError:
             self._shared.count_request(request[SENDER])
@@ -158,6 +197,7 @@ class HttpEndpoints:
             raise ParleyError("unauthorized", "a token is required: Authorization: Bearer <token>")
         elif not self._chat.parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")
+        request[BY_COOKIE] = identity is not None and identity.by_cookie
         reads_for(identity, request[SENDER].network)
         return identity
 

@@ -15,6 +15,8 @@ from chat.ports import Identity
 from server.access.addresses import Addresses, Client
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
+from server.auth.access_list import AccessList
+from server.auth.cookies import access_cookies, cookie_names
 from server.auth.tokens import authenticate
 from server.codec.frames import plain_response
 from server.dialects import dialects_by_path
@@ -22,6 +24,7 @@ from server.memory import Memory
 from server.settings.values import Settings
 from server.wire.admission import FRAMES, FRAMES_AT_ONCE, Admission, Share
 from server.wire.deadlines import Deadlines, Expiries
+from server.wire.renewals import Renewals
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +60,13 @@ class Connected(Protocol):
 class Shared:
     """The state that all connections of a server share, and the sweep over them."""
 
-    def __init__(self, settings: Settings, chat: Chat) -> None:
+    def __init__(self, settings: Settings, chat: Chat, access: AccessList) -> None:
         self.max_frame: int = settings.max_frame_bytes
         self.max_headers: int = max(128, settings.head_bytes // 128)  # a header costs more than its bytes
         self.max_lines = self.max_headers + 2  # with the request line and the empty line
         self.chat = chat
+        self.access = access
+        self.renewals = Renewals(chat)
         self.runner = CommandRunner(chat)
         self.dialects = dialects_by_path(chat.parts.clock)
         self.proxy_protocol: bool = settings.proxy_protocol
@@ -103,19 +108,23 @@ class Shared:
         # Copied, because each connection reads them: a look-up in Settings takes ten times as long as an attribute.
         self.head_bytes: int = settings.head_bytes
         self.slow_bytes_low: int = settings.slow_bytes_low
+        self.public_origin = cookie_names(settings.public_url).origin
         self.origins = Origins(settings.allowed_origins)
         self.addresses = Addresses(
             settings.trusted_proxies, settings.forwarded_header, forwarded_host=settings.forwarded_host
         )
 
-    def authenticate(self, values: Sequence[str], accounts_only: bool) -> Identity | None:
-        """See `server.auth.tokens.authenticate`."""
-        chat = self.chat
-        return authenticate(values, chat.parts.tokens, guests=chat.parts.options.guests, accounts_only=accounts_only)
+    def authenticate(self, values: Sequence[str], cookies: Sequence[str], accounts_only: bool) -> Identity | None:
+        """See `server.auth.tokens.authenticate`; ``cookies`` are the values of ``Cookie``, if they count."""
+        parts, given = self.chat.parts, access_cookies(cookies, self.settings.public_url)
+        return authenticate(values, given, parts.tokens, guests=parts.options.guests, accounts_only=accounts_only)
 
     def refuse_upgrade(self, place: Place, client: Client) -> bytes:
         """Count an upgrade, and its socket for the client. Return the response if it is refused, else an empty one."""
         place.move(client.network)
+        if (denial := self.access.denial_of(client.address)) is not None:
+            text = f"{denial.error.message}\n".encode(errors="replace")
+            return plain_response(b"403 Forbidden", text)
         if self.chat.node is not None and self.chat.node.turns_away:
             text = b"This server cannot reach the one that has the rooms. Another one may.\n"
             return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)

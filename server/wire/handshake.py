@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from chat.ports import Dialect, Identity
 from model.errors import ParleyError
 from server.access.origins import Origins, own_origin
+from server.auth.cookies import MARK, counts_cookie
 from server.codec.frames import EVERY, UPGRADE, plain_response
 from server.dialects import ACCOUNTS_ONLY, NATIVE, PATHS, SUBPROTOCOL
 from utils.tracebacks import forget_frames
@@ -43,8 +44,9 @@ _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnect
 _WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
 
 
-# `server.auth.tokens.authenticate`, with the values of ``Authorization``, and whether an account is required.
-Authenticate = Callable[[Sequence[str], bool], Identity | None]
+# `server.auth.tokens.authenticate`, with the values of ``Authorization``, those of ``Cookie`` if they count, and
+# whether an account is required.
+Authenticate = Callable[[Sequence[str], Sequence[str], bool], Identity | None]
 
 
 class Handshake(NamedTuple):
@@ -82,6 +84,7 @@ def shake_hands(
     origins: Origins,
     draining: bool,
     authenticate: Authenticate,
+    public_origin: str = "",
     scheme: str | None = None,
     host: str | None = None,
 ) -> Handshake:
@@ -98,6 +101,7 @@ def shake_hands(
         dialects: the dialect of each path, for clients that do not offer the subprotocol.
         origins: the allowed values of ``Origin``, in addition to the server's own and a missing one.
         authenticate: raises ParleyError if the token does not allow the request.
+        public_origin: the origin of the server's own pages; if "", it follows from ``scheme`` and ``host``.
         scheme, host: those of the client's request, if a trusted proxy forwards them; ``http`` and ``Host`` otherwise.
     """
     if not draining and (accepted := _accept_common(head, dialects, origins)) is not None:
@@ -106,14 +110,11 @@ def shake_hands(
         select_subprotocol=lambda _, offered: Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
     )
 
-    def refused(request: Request) -> bool:
-        origin = request.headers.get("Origin")
-        return origin is not None and not origins.allows(
-            origin, own_origin(scheme or "http", host or request.headers["Host"])
-        )
+    def own(request: Request) -> str:
+        return public_origin or own_origin(scheme or "http", host or request.headers["Host"])
 
     try:
-        return _answer(protocol, head, dialects, draining, authenticate, refused)
+        return _answer(protocol, head, dialects, draining, authenticate, origins, own)
     finally:
         let_go(protocol)
 
@@ -132,7 +133,8 @@ def _answer(
     dialects: Mapping[str, Dialect],
     draining: bool,
     authenticate: Authenticate,
-    refused: Callable[[Request], bool],
+    origins: Origins,
+    own: Callable[[Request], str],
 ) -> Handshake:
     try:
         request = _read(head)
@@ -148,12 +150,16 @@ def _answer(
     else:
         response = protocol.accept(request)
         _name_the_version(response, protocol.handshake_exc)
-        if response.status_code == 101 and refused(request):
+        origin = request.headers.get("Origin")
+        if response.status_code == 101 and origin is not None and not origins.allows(origin, own(request)):
             response = protocol.reject(http.HTTPStatus.FORBIDDEN, "Pages of this origin may not connect.\n")
     identity = None
     if response.status_code == 101:
         try:
-            identity = authenticate(request.headers.get_all("Authorization"), address.path in ACCOUNTS_ONLY)
+            headers = request.headers
+            counts = counts_cookie("GET", headers, own(request), upgrades=True)
+            cookies = headers.get_all("Cookie") if counts else ()
+            identity = authenticate(headers.get_all("Authorization"), cookies, address.path in ACCOUNTS_ONLY)
         except ParleyError as error:
             response = protocol.reject(http.HTTPStatus(error.kind.status), f"{error.message}\n")
             if response.status_code == 401:
@@ -234,6 +240,7 @@ def _accept_common(head: bytes, dialects: Mapping[str, Dialect], origins: Origin
         or len(headers) != len(lines)
         or not _ODD.isdisjoint(headers)
         or path in ACCOUNTS_ONLY
+        or MARK in headers.get(b"cookie", b"")
         or headers.get(b"upgrade", b"").lower() != b"websocket"
         or headers.get(b"connection", b"").lower() not in _UPGRADES
         or headers.get(b"sec-websocket-version") != b"13"

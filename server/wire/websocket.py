@@ -17,10 +17,10 @@ from websockets.typing import BytesLike
 
 from chat.rooms.pacing import take_command
 from chat.rooms.room import Session
-from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TOKEN_EXPIRED, TRY_AGAIN, CloseCode, ParleyError
+from model.errors import FLOOD, HELLO_TIMEOUT, IDLE, TRY_AGAIN, CloseCode, ParleyError
 from server.access.addresses import values_in
 from server.access.capacity import Place
-from server.auth.tokens import EXPIRED
+from server.auth.ending import TOO_LATE, end
 from server.codec.fastpath import common_frames, ends_with_close, frame_end
 from server.codec.frames import PING
 from server.dialects import ROOM_PARAMETER
@@ -127,6 +127,7 @@ class WebSocketConnection(asyncio.Protocol):
             origins=shared.origins,
             draining=shared.chat.parts.draining,
             authenticate=shared.authenticate,
+            public_origin=shared.public_origin,
             scheme=client.scheme,
             host=client.host,
         )
@@ -294,10 +295,16 @@ class WebSocketConnection(asyncio.Protocol):
         self._shared.expiries.set(self, when)
 
     def expire(self) -> None:
-        """Close the connection, because the account's token has expired and no `hello` has replaced it."""
-        if self._session is not None and not self._session.ended:
-            self._session.refuse(ParleyError("unauthorized", EXPIRED))
-            self.close(TOKEN_EXPIRED)
+        """Close the connection, because the account's token has expired and no `hello` has replaced it. One that was
+        opened with a cookie stays open if its login was refreshed.
+        """
+        session = self._session
+        if session is None or session.ended:
+            return
+        if session.identity is not None and session.identity.by_cookie:
+            self._shared.renewals.ask(session)
+        else:
+            end(session, TOO_LATE)
 
     def abort(self) -> None:
         """Drop the connection at once."""

@@ -109,6 +109,7 @@ class World:
         self.max_frame = LIMIT
         self.dialects = dialects_by_path(SystemClock())
         self.origins = Origins()
+        self.public_origin = ""
         self.websockets_log = LOG
         self.connections: dict[object, None] = {}
         self.chat = self.parts = self

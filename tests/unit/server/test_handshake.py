@@ -10,11 +10,13 @@ from urllib.parse import parse_qs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
 from server.access.origins import Origins
+from server.auth.cookies import access_cookies
 from server.auth.tokens import authenticate
 from server.dialects import dialects_by_path
 from server.wire import handshake
@@ -56,6 +58,12 @@ class Tokens:
             raise ParleyError("unauthorized", "no such token")
         return ANN if token == "good" else BEN
 
+    def verify_cookie(self, token: str) -> Identity | None:
+        return None if token != "good" else replace(ANN, by_cookie=True)
+
+    def denial(self, identity: Identity) -> None:
+        raise AssertionError("nothing has ended here")
+
 
 def shake(head: bytes, *, origins: Iterable[str] = ("*",), draining: bool = False, guests: bool = True) -> Handshake:
     return shake_hands(
@@ -63,7 +71,9 @@ def shake(head: bytes, *, origins: Iterable[str] = ("*",), draining: bool = Fals
         dialects=BY_PATH,
         origins=Origins(origins),
         draining=draining,
-        authenticate=lambda values, accounts: authenticate(values, Tokens(), guests=guests, accounts_only=accounts),
+        authenticate=lambda values, cookies, accounts: authenticate(
+            values, access_cookies(cookies, ""), Tokens(), guests=guests, accounts_only=accounts
+        ),
     )
 
 

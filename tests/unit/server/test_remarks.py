@@ -13,6 +13,7 @@ FORGETFUL = "SERVER_SECRET is not set and there is no database: guests are not r
 NO_APPLICATION = "JWT_SECRET is not set: tokens of an application are refused"
 BOTH = "JWT_SECRET is set and REGISTRATION is not: users may make accounts here besides those they have"
 LOST = "there is no database: accounts made here are lost when the server stops"
+PLAIN = "PUBLIC_URL is not https: browsers send passwords and the cookies of logins without encryption"
 CLOSED = {"REGISTRATION": "closed"}
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 ROOM = room_for(LIMIT)
@@ -22,13 +23,15 @@ ROOM = room_for(LIMIT)
     ("given", "remarks"),
     [
         ({"JWT_SECRET": SECRET, "SERVER_SECRET": OTHER, **CLOSED}, []),
-        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, [BOTH]),
-        ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open"}, []),
-        ({"JWT_SECRET": SECRET, "GUESTS": "off", "REGISTRATION": "invite"}, [LOST]),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, [BOTH, PLAIN]),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open"}, [PLAIN]),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open", "PUBLIC_URL": "https://a.example"}, []),
+        ({"DB_NAME": "chat", "PUBLIC_URL": "http://a.example"}, [NO_APPLICATION, PLAIN]),
+        ({"JWT_SECRET": SECRET, "GUESTS": "off", "REGISTRATION": "invite"}, [LOST, PLAIN]),
         ({"JWT_SECRET": SECRET, **CLOSED}, [FORGETFUL]),
-        ({"DB_NAME": "chat"}, [NO_APPLICATION]),
-        ({}, [FORGETFUL, NO_APPLICATION, LOST]),
-        ({"GUESTS": "off"}, [NO_APPLICATION, LOST]),
+        ({"DB_NAME": "chat"}, [NO_APPLICATION, PLAIN]),
+        ({}, [FORGETFUL, NO_APPLICATION, LOST, PLAIN]),
+        ({"GUESTS": "off"}, [NO_APPLICATION, LOST, PLAIN]),
         (
             {
                 **CLOSED,

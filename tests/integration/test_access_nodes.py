@@ -1,0 +1,188 @@
+"""What is decided at the database reaches every node: without NATS, after a start, and never without being known."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from model.errors import ACCOUNT_CHANGED, BLOCKED, SIGNED_OUT, SUSPENDED, CloseCode
+from model.room import FOREVER
+from server.app import Server
+from server.auth.access_list import STALE_SECONDS
+from server.auth.keys import ServerKeys
+from server.settings.values import Settings
+from storage.ports.storage import Storage
+from storage.postgres.storage import PostgresStorage
+from tests.contract.records import until
+from tests.faults.nodes import Node, running
+from tests.support.accounts import DAY, noted
+from tests.support.nats import NatsServer
+from tests.support.proxy import Network
+from tests.support.rawws import NATIVE, RawClient, fetch, upgrade
+from tests.support.signed import SignedIn, bot, now_us, sign_in, signed_in
+from tests.support.web import token_of
+from utils.clock import SystemClock
+
+SECRET = "the secret of the servers of this test"
+KEYS = ServerKeys(SECRET)
+SETTINGS = {"SERVER_SECRET": SECRET}
+
+
+@pytest.fixture
+async def tables(database_url: str) -> AsyncIterator[Storage]:
+    """Return the account tables, as the command line has them: without the lease."""
+    storage = PostgresStorage(database_url)
+    await storage._accounts.open()
+    yield storage
+    await storage.close()
+
+
+async def suspend(tables: Storage, ann: SignedIn) -> CloseCode:
+    await tables.access.suspend(ann.account.account_id, FOREVER, "spam", noted("suspend", at=now_us()))
+    return SUSPENDED
+
+
+async def end_login(tables: Storage, ann: SignedIn) -> CloseCode:
+    await tables.logins.end(ann.account.account_id, only=ann.login.login_id, entry=noted("session_end", at=now_us()))
+    return SIGNED_OUT
+
+
+async def open_at(stack: AsyncExitStack, nodes: Sequence[Node], bearer: Any, **options: Any) -> list[RawClient]:
+    """Connect to each node with a token, and wait until it knows the room."""
+    clients = []
+    for node in nodes:
+        client = await RawClient.open(node.port, "/chat?r=den", [*NATIVE, *bearer], **options)
+        clients.append(await stack.enter_async_context(client))
+        await client.expect("joined")
+    return clients
+
+
+async def closes(clients: Sequence[RawClient], decided: float) -> tuple[set[Any], float]:
+    """Return how connections were closed, and how long after the decision the last one was."""
+    ends = {await client.closing() for client in clients}
+    return ends, time.monotonic() - decided
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.one_server("it starts nodes by itself")
+async def test_every_node_closes_within_a_second(database_url: str, nats: NatsServer, tables: Storage) -> None:
+    """A login, an account, a bot and an address; with NATS, and once it is away."""
+    async with running(database_url, nats.url, SERVER_SECRET=SECRET) as nodes, AsyncExitStack() as stack:
+        await nodes.owner()
+        for away in (False, True):
+            ann, ben, cora = [await sign_in(tables, KEYS) for _ in range(3)]
+            secret, key = await bot(tables)
+            await asyncio.sleep(1)  # the nodes learn of the key
+            key_bearer = [("Authorization", f"Bearer {secret}")]
+            others = await open_at(stack, nodes.all, cora.bearer)
+            of_ann = await open_at(stack, nodes.all, ann.bearer)
+            of_ben = await open_at(stack, nodes.all, ben.bearer)
+            of_bot = await open_at(stack, nodes.all, key_bearer)
+            source = "127.0.0.8" if away else "127.0.0.9"
+            of_source = await open_at(stack, nodes.all, [], source=source)
+            if away:
+                nats.kill()
+            for decide, ended in ((end_login(tables, ann), of_ann), (suspend(tables, ben), of_ben)):
+                close = await decide
+                ends, seconds = await closes(ended, time.monotonic())
+                assert ends == {(close.code, close.reason)}
+                assert seconds < 1
+            await tables.access.revoke_key(key.key_id, noted("key_revoke", at=now_us()))
+            ends, seconds = await closes(of_bot, time.monotonic())
+            assert ends == {(SIGNED_OUT.code, SIGNED_OUT.reason)}
+            assert seconds < 1
+            await tables.access.block(source, now_us() + DAY, "flood", noted("block", at=now_us()))
+            ends, seconds = await closes(of_source, time.monotonic())
+            assert ends == {(BLOCKED.code, BLOCKED.reason)}
+            assert seconds < 1
+            for client in others:
+                await client.pong()
+        nats.start()
+        await nodes.owner()
+
+
+@pytest.mark.slow
+@pytest.mark.one_server("it starts nodes by itself")
+async def test_a_node_that_starts_later_knows_what_was_decided(
+    database_url: str, nats: NatsServer, tables: Storage
+) -> None:
+    """It reads the notices before it listens."""
+    async with running(database_url, nats.url, idle={2}, SERVER_SECRET=SECRET) as nodes:
+        await nodes.edges()
+        ann, ben = await sign_in(tables, KEYS), await sign_in(tables, KEYS)
+        secret, _ = await bot(tables)
+        await suspend(tables, ann)
+        later = nodes.all[2]
+        await asyncio.to_thread(later.start)
+        reply = await fetch(later.port, "/api/users", ann.bearer)
+        assert (reply.status, reply.json()["error"]["code"]) == (403, "suspended")
+        await nodes.owner()
+        for bearer in (ben.bearer, [("Authorization", f"Bearer {secret}")]):
+            assert (await fetch(later.port, "/api/users", bearer)).status == 200
+
+
+class Shifted(SystemClock):
+    """A clock of which a test moves the seconds that only grow."""
+
+    __slots__ = ("ahead",)
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+@pytest.mark.one_server("the database of one server is cut off")
+async def test_a_node_that_cannot_read_for_half_a_minute_admits_no_account(database_url: str) -> None:
+    """Connections that it has stay; accounts of the application and guests are still admitted."""
+    clock = Shifted()
+    async with Network(database_url) as network:
+        settings = {"PORT": "0", "DATABASE_URL": network.url, "JWT_SECRET": "s" * 32, **SETTINGS}
+        server = Server(Settings(settings), clock)
+        await server.start()
+        await until(lambda: server.chat.problem() is None)
+        ann = await signed_in(server)
+        application = [("Authorization", f"Bearer {token_of('ben')}")]
+        async with await RawClient.open(server.port, "/chat?r=den", [*NATIVE, *ann.bearer]) as client:
+            await client.expect("joined")
+            network.freeze()
+            clock.ahead = STALE_SECONDS + 1
+            async with await RawClient.connect(server.port) as late:
+                late.send(upgrade("/chat", [*NATIVE, *ann.bearer]))
+                reply = await late.reply()
+                assert (reply.status, "retry-after" in reply.headers) == (503, True)
+            reply = await fetch(server.port, "/api/users", ann.bearer)
+            assert (reply.status, reply.json()["error"]["code"]) == (503, "unavailable")
+            for headers in (application, []):
+                async with await RawClient.open(server.port, "/chat", [*NATIVE, *headers]) as other:
+                    await other.expect("welcome")
+            await client.pong()
+            network.thaw()
+            await until(lambda: not server.accounts.access.is_stale())
+            assert (await fetch(server.port, "/api/users", ann.bearer)).status == 200
+            await client.pong()
+        assert await server.stop() == 0
+
+
+@pytest.mark.one_server("the clock of one server is moved")
+async def test_after_a_day_without_storage_every_account_connects_again(database_url: str) -> None:
+    """Notices may have been removed that the server never read."""
+    clock = Shifted()
+    server = Server(Settings({"PORT": "0", "DATABASE_URL": database_url, **SETTINGS}), clock)
+    await server.start()
+    await until(lambda: server.chat.problem() is None)
+    ann = await signed_in(server)
+    async with (
+        await RawClient.open(server.port, "/chat?r=den", [*NATIVE, *ann.bearer]) as client,
+        await RawClient.open(server.port, "/chat?r=den", NATIVE) as guest,
+    ):
+        await client.expect("joined")
+        clock.ahead = 24 * 3600.0
+        assert await client.closing() == (ACCOUNT_CHANGED.code, ACCOUNT_CHANGED.reason)
+        await guest.pong()
+    assert await server.stop() == 0
