@@ -30,6 +30,10 @@ EMOJI_CHARS = 32  # longest reaction, in code points (a family of four with skin
 REACTIONS = 20  # maximum number of different reactions to one message
 REACTORS = 1000  # maximum number of users who can react to one message with the same emoji
 GUEST_SECONDS = 30 * 24 * 3600  # a guest who was away for this long (30 days) becomes a new guest
+KEYS = 100  # maximum number of API keys
+KEY_DAYS = 3650  # longest validity of an API key, in days
+AUDIT_DEFAULT = 100  # entries of the audit log in an answer if the client gives no limit
+AUDIT_LIMIT = 1000  # maximum number of entries of the audit log in an answer
 UNREAD_LIMIT = 100  # unread messages are counted up to this number, which means 99+
 
 

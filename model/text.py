@@ -10,6 +10,7 @@ from model.emoji import keep_visible_signs, qualify
 from model.errors import ParleyError
 from model.limits import EMOJI_CHARS, MENTIONS, NAME_CHARS
 from model.lookalikes import is_reserved
+from utils.clock import microseconds
 from utils.unicode import MARKS, casefold, category, is_stream_safe, normalize
 
 # Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
@@ -273,3 +274,15 @@ def _mention(content: str, at: int) -> tuple[str, int]:
         return content[start:end].replace(_BRACKET, "]").replace(_BACKSLASH, "\\"), end + 1
     match = _PLAIN_MENTION.match(content, at)
     return (match[1], match.end()) if match else ("", at)
+
+
+def check_time(text: str, field: str) -> int:
+    """Return a time in RFC 3339 as Unix microseconds, 0 for one before 1970.
+
+    Raises:
+        ParleyError: ``bad_field`` naming ``field``.
+    """
+    try:
+        return max(0, microseconds(text))
+    except (TypeError, ValueError, OverflowError):  # the first for a time without an offset
+        raise ParleyError("bad_field", f"{field} must be a time such as 2026-11-21T08:31:11Z", field=field) from None

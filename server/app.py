@@ -21,6 +21,8 @@ from model.account import Notice
 from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
+from server.accounts.expiring import expire_accounts
+from server.accounts.recording import record_reload
 from server.accounts.service import Accounts
 from server.auth.access_list import AccessList
 from server.auth.ending import Ending
@@ -157,6 +159,7 @@ class Server:
         self._tasks.spawn(self.accounts.follower.run(), name="notices")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
+        self._tasks.spawn(expire_accounts(self.accounts), name="expiry")
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)
@@ -219,6 +222,7 @@ class Server:
         if self._cluster is not None:
             self._cluster.renew(settings)
         self._http.forget_documents()
+        self._tasks.spawn(record_reload(self.accounts, changed), name="reload")
         for remark in settings.oddities():
             log.warning("%s", remark)
         log.info("settings were reloaded; changed: %s", ", ".join(changed) or "nothing")

@@ -18,7 +18,7 @@ from model.errors import ParleyError, unavailable
 from model.events import HistoryPage, SearchPage
 from model.message import Message
 from model.permissions import Action
-from utils.clock import microseconds
+from model.text import check_time
 from utils.words import cut_words, cut_words_v1
 
 NOTHING = HistoryPage(room="", messages=[], has_older=False, has_newer=False)
@@ -252,12 +252,7 @@ async def search_messages(
 
 def _time(text: str | None, field: str) -> int | None:
     """Convert a time to a seq: the Unix microseconds of a message, or slightly more."""
-    if text is None:
-        return None
-    try:
-        return max(0, microseconds(text))
-    except (TypeError, ValueError, OverflowError):  # the first for a time without an offset
-        raise ParleyError("bad_field", f"{field} must be a time such as 2026-11-21T08:31:11Z", field=field) from None
+    return None if text is None else check_time(text, field)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from model.errors import ParleyError
+from chat.delivery.paging import too_many
+from model.errors import ParleyError, unavailable
 from server.codec.frames import EVERY, UPGRADE
 from server.http.endpoints import (
     CROWDED,
@@ -16,6 +17,7 @@ from server.http.endpoints import (
 )
 from server.http.parameters import JSON
 from server.wire.handshake import is_host
+from storage.ports.errors import StorageUnavailable, TooManyReads
 from utils.encoding import to_json
 from utils.tracebacks import forget_frames
 
@@ -43,6 +45,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except ParleyError as error:
         forget_frames(error)
         return _refused(error)
+    except TooManyReads as error:
+        forget_frames(error)
+        return _refused(too_many("requests", own=error.own))
+    except StorageUnavailable as error:  # of rows that ask storage themselves
+        forget_frames(error)
+        return _refused(unavailable())
     except ConnectionError as error:
         forget_frames(error)  # the future that the body was read from keeps it
         return web.Response(status=400)  # the client has disconnected; aiohttp would log a server error

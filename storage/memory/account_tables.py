@@ -9,6 +9,7 @@ from model.account import Account, ApiKey, Guesses, InviteLink, Login, Notice, R
 from model.audit import AuditEntry
 from model.safety import Report
 from storage.ports.access import login_ended
+from storage.ports.audit import log_entries
 from storage.ports.errors import StorageUnavailable
 
 # All of them full take about 60 MB (measured).
@@ -132,10 +133,13 @@ class AccountTables:
 
     def record(self, entries: Iterable[AuditEntry]) -> None:
         """Append entries, unless they are there; the oldest ones are removed."""
+        new = []
         for entry in entries:
             if entry.id not in self.audit:
                 self._audit_number += 1
                 self.audit[entry.id] = (self._audit_number, entry)
+                new.append(entry)
+        log_entries(new)
         while len(self.audit) > AUDIT:
             self.audit.popitem(last=False)
 

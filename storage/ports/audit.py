@@ -1,9 +1,13 @@
 """The audit port: the log of who did what. Entries are only ever added, and removed by their age."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from model.audit import AuditEntry, AuditFilter
+from utils.encoding import to_json
+
+log = logging.getLogger("parley.audit")
 
 
 class AuditRepository(Protocol):
@@ -17,3 +21,26 @@ class AuditRepository(Protocol):
 
     async def expire(self, until: int, limit: int) -> int:
         """Remove up to ``limit`` entries from before ``until``, and return how many."""
+
+
+def log_entries(entries: Iterable[AuditEntry]) -> None:
+    """Write entries that are stored to the log, a line each, as ``key=value`` with the values in JSON.
+
+    Each backend calls it once they are stored. A write that is repeated may log its entry again: ``id`` is the same.
+    """
+    for entry in entries:
+        target = entry.target
+        values = {
+            "result": entry.result,
+            "actor": entry.actor.id,
+            "actor_name": entry.actor.name,
+            "target": "" if target is None else target.id,
+            "target_name": "" if target is None else target.name,
+            "address": entry.address,
+            "room": entry.room,
+            "detail": entry.detail,
+            "id": str(entry.id),
+        }
+        line = " ".join(f"{name}={to_json(value).decode()}" for name, value in values.items() if value)
+        # A template for each action: repeated lines are left out by their template.
+        log.info(f"action={entry.action} %s", line)  # noqa: G004

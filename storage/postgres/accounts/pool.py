@@ -7,6 +7,7 @@ from psycopg import errors
 from psycopg.rows import TupleRow
 
 from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.postgres.connection.audit import logging_entries
 from storage.postgres.connection.errors import FAILURES, REFUSALS, translated, unavailable
 from storage.postgres.connection.pool import Pool
 from storage.postgres.connection.session import Connection, Connector
@@ -74,8 +75,9 @@ class AccountPool(Pool):
         """
 
         async def transact(connection: Connection) -> T:
-            async with connection.transaction():
-                return await work(connection)
+            with logging_entries():
+                async with connection.transaction():
+                    return await work(connection)
 
         try:
             return await self.use(self._queue, transact)

@@ -16,7 +16,7 @@ from model.room import RoomRecord
 from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
 from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut, Write, entries_of
-from storage.postgres.connection.audit import record
+from storage.postgres.connection.audit import logging_entries, record
 from storage.postgres.connection.prepared import Prepared
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import expiry, messages
@@ -88,13 +88,14 @@ class Store:
             # look-up finds afterwards is durable too.
             return await self._runs[type(batch[0])](connection, list(batch))
         outcomes: dict[int, Outcome] = {}
-        async with connection.transaction():
-            for run in runs:
-                found = await self._runs[type(batch[run[0]])](connection, [batch[place] for place in run])
-                outcomes.update(zip(run, found, strict=True))
-            ordered = [outcomes[place] for place in range(len(batch))]
-            if audited:
-                await record(connection, entries_of(batch, ordered))
+        with logging_entries():
+            async with connection.transaction():
+                for run in runs:
+                    found = await self._runs[type(batch[run[0]])](connection, [batch[place] for place in run])
+                    outcomes.update(zip(run, found, strict=True))
+                ordered = [outcomes[place] for place in range(len(batch))]
+                if audited:
+                    await record(connection, entries_of(batch, ordered))
         return ordered
 
     async def _insert_rooms(self, connection: Connection, run: list[InsertRoom]) -> list[Outcome]:

@@ -1,0 +1,1 @@
+"""Accounts over HTTP: rows that each server answers by itself."""
