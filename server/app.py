@@ -15,6 +15,7 @@ from aiohttp import web
 from chat.chat import Chat
 from chat.link.envelope import NODE_BYTES
 from chat.maintenance import cut_words_again, expire_messages
+from chat.room_work import RoomWorker
 from chat.rooms.parts import ChatOptions
 from chat.writes.workers import PoolLimits
 from model.account import Notice
@@ -22,6 +23,7 @@ from model.limits import Limits
 from server.access.addresses import plain_address
 from server.access.capacity import Place
 from server.accounts.expiring import expire_accounts
+from server.accounts.first_admin import offer_first_admin
 from server.accounts.recording import record_reload
 from server.accounts.service import Accounts
 from server.auth.access_list import AccessList
@@ -94,6 +96,7 @@ class Server:
         self.chat = Chat(self._storage, self._clock, self._tokens, _chat_options(settings))
         self._expirer = self._storage.writer()
         self._cutter = self._storage.writer()
+        self._eraser = self._storage.writer()
         self.shared = Shared(settings, self.chat, self._access)
         self.accounts = Accounts(self._storage, self._access, self._keys, self._clock, settings)
         self.accounts.follower.listeners.append(Ending(self.chat, self._access).end_denied)
@@ -160,6 +163,9 @@ class Server:
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
         self._tasks.spawn(expire_accounts(self.accounts), name="expiry")
+        room_worker = RoomWorker(self.chat, self._eraser)
+        self._tasks.spawn(room_worker.run(), name="room work")
+        self._tasks.spawn(offer_first_admin(self.accounts, room_worker.has_rooms), name="first admin")
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)
@@ -259,6 +265,7 @@ class Server:
         stuck = await self._tasks.close(self._stop_seconds) + await self.chat.close(self._stop_seconds)
         await self._expirer.close()
         await self._cutter.close()
+        await self._eraser.close()
         if stuck:
             log.error("these tasks did not stop: %s", ", ".join(stuck))
         elif not unwritten and self.chat.elsewhere is None:

@@ -1,6 +1,6 @@
 """The one place that chooses a backend, and the only one that imports them."""
 
-from storage.ports.storage import Storage
+from storage.ports.storage import AccountStorage, Storage
 
 
 def check_url(url: str) -> None:
@@ -66,3 +66,25 @@ def open_storage(
         node=node,
         node_name=node_name,
     )
+
+
+def open_accounts(
+    url: str, *, connect_seconds: float = 5.0, seconds: float = 10.0, close_seconds: float = 2.0
+) -> AccountStorage:
+    """Return the accounts behind ``url``, for another process than a server. Servers may run: it takes no lease.
+
+    `AccountStorage.start` waits for a connection, and raises `StorageUnavailable` if there is none. The tables must
+    exist: a server makes them.
+
+    Args:
+        url: as for `open_storage`.
+        connect_seconds: how long an attempt to connect may take.
+        seconds: how long a transaction may take.
+        close_seconds: how long ``close`` may take.
+
+    Raises:
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
+    """
+    from storage.postgres.accounts.storage import PostgresAccountStorage
+
+    return PostgresAccountStorage(url, connect_seconds=connect_seconds, seconds=seconds, close_seconds=close_seconds)

@@ -163,7 +163,7 @@ def check_edit(parts: Parts, command: EditMessage) -> EditMessage:
 
 def edit_message(parts: Parts, session: Session, room: Room, state: Message, command: EditMessage) -> None:
     """Replace the content of the author's own message, within ``EDIT_WINDOW`` of the server's clock; bots any time."""
-    if state.sender_id != session.user.id:
+    if not session.actor.identity.owns(state.sender_id):
         raise ParleyError("not_author", field="seq")
     now = parts.clock.now_us()
     window = parts.limits.edit_window
@@ -192,7 +192,7 @@ def delete_message(parts: Parts, session: Session, room: Room, state: Message, c
     A message that is already deleted is deleted again: its author repeats the command if the answer was lost, and the
     first write may still be pending.
     """
-    own = state.sender_id == session.user.id
+    own = session.actor.identity.owns(state.sender_id)
     if not own and not may(standing_of(parts, room, session.actor.identity), Action.DELETE_ANY):
         raise ParleyError("no_such_message" if state.deleted_at is not None else "not_author", field="seq")
     size = check_space(parts, room, "")

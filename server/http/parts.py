@@ -1,14 +1,15 @@
 """Answers in parts, such as an export: each part is made when the client has read the one before it."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 
 from aiohttp import HttpVersion11, hdrs, web
 
 from model.errors import ParleyError
 from server.http.asked import Answered, Asked, Place
 from server.http.sending import Sender
+from storage.ports.errors import StorageUnavailable
 from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
@@ -63,25 +64,47 @@ async def send_parts(
     Raises:
         ParleyError: ``overloaded`` when too many exports are running; what ``ask`` raises for the first part.
     """
-    if request.version < HttpVersion11:  # the end of a connection would end the body, however much of it was sent
-        raise web.HTTPVersionNotSupported(text="An export needs HTTP/1.1.\n")
+    check_version(request)
     with exports.one(asked):
-        part = await ask(None)
-        response = web.StreamResponse(status=part.status, headers=part.headers)
+        first = await ask(None)
+
+        async def bodies() -> AsyncGenerator[bytes, None]:
+            part = first
+            yield part.body
+            while part.next is not None:
+                part = await ask(part.next)
+                yield part.body
+
+        return await send_whole(request, web.StreamResponse(status=first.status, headers=first.headers), bodies())
+
+
+def check_version(request: web.Request) -> None:
+    """Refuse an export over HTTP/1.0: the end of a connection would end the body, however much of it was sent."""
+    if request.version < HttpVersion11:
+        raise web.HTTPVersionNotSupported(text="An export needs HTTP/1.1.\n")
+
+
+async def send_whole(
+    request: web.Request, response: web.StreamResponse, bodies: AsyncGenerator[bytes, None]
+) -> web.StreamResponse:
+    """Send a body in parts, each made when the client has read the one before it.
+
+    If it cannot be completed, because ``bodies`` raises ParleyError or StorageUnavailable, or the client does not read,
+    abort the connection.
+    """
+    async with aclosing(bodies):
         writer = await response.prepare(request)
         transport = request.transport  # kept here, because a stopping server removes it from the request
         if request.method == hdrs.METH_HEAD or writer is None:
             return response
         sender = Sender(writer)
         try:
-            await sender.write(part.body)
-            while part.next is not None:
-                part = await ask(part.next)
-                await sender.write(part.body)
+            async for body in bodies:
+                await sender.write(body)
             await sender.finish()
         except ConnectionError as error:
             forget_frames(error)  # the client has disconnected, or the server is stopping
-        except (ParleyError, TimeoutError) as error:
+        except (ParleyError, StorageUnavailable, TimeoutError) as error:
             why = "its reader stopped reading" if isinstance(error, TimeoutError) else error
             log.warning("the export %s was cut off: %s", request.path[:_PATH_CHARS], why)
             forget_frames(error)

@@ -119,6 +119,7 @@ class Log:
         state = replace(
             there,
             version=change.version,
+            sender=change.sender or there.sender,
             content=there.content if change.content is None else change.content,
             mentions=there.mentions if change.content is None else change.mentions,
             edited_at=change.edited_at or there.edited_at,

@@ -7,7 +7,7 @@ from itertools import islice
 from model.message import Message
 from model.room import RoomRecord, User
 from storage.memory.contents import Contents
-from storage.ports.messages import Posted, Unread, bounds
+from storage.ports.messages import ENDLESS, Posted, Unread, bounds
 from utils.words import holds_words
 
 # An ordinary page examines up to this many messages, including deleted ones, without waiting for a turn.
@@ -87,6 +87,14 @@ class MemoryMessageRepository:
                 if slices.over():
                     await slices.pause()
             return page_of(hits)
+
+    async def by_senders(
+        self, room: RoomRecord, sender_ids: Sequence[str], *, after: int, limit: int
+    ) -> tuple[list[Message], int | None]:
+        log = self._contents.logs.peek(room.room_id)
+        window = [log.states[log.seqs[place]] for place in log.between(after, ENDLESS)[: max(limit, 0)]]
+        found = [log.shown(state, room.name, whole=True) for state in window if state.sender_id in sender_ids]
+        return found, window[-1].seq if window and len(window) == limit else None
 
     async def search(
         self,

@@ -1,6 +1,7 @@
 """The rooms port in memory."""
 
 from collections.abc import Callable, Sequence
+from heapq import nsmallest
 from itertools import islice
 
 from model.room import Member, RoomRecord, User
@@ -60,6 +61,29 @@ class MemoryRoomRepository:
                     await slices.pause()
             found.sort(key=lambda each: each[:2])
             return [(record, row) for _, _, record, row in found[: max(limit, 0)]]
+
+    async def all_rooms(self, *, after: int, limit: int) -> list[RoomRecord]:
+        ids = nsmallest(
+            max(limit, 0), (log.record.room_id for log in self._contents.logs if log.record.room_id > after)
+        )
+        return [self._contents.logs.peek(room_id).record for room_id in ids]
+
+    async def rows_of(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        rows = sorted(
+            (each for each in self._contents.members.rows_of(user_id) if each[0] > after), key=lambda each: each[0]
+        )
+        return [(self._contents.logs.peek(room_id).record, row) for room_id, row in rows[: max(limit, 0)]]
+
+    async def rooms_invited_to_by(self, user_ids: Sequence[str]) -> list[RoomRecord]:
+        found: list[RoomRecord] = []
+        async with self._contents.turn(self._contents.lists) as slices:
+            for log in sorted(self._contents.logs, key=lambda log: log.record.room_id):
+                rows = self._contents.members.rows(log.record.room_id)
+                if any(row.invitation is not None and row.invitation.by.id in user_ids for row in rows):
+                    found.append(log.record)
+                if slices.over():
+                    await slices.pause()
+        return found
 
     async def special_members(self, room_id: int) -> list[Member]:
         self._contents.logs.use(room_id)

@@ -43,6 +43,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
         mentions: replaced together with the content.
         reactions: all of them, as in `Message`; None leaves them unchanged, {} removes them.
         pin: None leaves it unchanged.
+        sender: another name for its author; None leaves it unchanged.
         audit: stored with the change, once that is `Stored`.
     """
 
@@ -56,6 +57,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     mentions: tuple[str, ...] = ()
     reactions: dict[str, list[str]] | None = None
     pin: PinState | None = None
+    sender: str | None = None
     audit: AuditEntry | None = None
 
 
@@ -146,6 +148,13 @@ class MessageRepository(Protocol):
         restrict each of these. ``sender`` is an exact display name. A message must have all of ``words`` (from
         `utils.words.cut_words`) or, if an older version indexed it, all of ``old_words`` (from
         `utils.words.cut_words_v1`). ``pinned`` excludes messages that are not pinned.
+        """
+
+    async def by_senders(
+        self, room: RoomRecord, sender_ids: Sequence[str], *, after: int, limit: int
+    ) -> tuple[list[Message], int | None]:
+        """Examine up to ``limit`` messages of a log above the seq ``after``, oldest first, and return those by these
+        principals, deleted ones with their content; and the seq to go on from, None at the end of the log.
         """
 
     async def search(

@@ -108,6 +108,15 @@ class RoomRepository(Protocol):
         The newest invitation comes first, equal ones by name. ``after`` is in Unix microseconds.
         """
 
+    async def all_rooms(self, *, after: int, limit: int) -> list[RoomRecord]:
+        """List up to ``limit`` rooms, deleted ones too, by id, from the first id above ``after``."""
+
+    async def rows_of(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        """List up to ``limit`` rows of a user, whatever they record, by room id, from the first id above ``after``."""
+
+    async def rooms_invited_to_by(self, user_ids: Sequence[str]) -> list[RoomRecord]:
+        """List the rooms in which a row has an invitation by one of these users, by room id."""
+
     async def special_members(self, room_id: int) -> list[Member]:
         """List the rows that record more than "member", by user id: owners, moderators, readonly members, and users
         who are or were banned, muted or invited.

@@ -167,24 +167,20 @@ class LeaseEvents(Struct):
     on_secret: Callable[[bytes | None, int | None], None] = _ignore
 
 
-class Storage(Protocol):
-    """Rooms, their members and their messages, and accounts.
+class AccountStorage(Protocol):
+    """Accounts alone.
 
     Attributes:
         place: where they are kept, for an operator.
-        lease_events: callbacks, see `LeaseEvents`.
     """
 
     place: str
-    lease_events: LeaseEvents
 
-    @property
-    def rooms(self) -> RoomRepository:
-        """The reads of rooms and members."""
+    async def start(self) -> None:
+        """Begin to connect."""
 
-    @property
-    def messages(self) -> MessageRepository:
-        """The reads of messages."""
+    async def close(self) -> None:
+        """Close every connection within a deadline. Idempotent. Later calls raise `StorageUnavailable`."""
 
     @property
     def accounts(self) -> AccountRepository:
@@ -206,11 +202,26 @@ class Storage(Protocol):
     def audit(self) -> AuditRepository:
         """The audit log."""
 
+
+class Storage(AccountStorage, Protocol):
+    """Rooms, their members and their messages, and accounts.
+
+    Attributes:
+        lease_events: callbacks, see `LeaseEvents`.
+    """
+
+    lease_events: LeaseEvents
+
+    @property
+    def rooms(self) -> RoomRepository:
+        """The reads of rooms and members."""
+
+    @property
+    def messages(self) -> MessageRepository:
+        """The reads of messages."""
+
     async def start(self) -> None:
         """Begin to connect in the background. Returns at once, even when storage is unreachable."""
-
-    async def close(self) -> None:
-        """Close every connection within a deadline. Idempotent. Later calls raise `StorageUnavailable`."""
 
     async def keep_epoch(self, epoch: str) -> None:
         """Save ``epoch``, any text, for the next server: everything broadcast under it is stored. The last write of a

@@ -5,12 +5,8 @@ import logging
 
 from storage.ports.servers import Servers
 from storage.ports.storage import LeaseEvents
-from storage.postgres.accounts.access import PostgresAccessRepository
-from storage.postgres.accounts.accounts import PostgresAccountRepository
-from storage.postgres.accounts.audit import PostgresAuditRepository
-from storage.postgres.accounts.logins import PostgresLoginRepository
 from storage.postgres.accounts.pool import AccountPool
-from storage.postgres.accounts.secrets import PostgresSecretRepository
+from storage.postgres.accounts.storage import PostgresAccounts
 from storage.postgres.connection.errors import FAILURES, words_for
 from storage.postgres.connection.lease import Lease, LeaseState, Pace
 from storage.postgres.connection.node import NodeLease, named
@@ -26,7 +22,7 @@ from utils.tasks import TaskRegistry
 log = logging.getLogger(__name__)
 
 
-class PostgresStorage:
+class PostgresStorage(PostgresAccounts):
     """Rooms, messages and members in PostgreSQL 15 or newer. See `storage.ports.storage.Storage`.
 
     Args:
@@ -76,11 +72,7 @@ class PostgresStorage:
         self._accounts = AccountPool(
             self._connector, connect_seconds=min(connect_seconds, close_seconds / 2), seconds=read_seconds
         )
-        self.accounts = PostgresAccountRepository(self._accounts)
-        self.logins = PostgresLoginRepository(self._accounts)
-        self.secrets = PostgresSecretRepository(self._accounts)
-        self.access = PostgresAccessRepository(self._accounts)
-        self.audit = PostgresAuditRepository(self._accounts)
+        super().__init__(self._accounts)
         self.rooms = PostgresRoomRepository(self._reads.fetch)
         self.messages = PostgresMessageRepository(self._reads.fetch)
         self.lease_events = LeaseEvents()

@@ -5,17 +5,16 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from model.audit import AuditAction, AuditEntry, AuditFilter, AuditResult
+from model.audit import AuditAction, AuditFilter
 from model.commands import Name
 from model.limits import AUDIT_DEFAULT, AUDIT_LIMIT, CURSOR_CHARS
-from model.room import User
 from model.text import check_time
+from server.accounts.lines import line_of
 from server.accounts.service import Accounts
 from server.http.asked import Asked
 from server.http.endpoints import NDJSON, Answer, Endpoint
 from server.rest.context import NEXT, link
 from storage.ports.messages import ENDLESS
-from utils.clock import rfc3339
 from utils.encoding import to_json
 
 _Id = Annotated[str, Meta(max_length=CURSOR_CHARS)]
@@ -44,29 +43,6 @@ class AuditParams(Struct, frozen=True):
     until: _Time | None = None
     before: Annotated[int, Meta(ge=0, le=2**53 - 1)] | None = None
     limit: Annotated[int, Meta(ge=1, le=AUDIT_LIMIT)] = AUDIT_DEFAULT
-
-
-class AuditLine(Struct, frozen=True, omit_defaults=True):
-    """An entry of the audit log.
-
-    Attributes:
-        number: the place in the log.
-        at: RFC 3339.
-        actor: who acted; without an id a visitor who was not signed in.
-        target: the user, or what else was acted on.
-        address: from where the actor acted.
-        room: its name.
-    """
-
-    number: int
-    at: str
-    action: AuditAction
-    result: AuditResult
-    actor: User
-    target: User | None = None
-    address: str = ""
-    room: str = ""
-    detail: str = ""
 
 
 def audit_endpoints(accounts: Accounts) -> tuple[Endpoint, ...]:
@@ -106,19 +82,4 @@ def audit_endpoints(accounts: Accounts) -> tuple[Endpoint, ...]:
             "replaced, and its addresses removed.",
             auth="admin",
         ),
-    )
-
-
-def line_of(number: int, entry: AuditEntry) -> AuditLine:
-    """Return an entry as it is shown."""
-    return AuditLine(
-        number,
-        rfc3339(entry.at),
-        entry.action,
-        entry.result,
-        entry.actor,
-        entry.target,
-        entry.address,
-        entry.room,
-        entry.detail,
     )

@@ -77,6 +77,16 @@ class PostgresMessageRepository:
         page = [_message_of(room.name, row) for row in await self._fetch(HISTORY[kind], values, search=kind.words)]
         return page if kind.oldest_first else page[::-1]
 
+    async def by_senders(
+        self, room: RoomRecord, sender_ids: Sequence[str], *, after: int, limit: int
+    ) -> tuple[list[Message], int | None]:
+        values: dict[str, Any] = {"room_id": room.room_id, "after": after, "limit": max(limit, 0)}
+        ((until, count),) = await self._fetch(sql.WINDOW, values)
+        if until is None:
+            return [], None
+        rows = await self._fetch(sql.BY_SENDERS, {**values, "until": until, "senders": list(sender_ids)})
+        return [_message_of(room.name, row) for row in rows], until if count == limit else None
+
     async def search(
         self,
         rooms: Sequence[RoomRecord],

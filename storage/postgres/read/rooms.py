@@ -35,6 +35,17 @@ class PostgresRoomRepository:
         values = {"user_id": user_id, "after": after, "limit": max(limit, 0)}
         return list(map(_room_and_member_of, await self._fetch(sql.INVITATIONS, values)))
 
+    async def all_rooms(self, *, after: int, limit: int) -> list[RoomRecord]:
+        rows = await self._fetch(sql.ALL_ROOMS, {"after": after, "limit": max(limit, 0)})
+        return [RoomRecord(*row) for row in rows]
+
+    async def rows_of(self, user_id: str, *, after: int, limit: int) -> list[tuple[RoomRecord, Member]]:
+        values = {"user_id": user_id, "after": after, "limit": max(limit, 0)}
+        return list(map(_room_and_member_of, await self._fetch(sql.ROWS_OF, values)))
+
+    async def rooms_invited_to_by(self, user_ids: Sequence[str]) -> list[RoomRecord]:
+        return [RoomRecord(*row) for row in await self._fetch(sql.INVITED_BY, {"users": list(user_ids)})]
+
     async def special_members(self, room_id: int) -> list[Member]:
         return list(map(_member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
 

@@ -10,7 +10,7 @@ from pypika.terms import Array, Function, Star, Tuple
 from model.limits import QUOTE_CHARS
 from model.message import Message, body_hash
 from storage.postgres.sql.tables import MESSAGES, NOT_DELETED, rfc3339, rows_as, unless_null, when
-from utils.query import Query, Recordset, cast_as, param, sql_text
+from utils.query import Query, Recordset, cast_as, equals_any, param, sql_text
 from utils.words import WORDS_VERSION
 
 # --- writes --------------------------------------------------------------------------------------------------------
@@ -63,6 +63,7 @@ _change = rows_as(
         "pins": "boolean",
         "pinned_at": "timestamptz",
         "pinned_by": "text",
+        "sender": "text",
     },
 )
 # NULL for no reactions, so that a page of messages without any reads nothing for them.
@@ -82,6 +83,7 @@ CHANGE_MESSAGES = sql_text(
     .set(MESSAGES.reactions, when(_change.reactions.isnull(), MESSAGES.reactions, _reactions))
     .set(MESSAGES.pinned_at, when(_change.pins, _change.pinned_at, MESSAGES.pinned_at))
     .set(MESSAGES.pinned_by, when(_change.pins, _change.pinned_by, MESSAGES.pinned_by))
+    .set(MESSAGES.sender, unless_null(_change.sender, MESSAGES.sender))
     .from_(_change)
     .where((MESSAGES.room_id == _change.room_id) & (MESSAGES.seq == _change.seq))
     .where(MESSAGES.version < _change.version)
@@ -190,6 +192,18 @@ _shown = (*map(_shown_term, _FIELDS), _quote)
 
 _room_log = Query.from_(MESSAGES).where(MESSAGES.room_id == param("room_id"))
 FIND_MESSAGE = sql_text(_room_log.select(*_shown).where(MESSAGES.seq == param("seq")))
+
+# The messages of some authors, a window of the log at a time: an index of authors would make every insert dearer.
+_window = (
+    _room_log.select(MESSAGES.seq).where(MESSAGES.seq > param("after")).orderby(MESSAGES.seq).limit(param("limit"))
+)
+WINDOW = sql_text(Query.from_(_window).select(Max(_window.seq), Count(Star())))
+BY_SENDERS = sql_text(
+    _room_log.select(*WHOLE)
+    .where((MESSAGES.seq > param("after")) & (MESSAGES.seq <= param("until")))
+    .where(equals_any(MESSAGES.sender_id, param("senders", "text[]")))
+    .orderby(MESSAGES.seq)
+)
 
 
 def _changed(columns: tuple[Any, ...], until: Any) -> Any:

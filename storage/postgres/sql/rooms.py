@@ -112,6 +112,13 @@ ROOM_COLUMNS = RoomRecord.__struct_fields__
 _record = [rfc3339(ROOMS[name]) if name.endswith("_at") else ROOMS[name] for name in ROOM_COLUMNS]
 _not_deleted = ROOMS.deleted_at.isnull()
 FIND_ROOM = sql_text(Query.from_(ROOMS).select(*_record).where((ROOMS.name == param("name")) & _not_deleted))
+ALL_ROOMS = sql_text(
+    Query.from_(ROOMS)
+    .select(*_record)
+    .where(ROOMS.room_id > param("after"))
+    .orderby(ROOMS.room_id)
+    .limit(param("limit"))
+)
 KEPT_LIKE = sql_text(
     Query.from_(ROOMS)
     .select(ROOMS.room_id)
@@ -164,7 +171,17 @@ _with_rooms = _of_user.join(ROOMS).on(ROOMS.room_id == MEMBERS.room_id).select(*
 ROOMS_OF = _newest_first(
     _with_rooms.where(_belongs(MEMBERS)), Function("GREATEST", MEMBERS.joined_at, MEMBERS.seen_at, MEMBERS.read_seq)
 )
+ROWS_OF = sql_text(_with_rooms.where(MEMBERS.room_id > param("after")).orderby(MEMBERS.room_id).limit(param("limit")))
 # The condition on 0 is that of the index.
+INVITED_BY = sql_text(
+    Query.from_(MEMBERS)
+    .join(ROOMS)
+    .on(ROOMS.room_id == MEMBERS.room_id)
+    .select(*_record)
+    .distinct()
+    .where((MEMBERS.invited_at != 0) & equals_any(MEMBERS.inviter_id, param("users", "text[]")))
+    .orderby(ROOMS.room_id)
+)
 INVITATIONS = _newest_first(
     _with_rooms.where((MEMBERS.invited_at != 0) & (MEMBERS.invited_at > param("after"))), MEMBERS.invited_at
 )

@@ -1,0 +1,168 @@
+"""Everything that is kept about an account, as JSON Lines in a zip file, which is made while it is sent."""
+
+import io
+import zipfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from typing import IO, Any
+
+from msgspec import to_builtins
+
+from model.account import Account
+from model.audit import AuditFilter
+from model.message import Message
+from model.room import Member, RoomRecord
+from server.accounts.lines import line_of, time_of
+from storage.ports.messages import ENDLESS
+from storage.ports.storage import Storage
+from utils.clock import Clock, rfc3339
+from utils.encoding import to_json
+
+# Records in one read.
+PAGE = 1000
+# Bytes that are handed on together, at least.
+_CHUNK_BYTES = 16 << 10
+
+# A page of records, and the file that they belong to.
+Page = tuple[str, Sequence[object]]
+
+
+async def export_zip(storage: Storage, clock: Clock, account: Account) -> AsyncGenerator[bytes, None]:
+    """Yield the zip file in parts of about 16 KB.
+
+    Raises:
+        StorageUnavailable: it cannot be completed.
+    """
+    buffer = _Buffer()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        name: str = ""
+        file: IO[bytes] = io.BytesIO()
+        try:
+            async for of, records in _pages(storage, clock, account):
+                if of != name:
+                    file.close()  # which writes its end
+                    name, file = of, archive.open(of, "w")
+                for record in records:
+                    file.write(to_json(record) + b"\n")
+                    if len(buffer) >= _CHUNK_BYTES:
+                        yield buffer.take()
+        finally:
+            file.close()
+    yield buffer.take()
+
+
+class _Buffer(io.RawIOBase):
+    """A file that is only written to; what it holds is taken from time to time."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._held += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """Return what was written since the last call."""
+        taken, self._held = bytes(self._held), bytearray()
+        return taken
+
+
+async def _pages(storage: Storage, clock: Clock, account: Account) -> AsyncIterator[Page]:
+    now, account_id = clock.now_us(), account.account_id
+    aliases = await storage.accounts.aliases(account_id)
+    ids = [account_id, *aliases]
+    yield "account.jsonl", [await _account(storage, account, aliases, now)]
+    yield "sessions.jsonl", [_times(login) for login in await storage.logins.of_account(account_id, now)]
+    for user_id in ids:
+        async for page in _rooms(storage, user_id):
+            yield "rooms.jsonl", page
+    keys = [key for key in await storage.access.keys(now) if key.maker_id == account_id]
+    yield "keys.jsonl", [{name: value for name, value in _times(key).items() if name != "hash"} for key in keys]
+    async for page in _messages(storage, ids):
+        yield "messages.jsonl", page
+    async for page in _audit(storage, account_id):
+        yield "audit.jsonl", page
+
+
+async def _account(storage: Storage, account: Account, aliases: list[str], now: int) -> dict[str, object]:
+    suspensions = await storage.access.suspensions(now)
+    suspended = next((notice for notice in suspensions if notice.subject == account.account_id), None)
+    return {
+        "id": account.account_id,
+        "username": account.username,
+        "name": account.name,
+        "role": account.role,
+        "email": account.email,
+        "email_pending": await storage.secrets.find_pending_email(account.account_id, now),
+        "created_at": rfc3339(account.created_at),
+        "password_at": rfc3339(account.password_at),
+        "second_factor": account.totp_on,
+        "recovery_codes": await storage.secrets.count_codes(account.account_id),
+        "guests": aliases,
+        "suspended": None if suspended is None else suspended.reason,
+    }
+
+
+async def _rooms(storage: Storage, user_id: str) -> AsyncIterator[list[object]]:
+    after: int | None = -1
+    while after is not None:
+        rows = await storage.rooms.rows_of(user_id, after=after, limit=PAGE)
+        yield [_row(record, row) for record, row in rows]
+        after = rows[-1][0].room_id if len(rows) == PAGE else None
+
+
+def _row(record: RoomRecord, row: Member) -> dict[str, object]:
+    fields = _times(row)
+    del fields["user"], fields["account_role"]
+    return {"room": record.name, "title": record.title, "kind": record.kind, **fields}
+
+
+async def _messages(storage: Storage, ids: Sequence[str]) -> AsyncIterator[list[object]]:
+    room_id: int | None = -1
+    while room_id is not None:
+        rooms = await storage.rooms.all_rooms(after=room_id, limit=PAGE)
+        for record in rooms:
+            after: int | None = -1
+            while after is not None:
+                found, after = await storage.messages.by_senders(record, ids, after=after, limit=PAGE)
+                if found:
+                    yield [_message(message) for message in found]
+        room_id = rooms[-1].room_id if len(rooms) == PAGE else None
+
+
+def _message(message: Message) -> dict[str, object]:
+    """Return what its author wrote, without what others wrote and who they are."""
+    fields: dict[str, object] = to_builtins(message)
+    if message.reply_to is not None:
+        fields["reply_to"] = message.reply_to.seq
+    if message.reactions:
+        fields["reactions"] = {emoji: len(people) for emoji, people in message.reactions.items()}
+    fields.pop("pinned_by", None)
+    return fields
+
+
+async def _audit(storage: Storage, account_id: str) -> AsyncIterator[list[object]]:
+    before: int | None = ENDLESS
+    while before is not None:
+        entries = await storage.audit.page(AuditFilter(actor=account_id), before=before, limit=PAGE)
+        yield [line_of(number, entry) for number, entry in entries]
+        before = entries[-1][0] if len(entries) == PAGE else None
+
+
+def _times(record: Any) -> dict[str, Any]:
+    """Return a record with its times in RFC 3339; None for never and for no end."""
+    return dict(_with_times(record))
+
+
+def _with_times(record: Any) -> Iterator[tuple[str, Any]]:
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if name.endswith(("_at", "_until")) or name == "until":
+            yield name, time_of(value)
+        else:
+            yield name, to_builtins(value)

@@ -1,0 +1,140 @@
+"""Nothing that leads to a person is left after an account is deleted, in any column of any table."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from msgspec.structs import replace
+from psycopg import sql
+
+from model.account import Account, NewAccount, RoomWork
+from model.audit import OPERATOR, VISITOR
+from model.room import Invitation, User
+from server.accounts.erasing import erase_account
+from server.app import Server
+from storage.ports.accounts import Inserted
+from storage.ports.messages import ChangeMessage
+from storage.ports.rooms import SetMember, UpdateRoom
+from storage.ports.storage import STORED, Write
+from tests.contract.records import inserts, member, message, room
+from tests.support.accounts import account, api_key, login, noted, ticket
+from tests.support.serving import started
+from utils.clock import rfc3339
+
+pytestmark = pytest.mark.one_server("looks into the database")
+
+NAME, USERNAME = "Zaphod Zq", "zqzaphod"
+EMAIL, ADDRESS, DEVICE, WORDS = "zq@mail.example", "203.0.113.77", "Zqbrowser", "zqsecret"
+OF_THE_PERSON = (NAME, USERNAME, EMAIL, ADDRESS, DEVICE)
+GUEST = "g_zqguest"
+LONG = 10**13  # microseconds: longer than any test
+
+
+@pytest.fixture
+async def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    monkeypatch.setattr("chat.room_work.SETTLE_SECONDS", 0.0)
+    server = await started({"DATABASE_URL": database_url})
+    yield server
+    assert await server.stop() == 0
+
+
+def traces(url: str, *texts: str) -> list[str]:
+    """Return which columns of the database have any of these texts, in any letter case."""
+    found = []
+    with psycopg.connect(url) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public'"
+        ).fetchall()
+        assert len(columns) > 100
+        for table, column, kind in columns:
+            name = sql.Identifier(column)
+            shown = sql.SQL("encode({}, 'escape')" if kind == "bytea" else "{}::text").format(name)
+            statement = sql.SQL("SELECT count(*) FROM {} WHERE strpos(lower({}), %s) > 0").format(
+                sql.Identifier(table), shown
+            )
+            for text in texts:
+                row = connection.execute(statement, (text.lower(),)).fetchone()
+                if row is not None and row[0]:
+                    found.append(f"{table}.{column}: {text}")
+    return found
+
+
+async def lived(server: Server) -> Account:
+    """Store everything that an account can leave anywhere."""
+    storage, now = server.accounts.storage, server.accounts.clock.now_us()
+    zaphod = account(USERNAME, name=NAME, email=EMAIL, created_at=now)
+    user = zaphod.user
+    on_device = login(zaphod, created_at=now, refreshed_at=now, ends_at=now + LONG, device=DEVICE, address=ADDRESS)
+    by_mail = ticket(zaphod, "email", email=f"new.{EMAIL}", until=now + LONG)
+    registered = noted("register", user, at=now, address=ADDRESS)
+    assert await storage.accounts.insert(NewAccount(zaphod, on_device, by_mail), registered) is Inserted.STORED
+    moved = noted("guest_moved", user, at=now, target=User(GUEST, NAME), address=ADDRESS)
+    adoption = RoomWork("adopt", user.id, (GUEST,), NAME)
+    assert await storage.accounts.adopt(GUEST, user.id, adoption, 9, moved)
+    await storage.audit.append(
+        [
+            noted("login_failed", VISITOR, target=user, address=ADDRESS),
+            noted("ban", user, target=User("g_1", "guest"), address=ADDRESS),
+            noted("suspend", OPERATOR, target=user),
+        ]
+    )
+    key = api_key(maker_id=user.id, created_at=now, until=now + LONG)
+    await storage.access.insert_key(key, noted("key", user, at=now, target=User(key.bot_id, key.name), address=ADDRESS))
+    public, gone = room(), room()
+    theirs = {"sender_id": user.id, "sender": NAME}
+    writer = storage.writer()
+    invited = replace(member("u_bob", None, name="bob"), invitation=Invitation(user, now))
+    batch = [
+        *inserts(
+            public,
+            message(public, 1, f"{WORDS} 1", id="1", **theirs),
+            message(public, 2, "what others wrote"),
+            message(public, 3, f"{WORDS} 2", sender_id=GUEST, sender=NAME),
+            message(public, 4, f"{WORDS} 3", **theirs),
+        ),
+        *inserts(gone, message(gone, 1, f"{WORDS} 4", **theirs)),
+        SetMember(public.room_id, member(user.id, "owner", name=NAME)),
+        SetMember(public.room_id, member(GUEST, "member", name=NAME)),
+        SetMember(public.room_id, invited),
+    ]
+    assert set(map(type, await writer.write(batch))) == {type(STORED)}
+    changes: list[Write] = [
+        ChangeMessage(public.room_id, 1, 5, f"{WORDS} 5", 7, mentions=(WORDS,)),
+        ChangeMessage(public.room_id, 4, 6, deleted_at=rfc3339(now)),
+        UpdateRoom(replace(gone, deleted_at=rfc3339(now))),
+    ]
+    assert set(map(type, await writer.write(changes))) == {type(STORED)}
+    await writer.close()
+    return zaphod
+
+
+async def erase(server: Server, who: Account, *, messages: bool) -> None:
+    accounts = server.accounts
+    assert await erase_account(accounts.storage, accounts.clock, who, who.user, messages=messages, address=ADDRESS)
+    async with asyncio.timeout(30):
+        while await accounts.storage.accounts.room_work():  # noqa: ASYNC110  # of another task, without an event
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("messages", [False, True], ids=["messages stay", "messages go"])
+async def test_a_deleted_account_leaves_no_trace(server: Server, database_url: str, messages: bool) -> None:
+    zaphod = await lived(server)
+    before = await asyncio.to_thread(traces, database_url, *OF_THE_PERSON, WORDS)
+    for place in ("accounts.username", "logins.device", "tickets.email", "audit.actor_name", "audit.address"):
+        assert any(found.startswith(f"{place}:") for found in before), (place, before)
+    for place in ("members.name", "members.inviter", "messages.sender", "messages.content", "mentions.name"):
+        assert any(found.startswith(f"{place}:") for found in before), (place, before)
+    await erase(server, zaphod, messages=messages)
+    assert await asyncio.to_thread(traces, database_url, *OF_THE_PERSON) == []
+    left = await asyncio.to_thread(traces, database_url, WORDS, "what others wrote")
+    theirs = [place for place in left if place.endswith(WORDS)]
+    assert bool(theirs) is not messages, left
+    assert "messages.content: what others wrote" in left
+
+
+async def test_the_username_is_free_again(server: Server) -> None:
+    zaphod = await lived(server)
+    await erase(server, zaphod, messages=False)
+    again = NewAccount(account(USERNAME))
+    assert await server.accounts.storage.accounts.insert(again, noted()) is Inserted.STORED
