@@ -1,11 +1,44 @@
-"""What everything about accounts is done with."""
+"""What everything about accounts is done with: storage, keys, hashing, mail, and the limits."""
 
+from typing import NamedTuple
+
+from chat.delivery.ratelimit import Allowances, Rate, allowances, rate_limited
+from chat.ports import Identity
+from model.account import Account, guess_key
+from model.audit import VISITOR, AuditAction, AuditEntry, entry
+from model.errors import ParleyError
+from model.passwords import is_long, prepare_password
+from model.room import FOREVER, User
+from model.usernames import check_username
+from server.accounts.guesses import GuessDelays
+from server.accounts.hashing import Hashing
+from server.accounts.mail import Mailer
+from server.accounts.second_factor import hash_code, step_of
 from server.auth.access_list import AccessList
 from server.auth.follower import Follower
 from server.auth.keys import ServerKeys
 from server.settings.values import Settings
 from storage.ports.storage import Storage
 from utils.clock import Clock
+from utils.unicode import casefold
+
+# Requests with the secret of a link, and requests to reset a password, from one address; refreshes of one login.
+TWENTY_A_MINUTE = Rate(1 / 3, 20.0)
+_ASKED_CHARS = 254  # of a name that no account has, which guesses are counted for
+
+
+class Asker(NamedTuple):
+    """Who asks for something about an account.
+
+    Attributes:
+        address: of the client, for the audit log; "" if it is unknown.
+        network: the unit of limits by address; never empty.
+        device: the client's ``User-Agent``, for the user to recognize.
+    """
+
+    address: str
+    network: str
+    device: str
 
 
 class Accounts:
@@ -16,6 +49,9 @@ class Accounts:
         follower: keeps ``access`` up to date; :meth:`~server.auth.follower.Follower.catch_up` after a change that must
             take effect here before it is answered.
         settings: the current ones; see :meth:`renew`.
+        hashing: hashes passwords.
+        guesses: the delays after failed guesses.
+        mailer: sends mail.
     """
 
     def __init__(
@@ -27,7 +63,159 @@ class Accounts:
         self.keys = keys
         self.clock = clock
         self.settings = settings
+        self.hashing = Hashing()
+        self.guesses = GuessDelays(storage.secrets, clock)
+        self.mailer = Mailer(settings)
+        self._registrations = allowances(settings.rate_limit_registrations)
+        self._links = Allowances(*TWENTY_A_MINUTE)
+        self._refreshes = Allowances(*TWENTY_A_MINUTE)
 
     def renew(self, settings: Settings) -> None:
-        """Apply new values of live settings."""
+        """Apply new values of live settings; a used-up rate stays used up unless its setting changed."""
+        if settings.rate_limit_registrations != self.settings.rate_limit_registrations:
+            self._registrations = allowances(settings.rate_limit_registrations)
         self.settings = settings
+
+    def close(self) -> None:
+        """Hash no further password."""
+        self.hashing.close()
+
+    def count_registration(self, asker: Asker) -> None:
+        """Count a new account towards ``RATE_LIMIT_REGISTRATIONS``.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        if self._registrations is not None:
+            self._take(self._registrations, asker.network)
+
+    def count_link(self, asker: Asker) -> None:
+        """Count a request that tries a secret of a link, or asks for one.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        self._take(self._links, asker.network)
+
+    def count_refresh(self, login_id: str) -> None:
+        """Count a refresh of a login.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        self._take(self._refreshes, login_id)
+
+    def _take(self, rate: Allowances, key: str) -> None:
+        if wait := rate.take(key, self.clock.monotonic()):
+            raise rate_limited(wait)
+
+    def entry(
+        self, action: AuditAction, actor: User, asker: Asker, *, target: User | None = None, detail: str = ""
+    ) -> AuditEntry:
+        """Make the audit entry of what happens now."""
+        return entry(self.clock, action, actor, target=target, address=asker.address, detail=detail)
+
+    def refuse_suspended(self, user: User) -> None:
+        """Refuse to sign a suspended account in.
+
+        Raises:
+            ParleyError: ``suspended``; ``unavailable`` if it is not known who is suspended.
+        """
+        self.access.check(Identity(user, guest=False, version=FOREVER))
+
+    async def account(self, account_id: str) -> Account:
+        """Return the account of a caller.
+
+        Raises:
+            ParleyError: ``unauthorized`` if it was deleted meanwhile.
+        """
+        account = await self.storage.accounts.find(account_id)
+        if account is None:
+            raise ParleyError("unauthorized", "this account was deleted", field="token")
+        return account
+
+    async def guess(self, username: str, password: str, code: str | None, asker: Asker) -> Account:
+        """Return the account with this username and password, and if it has a second factor, this code.
+
+        A username that no account has takes the same calls of storage and of argon2 as a wrong password, and has the
+        same answer.
+
+        Raises:
+            ParleyError: ``wrong_credentials``; ``code_required`` for a right password without a code; ``rate_limited``
+                after too many failures, ``overloaded``; ``bad_field`` for a password that is too long.
+        """
+        asked = asked_username(username)
+        key = guess_key("login", asked or casefold(username[:_ASKED_CHARS]))
+        _check_length(password, "password")
+        await self.guesses.enter(key, asker.network)
+        account = await self.storage.accounts.find_by_username(asked)
+        return await self._compare(account, key, password, code, asker)
+
+    async def prove(
+        self, account: Account, password: str, code: str | None, asker: Asker, *, field: str, with_code: bool = False
+    ) -> Account:
+        """Make sure that the caller knows the password of their account, and with ``with_code`` a code, too.
+
+        Raises:
+            ParleyError: as :meth:`guess`.
+        """
+        key = guess_key("login", account.username)
+        _check_length(password, field)
+        await self.guesses.enter(key, asker.network)
+        return await self._compare(account, key, password, code, asker, with_code=with_code)
+
+    async def _compare(
+        self,
+        account: Account | None,
+        key: bytes,
+        password: str,
+        code: str | None,
+        asker: Asker,
+        *,
+        with_code: bool = True,
+    ) -> Account:
+        hashed = None if account is None else account.password
+        verified = await self.hashing.verify(hashed, prepare_password(password), asker.network)
+        if account is not None and verified.matches:
+            if not (with_code and account.totp_on):
+                await self._succeed(account, key, asker, verified.better)
+                return account
+            if code is None:
+                raise ParleyError("code_required", field="code")
+            if await self.spend_code(account, code, asker):
+                await self._succeed(account, key, asker, verified.better)
+                return account
+        target = None if account is None else account.user
+        await self.guesses.failed(key, asker.network, self.entry_of_failure(target, asker))
+        raise ParleyError("wrong_credentials")
+
+    def entry_of_failure(self, target: User | None, asker: Asker) -> AuditEntry:
+        """Make the audit entry of a wrong guess. What was typed is not in it: it may be a password."""
+        return entry(self.clock, "login_failed", VISITOR, target=target, address=asker.address, result="refused")
+
+    async def _succeed(self, account: Account, key: bytes, asker: Asker, better: str | None) -> None:
+        if better is not None:
+            await self.storage.accounts.rehash(account.account_id, account.password, better)
+        await self.guesses.succeeded(key, asker.network)
+
+    async def spend_code(self, account: Account, code: str, asker: Asker) -> bool:
+        """Use up a code of the second factor or a recovery code. False if it is neither."""
+        secrets = self.storage.secrets
+        step = step_of(self.keys, account, code, self.clock.now_us())
+        if step is not None:
+            return await secrets.spend_step(account.account_id, step)
+        entry_of_code = self.entry("recovery_code", account.user, asker)
+        return await secrets.spend_code(account.account_id, hash_code(code), entry_of_code)
+
+
+def asked_username(text: str) -> str:
+    """Return a username in the form in which it is stored; "", which no account has, if it is not a valid one."""
+    try:
+        return check_username(text).username
+    except ParleyError:
+        return ""
+
+
+def _check_length(password: str, field: str) -> None:
+    if is_long(password):
+        raise ParleyError("bad_field", f"{field} is too long", field=field)

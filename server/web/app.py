@@ -38,6 +38,7 @@ from server.metrics import Metrics
 from server.rest import rest_endpoints
 from server.spec.asyncapi import asyncapi
 from server.spec.openapi import openapi
+from server.web.accounts import account_endpoints
 from server.web.accounts.audit import audit_endpoints
 from server.web.accounts.export import export_endpoints
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
@@ -126,6 +127,7 @@ class HttpEndpoints:
         """Return the table of everything that is served; see `server.http.endpoints.Endpoint`."""
         return (
             *self._site.endpoints(),
+            *account_endpoints(self._accounts, self._shared),
             *self._rooms,
             *audit_endpoints(self._accounts),
             *export_endpoints(self._accounts),

@@ -44,20 +44,20 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         raise
     except ParleyError as error:
         forget_frames(error)
-        return _refused(error)
+        return refusal(error)
     except TooManyReads as error:
         forget_frames(error)
-        return _refused(too_many("requests", own=error.own))
-    except StorageUnavailable as error:  # of rows that ask storage themselves
+        return refusal(too_many("requests", own=error.own))
+    except StorageUnavailable as error:  # of a row that reads storage by itself
         forget_frames(error)
-        return _refused(unavailable())
+        return refusal(unavailable())
     except ConnectionError as error:
         forget_frames(error)  # the future that the body was read from keeps it
         return web.Response(status=400)  # the client has disconnected; aiohttp would log a server error
     except Exception as error:
         log.exception("%s %s failed", request.method, request.rel_url.raw_path[:PATH_CHARS])
         forget_frames(error)
-        return _refused(ParleyError("internal"))
+        return refusal(ParleyError("internal"))
 
 
 def _check(request: web.Request) -> None:
@@ -76,7 +76,8 @@ def _check(request: web.Request) -> None:
             raise ParleyError("unsupported", f"this {header} is not supported", field=header)
 
 
-def _refused(error: ParleyError) -> web.Response:
+def refusal(error: ParleyError) -> web.Response:
+    """Return the answer to a refused request."""
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))

@@ -2,12 +2,25 @@
 
 from itertools import count
 from typing import Any
+from urllib.parse import urlsplit
 
-from model.account import Account, ApiKey, InviteLink, Login, NewAccount, RoomWork, Ticket
+from model.account import (
+    Account,
+    AccountChange,
+    AccountRole,
+    ApiKey,
+    InviteLink,
+    Login,
+    NewAccount,
+    RoomWork,
+    Ticket,
+)
 from model.audit import AuditAction, AuditEntry, entry
 from model.lookalikes import skeleton
 from model.room import User
+from server.app import Server
 from storage.ports.accounts import AccountRepository, Inserted
+from tests.support.web import Web
 from utils.ids import new_room_id, new_token
 
 NOW = 1_700_000_000_000_000
@@ -82,3 +95,54 @@ async def stored(accounts: AccountRepository, of: Account | None = None, *, sign
     of = of or account()
     assert await accounts.insert(NewAccount(of, signed_in), noted(actor=of.user)) is Inserted.STORED
     return of
+
+
+# --- over HTTP -------------------------------------------------------------------------------------------------------
+
+PASSWORD = "correct horse battery"
+
+
+class SignedIn(Web):
+    """Requests to a server as an account made there.
+
+    Attributes:
+        username, refresh_token, csrf: of its login.
+    """
+
+    def __init__(self, port: int, signed: dict[str, Any], visitor: Web) -> None:
+        super().__init__(port, token=signed["access_token"])
+        self._visitor = visitor
+        self.take(signed)
+
+    def take(self, signed: dict[str, Any]) -> None:
+        """Use the tokens of an answer from now on."""
+        self.id, self.username = signed["account"]["id"], signed["account"]["username"]
+        self.token, self.refresh_token, self.csrf = (signed[name] for name in ("access_token", "refresh_token", "csrf"))
+
+    async def refresh(self) -> None:
+        """Exchange the tokens for new ones."""
+        reply = await self._visitor.post("/api/refresh", {"refresh_token": self.refresh_token})
+        assert reply.status == 200, reply
+        self.take(reply.json())
+
+
+def visitor(port: int, origin: str = "http://localhost") -> Web:
+    """Return requests without a token from this origin; by default the own one of a server without PUBLIC_URL."""
+    return Web(port, origin=origin)
+
+
+async def signed_in(server: Server, username: str, *, role: AccountRole = "user", **fields: Any) -> SignedIn:
+    """Register an account over HTTP, with these `fields` too, or sign in if there is one with this username."""
+    credentials = {"username": username, "password": PASSWORD}
+    parts = urlsplit(server.accounts.settings.public_url)
+    web = visitor(server.port, f"{parts.scheme}://{parts.netloc}" if parts.netloc else "http://localhost")
+    reply = await web.post("/api/register", {**credentials, **fields})
+    if reply.status == 409:
+        reply = await web.post("/api/login", credentials)
+    assert reply.status in (200, 201), reply
+    user = SignedIn(server.port, reply.json(), web)
+    if role != "user":
+        change = AccountChange(role=role)
+        assert await server.accounts.storage.accounts.change(user.id, change, noted("role")) is not None
+        await user.refresh()
+    return user

@@ -17,7 +17,7 @@ def token_of(name: str, role: str = "user", *, seconds: int = 3600, secret: str 
 
 
 class Web:
-    """Requests to a server: as an account, with `token`, or anonymously."""
+    """Requests to a server: as an account, with `token`, or anonymously; with `origin`, from a page of that origin."""
 
     def __init__(
         self,
@@ -27,14 +27,18 @@ class Web:
         *,
         token: str | None = None,
         secret: str = SECRET,
+        origin: str | None = None,
     ) -> None:
         self.port = port
+        self._origin = origin
         self.id = f"u_{name}"
         self.token = token_of(name, role, secret=secret) if name is not None else token
 
     async def ask(self, method: str, target: str, body: Any = None, **headers: str) -> Reply:
         """Send one request. `body` is encoded as JSON, unless it is bytes."""
         given = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        if self._origin is not None:
+            given.append(("Origin", self._origin))
         if self.token is not None:
             given.append(("Authorization", f"Bearer {self.token}"))
         if body is not None and not isinstance(body, bytes):

@@ -1,1 +1,19 @@
-"""Accounts over HTTP: rows that each server answers by itself."""
+"""The endpoints of accounts: every server answers them by itself."""
+
+from server.accounts.service import Accounts
+from server.http.endpoints import Endpoint
+from server.web.accounts.me import MeRows
+from server.web.accounts.recovery import RecoveryRows
+from server.web.accounts.second_factor import SecondFactorRows
+from server.web.accounts.sign import SignRows
+from server.wire.connections import Shared
+
+
+def account_endpoints(accounts: Accounts, shared: Shared) -> tuple[Endpoint, ...]:
+    """Return the rows."""
+    return (
+        *SignRows(accounts, shared).endpoints(),
+        *MeRows(accounts, shared).endpoints(),
+        *SecondFactorRows(accounts, shared).endpoints(),
+        *RecoveryRows(accounts, shared).endpoints(),
+    )

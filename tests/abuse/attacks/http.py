@@ -154,6 +154,31 @@ async def lists_and_words_in_memory(port: int, ready: Callable[[], None]) -> Non
     )
 
 
+@attack(databases=("memory", "postgres"), RATE_LIMIT_REQUESTS="0")
+async def logins(port: int, ready: Callable[[], None]) -> None:
+    """Sign in with wrong passwords and unknown names from 250 addresses, 500 at a time."""
+    ready()
+
+    async def sign_in(number: int) -> None:
+        body = b'{"username":"user%d","password":"wrong horse battery"}' % number
+        headers = [
+            ("Origin", "http://localhost"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+        ]
+        data = request("/api/login", headers, method="POST") + body
+        while True:
+            reader, writer = await asyncio.open_connection(sock=await dial(port, f"127.0.2.{number % 250 + 1}"))
+            try:
+                writer.write(data)
+                await reader.read(1000)
+            except ConnectionError:
+                pass
+            writer.transport.abort()
+
+    await asyncio.gather(*(sign_in(number) for number in range(500)))
+
+
 @attack()
 async def heads_on_used_connections(port: int, ready: Callable[[], None]) -> None:
     """Send endless headers on connections that were answered once."""

@@ -1,0 +1,234 @@
+"""The caller's own account, and the devices on which it is signed in."""
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from model.account import Account, AccountRole
+from model.errors import ParleyError
+from server.accounts.changing import Changes, change
+from server.auth.access_tokens import ACCESS_SECONDS, csrf_token, sign_pair
+from server.auth.cookies import clear_cookies, set_cookies
+from server.http.endpoints import Answer, Endpoint, Nothing
+from server.web.accounts.shared import (
+    DONE,
+    GUESS_REFUSALS,
+    AccountRows,
+    GivenEmail,
+    GivenName,
+    GivenPassword,
+    answer,
+    caller,
+    done,
+)
+from utils.clock import rfc3339
+
+LoginId = Annotated[str, Meta(max_length=64, description="of the list")]
+
+
+class Me(Struct, frozen=True, omit_defaults=True):
+    """The caller's account.
+
+    Attributes:
+        second_factor: whether a login needs a code.
+        recovery_codes: how many are left.
+        csrf: to be sent as `X-CSRF-Token` with requests that use cookies.
+        email: the confirmed address.
+        email_pending: an address whose link was not clicked yet.
+        access_token: a new one, if a change has outdated the one that the request used, unless cookies were used.
+        expires_in: seconds for which it is valid.
+    """
+
+    id: str
+    username: str
+    name: str
+    role: AccountRole
+    second_factor: bool
+    recovery_codes: int
+    created_at: str
+    csrf: str
+    email: str | None = None
+    email_pending: str | None = None
+    access_token: str | None = None
+    expires_in: int | None = None
+
+
+class ChangeMe(Struct, frozen=True):
+    """Changes of the caller's account; what is omitted stays.
+
+    Attributes:
+        email: counts once the link in a mail was clicked; empty to remove the address.
+        password: a new one. It ends the other logins.
+        old_password: required with `email` and `password`.
+    """
+
+    name: GivenName | None = None
+    email: GivenEmail | None = None
+    password: GivenPassword | None = None
+    old_password: GivenPassword | None = None
+
+
+class SessionShown(Struct, frozen=True):
+    """A login of the caller.
+
+    Attributes:
+        device: from `User-Agent`.
+        address: of the last refresh.
+        refreshed_at: when it was last used to get tokens.
+        current: whether it is the one that this request uses.
+    """
+
+    id: str
+    device: str
+    address: str
+    created_at: str
+    refreshed_at: str
+    current: bool
+
+
+class Sessions(Struct, frozen=True):
+    """The logins of the caller, the oldest first."""
+
+    sessions: list[SessionShown]
+
+
+class OneSession(Struct, frozen=True):
+    """A login."""
+
+    id: LoginId
+
+
+class MeRows(AccountRows):
+    """The rows of this file."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return them."""
+        return (
+            Endpoint("GET", "/api/me", "The caller's account", self.me, answers=(Answer(200, "it", Me),), auth="own"),
+            Endpoint(
+                "PATCH",
+                "/api/me",
+                "Change the caller's name, e-mail address or password",
+                self.change,
+                ChangeMe,
+                (Answer(200, "the account after the changes", Me),),
+                ("reserved_name", "name_taken", *GUESS_REFUSALS),
+                "A new name or password outdates the access tokens of all devices: they refresh them.",
+                auth="own",
+            ),
+            Endpoint(
+                "GET",
+                "/api/me/sessions",
+                "The devices on which the caller is signed in",
+                self.sessions,
+                answers=(Answer(200, "the logins", Sessions),),
+                auth="own",
+            ),
+            Endpoint(
+                "DELETE",
+                "/api/me/sessions",
+                "Sign out on all other devices",
+                self.end_others,
+                answers=(DONE,),
+                auth="own",
+            ),
+            Endpoint(
+                "DELETE",
+                "/api/me/sessions/{id}",
+                "Sign out on one device",
+                self.end,
+                OneSession,
+                (DONE,),
+                auth="own",
+            ),
+        )
+
+    async def me(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer with the caller's account."""
+        return answer(await self._me(request, await self._account(request)))
+
+    async def change(self, request: web.Request, params: ChangeMe) -> web.StreamResponse:
+        """Change the caller's account."""
+        asker = self._changer(request)
+        before = await self._account(request)
+        asked = Changes(params.name, params.email, params.password, params.old_password)
+        account = await change(self._accounts, before, caller(request).login, asked, asker)
+        me = await self._me(request, account)
+        if account.version == before.version:
+            return answer(me)
+        self._accounts.follower.wake()
+        return await self._renewed(request, account, me)
+
+    async def sessions(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer with the caller's logins."""
+        identity = caller(request)
+        logins = await self._accounts.storage.logins.of_account(identity.user.id, self._accounts.clock.now_us())
+        return answer(
+            Sessions(
+                [
+                    SessionShown(
+                        login.login_id,
+                        login.device,
+                        login.address,
+                        rfc3339(login.created_at),
+                        rfc3339(login.refreshed_at),
+                        login.login_id == identity.login,
+                    )
+                    for login in logins
+                ]
+            )
+        )
+
+    async def end_others(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """End all logins but the caller's."""
+        asker = self._changer(request)
+        identity = caller(request)
+        entry = self._accounts.entry("session_end", identity.user, asker, detail="all others")
+        await self._accounts.storage.logins.end(identity.user.id, but=identity.login, entry=entry)
+        self._accounts.follower.wake()
+        return done()
+
+    async def end(self, request: web.Request, params: OneSession) -> web.StreamResponse:
+        """End one login of the caller. Nothing happens if there is none with this id."""
+        asker = self._changer(request)
+        identity = caller(request)
+        entry = self._accounts.entry("session_end", identity.user, asker)
+        await self._accounts.storage.logins.end(identity.user.id, only=params.id, entry=entry)
+        self._accounts.follower.wake()
+        response = done()
+        if identity.by_cookie and params.id == identity.login:
+            clear_cookies(response, self._accounts.settings.public_url)
+        return response
+
+    async def _me(self, request: web.Request, account: Account) -> Me:
+        accounts = self._accounts
+        secrets = accounts.storage.secrets
+        return Me(
+            account.account_id,
+            account.username,
+            account.name,
+            account.role,
+            account.totp_on,
+            await secrets.count_codes(account.account_id),
+            rfc3339(account.created_at),
+            csrf_token(accounts.keys, caller(request).login),
+            account.email,
+            await secrets.find_pending_email(account.account_id, accounts.clock.now_us()),
+        )
+
+    async def _renewed(self, request: web.Request, account: Account, me: Me) -> web.Response:
+        """Return the answer to a change that has outdated the access tokens of the account, with a new one."""
+        accounts = self._accounts
+        now = accounts.clock.now_us()
+        login = await accounts.storage.logins.find(caller(request).login, now)
+        if login is None:
+            raise ParleyError("unauthorized", "this login has ended; sign in again", field="token")
+        aliases = await accounts.storage.accounts.aliases(account.account_id)
+        pair = sign_pair(accounts.keys, account, login, aliases, now)
+        if not login.by_cookie:
+            return answer(replace(me, access_token=pair.access, expires_in=ACCESS_SECONDS))
+        response = answer(me)
+        set_cookies(response, pair, login, accounts.settings.public_url)
+        return response

@@ -1,0 +1,213 @@
+"""E-mail addresses and forgotten passwords, with a real mail server on loopback."""
+
+import pytest
+
+from chat.delivery.ratelimit import Allowances
+from server.accounts import mail as mail_module
+from server.app import Server
+from tests.contract.records import until
+from tests.support.accounts import PASSWORD, SignedIn, signed_in, visitor
+from tests.support.mail import MailServer, secret_in
+from tests.support.rawws import RawClient, Reply, request
+from tests.support.serving import Serve
+from tests.support.web import Web, code
+
+NEW = "another horse battery"
+ORIGIN = (
+    ("Origin", "https://chat.example.org"),
+    ("X-Forwarded-Host", "evil.example.org"),
+    ("Content-Type", "application/json"),
+    ("Content-Length", "27"),
+)
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+@pytest.fixture
+async def server(mail: MailServer, storage: dict[str, str], serve: Serve) -> Server:
+    return await serve(**mail.settings, **storage)
+
+
+def program(server: Server) -> Web:
+    """Return requests of a program that sends the server's origin."""
+    return visitor(server.port, "https://chat.example.org")
+
+
+async def confirmed(server: Server, mail: MailServer, username: str = "ann", email: str = ANN) -> SignedIn:
+    """Return a user whose address is confirmed."""
+    user = await signed_in(server, username, email=email)
+    await until(lambda: bool(mail.to(email)))
+    reply = await program(server).post("/api/email/confirm", {"token": secret_in(mail.to(email)[0], "email")})
+    assert reply.status == 204
+    mail.letters.clear()
+    return user
+
+
+async def ask(server: Server, **body: str) -> Reply:
+    return await program(server).post("/api/reset", body)
+
+
+async def test_an_address_counts_once_its_link_was_clicked(server: Server, mail: MailServer) -> None:
+    ann = await signed_in(server, "ann", email=ANN, name="<b>Ann</b>")
+    me = await ann.json("/api/me")
+    assert (me.get("email"), me["email_pending"]) == (None, ANN)
+    await until(lambda: bool(mail.letters))
+    [letter] = mail.to(ANN)
+    assert (letter["From"], letter["To"], letter["Auto-Submitted"]) == ("chat@example.org", ANN, "auto-generated")
+    assert "<b>" not in letter.as_string()  # nothing that a user has written is in a mail
+    secret = secret_in(letter, "email")
+    web = program(server)
+    assert (await web.post("/api/email/confirm", {"token": secret})).status == 204
+    me = await ann.json("/api/me")
+    assert (me["email"], me.get("email_pending")) == (ANN, None)
+    for token in (secret, "", "nonsense"):
+        reply = await web.post("/api/email/confirm", {"token": token})
+        assert (reply.status, code(reply)) == (404, "no_such_ticket")
+
+
+async def test_registering_a_taken_address_looks_like_success_and_mails_its_owner(
+    server: Server, mail: MailServer
+) -> None:
+    await confirmed(server, mail)
+    eve = await signed_in(server, "eve", email=ANN.upper())
+    me = await eve.json("/api/me")
+    assert (me.get("email"), me["email_pending"]) == (None, ANN.upper())
+    await until(lambda: bool(mail.letters))
+    [(to, letter)] = mail.letters
+    assert to == ANN.upper()
+    assert letter["Subject"] == "You already have an account"
+    assert "#email=" not in letter.get_content()
+
+
+async def test_an_address_is_changed_with_the_password_and_a_click(server: Server, mail: MailServer) -> None:
+    ann = await confirmed(server, mail)
+    reply = await ann.patch("/api/me", {"email": BOB})
+    assert (reply.status, list(reply.json()["error"]["fields"])) == (400, ["old_password"])
+    reply = await ann.patch("/api/me", {"email": BOB, "old_password": PASSWORD})
+    assert (reply.json()["email"], reply.json()["email_pending"]) == (ANN, BOB)
+    await until(lambda: bool(mail.to(BOB)))
+    await program(server).post("/api/email/confirm", {"token": secret_in(mail.to(BOB)[0], "email")})
+    assert (await ann.json("/api/me"))["email"] == BOB
+    await until(lambda: bool(mail.to(ANN)))
+    assert mail.to(ANN)[0]["Subject"] == "Your e-mail address was changed"
+    reply = await ann.patch("/api/me", {"email": "", "old_password": PASSWORD})
+    assert "email" not in reply.json()
+
+
+@pytest.mark.parametrize(
+    "email", ["nobody", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", "änn@example.org", "a b@c"]
+)
+async def test_what_is_no_address_is_refused(server: Server, email: str) -> None:
+    body = {"username": "ann", "password": PASSWORD, "email": email}
+    reply = await visitor(server.port, "https://chat.example.org").post("/api/register", body)
+    assert (reply.status, list(reply.json()["error"]["fields"])) == (400, ["email"])
+
+
+async def test_a_forgotten_password_is_reset(server: Server, mail: MailServer) -> None:
+    ann = await confirmed(server, mail)
+    assert (await ask(server, email=ANN.upper())).status == 202
+    await until(lambda: bool(mail.letters))
+    secret = secret_in(mail.to(ANN)[0], "reset")
+    web = program(server)
+    reply = await web.post("/api/reset/confirm", {"token": secret, "password": "short"})
+    assert (reply.status, code(reply)) == (400, "bad_field")  # the link can still be used
+    assert (await web.post("/api/reset/confirm", {"token": secret, "password": NEW})).status == 204
+    await until(lambda: len(mail.letters) == 2)
+    assert mail.letters[1][1]["Subject"] == "Your password was changed"
+    reply = await web.post("/api/refresh", {"refresh_token": ann.refresh_token})
+    assert reply.status == 401
+    assert (await web.post("/api/login", {"username": "ann", "password": PASSWORD})).status == 401
+    assert (await web.post("/api/login", {"username": "ann", "password": NEW})).status == 200
+    reply = await web.post("/api/reset/confirm", {"token": secret, "password": NEW})
+    assert (reply.status, code(reply)) == (404, "no_such_ticket")
+
+
+async def test_a_newer_link_replaces_an_older_one(server: Server, mail: MailServer) -> None:
+    await confirmed(server, mail)
+    await ask(server, username="ANN")
+    await until(lambda: len(mail.letters) == 1)
+    await ask(server, username="ann")
+    await until(lambda: len(mail.letters) == 2)
+    first, second = [secret_in(letter, "reset") for letter in mail.to(ANN)]
+    web = program(server)
+    assert (await web.post("/api/reset/confirm", {"token": first, "password": NEW})).status == 404
+    assert (await web.post("/api/reset/confirm", {"token": second, "password": NEW})).status == 204
+
+
+async def test_the_answer_to_a_request_for_a_reset_is_always_the_same(server: Server, mail: MailServer) -> None:
+    """Whether there is such an account is found out after the answer. Three mails an hour are sent."""
+    await confirmed(server, mail)
+    await signed_in(server, "eve", email="eve@example.org")
+    await until(lambda: bool(mail.letters))
+    mail.letters.clear()
+    answers = set()
+    for body in ({"email": ANN}, {"username": "ann"}, {"email": ANN}, {"email": ANN}, {"username": "ann"}):
+        reply = await ask(server, **body)
+        answers.add((reply.status, reply.body))
+    for body in (
+        {"email": "eve@example.org"},  # never confirmed
+        {"username": "eve"},
+        {"email": "nobody@example.org"},
+        {"username": "not a name"},
+        {"email": "\0"},
+    ):
+        reply = await ask(server, **body)
+        answers.add((reply.status, reply.body))
+    assert answers == {(202, b"")}
+    await until(server.accounts.mailer.is_idle)
+    assert [to for to, _ in mail.letters] == [ANN] * 3
+
+
+async def test_links_are_tried_slowly(server: Server) -> None:
+    web = program(server)
+    statuses = [(await web.post("/api/email/confirm", {"token": str(n)})).status for n in range(21)]
+    assert statuses == [404] * 20 + [429]
+
+
+async def test_mail_is_sent_again_if_the_mail_server_is_busy(
+    server: Server, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "PAUSES", (0.0, 0.0))
+    mail.refusals += ["451 busy", "451 busy"]
+    await signed_in(server, "ann", email=ANN)
+    await until(lambda: bool(mail.letters))
+    mail.refusals += ["550 no", "550 no"]
+    await signed_in(server, "bob", email=BOB)
+    await until(lambda: mail.refusals == ["550 no"])  # once: it would be refused again
+    mail.refusals.clear()
+    await until(server.accounts.mailer.is_idle)
+    assert not mail.to(BOB)
+
+
+async def test_without_mail_a_password_is_reset_by_the_operator(serve: Serve, storage: dict[str, str]) -> None:
+    server = await serve(**storage)
+    for body in ({"email": ANN}, {"username": "nobody"}):
+        reply = await visitor(server.port).post("/api/reset", body)
+        assert (reply.status, code(reply)) == (403, "forbidden")
+    assert (await visitor(server.port).json("/api/server"))["mail"] is False
+
+
+async def test_the_server_says_that_it_sends_mail(server: Server) -> None:
+    expected = {"registration": "open", "guests": True, "mail": True}
+    assert await visitor(server.port).json("/api/server") == expected
+
+
+async def test_links_are_never_built_from_the_host(server: Server, mail: MailServer) -> None:
+    await confirmed(server, mail)
+    body = b'{"email":"ann@example.org"}'
+    head = request("/api/reset", ORIGIN, method="POST").replace(b"Host: localhost", b"Host: evil.example.org")
+    async with await RawClient.connect(server.port) as client:
+        client.send(head + body)
+        assert (await client.reply()).status == 202
+    await until(lambda: bool(mail.letters))
+    assert "evil" not in mail.letters[0][1].as_string()
+
+
+async def test_one_address_does_not_get_any_number_of_mails(
+    server: Server, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.accounts.mailer, "_letters", Allowances(0.001, 2.0))
+    for n in range(3):
+        await signed_in(server, f"user{n}", email=ANN.upper() if n else ANN)
+    await signed_in(server, "bob", email=BOB)
+    await until(lambda: bool(mail.to(BOB)))
+    assert [to for to, _ in mail.letters] == [ANN, ANN.upper(), BOB]
