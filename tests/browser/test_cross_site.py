@@ -89,7 +89,7 @@ async def signed_in(new_page: Pages, server: ServerProcess) -> tuple[Page, Pair]
 
 
 async def rooms(server: ServerProcess) -> list[str]:
-    return [room["room"] for room in await Web(server.port).json("/api/rooms")]
+    return [room["room"] for room in (await Web(server.port).json("/api/rooms"))["rooms"]]
 
 
 async def test_the_servers_own_page_acts_for_the_user(new_page: Pages, server: ServerProcess, room: str) -> None:

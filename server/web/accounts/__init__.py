@@ -2,7 +2,9 @@
 
 from server.accounts.service import Accounts
 from server.http.endpoints import Endpoint
+from server.web.accounts.keys import KeyRows
 from server.web.accounts.me import MeRows
+from server.web.accounts.operators import OperatorRows
 from server.web.accounts.recovery import RecoveryRows
 from server.web.accounts.second_factor import SecondFactorRows
 from server.web.accounts.sign import SignRows
@@ -16,4 +18,6 @@ def account_endpoints(accounts: Accounts, shared: Shared) -> tuple[Endpoint, ...
         *MeRows(accounts, shared).endpoints(),
         *SecondFactorRows(accounts, shared).endpoints(),
         *RecoveryRows(accounts, shared).endpoints(),
+        *OperatorRows(accounts, shared).endpoints(),
+        *KeyRows(accounts, shared).endpoints(),
     )

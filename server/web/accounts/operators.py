@@ -1,0 +1,392 @@
+"""What admins do about accounts: suspend them, change their roles, end their logins, and block addresses."""
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from model.account import Account, AccountChange, AccountRole, Login, Notice
+from model.audit import AuditAction, AuditEntry, entry
+from model.errors import ParleyError
+from model.limits import REASON_CHARS
+from model.networks import check_network
+from model.principals import ACCOUNT, APPLICATION
+from model.room import FOREVER, User
+from server.access.addresses import is_in
+from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
+from server.web.accounts.shared import DONE, AccountRows, answer, caller, done
+from utils.clock import rfc3339
+
+ACCOUNTS_A_PAGE = 100
+# A hundred years; without `seconds` something has no end.
+_MOST_SECONDS = 100 * 366 * 86_400
+
+Seconds = Annotated[int, Meta(ge=1, le=_MOST_SECONDS, description="until it ends; no end if omitted")]
+UserId = Annotated[str, Meta(max_length=80, description="the user id of the account")]
+LoginId = Annotated[str, Meta(max_length=80, description="of the list")]
+Network = Annotated[str, Meta(max_length=64, description="an address, or a network such as 192.0.2.0/24")]
+Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to those whom it concerns")]
+
+
+class Denied(Struct, frozen=True):
+    """A suspension or a block.
+
+    Attributes:
+        subject: the user id, or the address or network.
+        until: when it ends; None if it has no end.
+    """
+
+    subject: str
+    reason: str
+    since: str
+    until: str | None
+
+
+class DeniedList(Struct, frozen=True):
+    """Those that have not ended, the newest first."""
+
+    denied: list[Denied]
+
+
+class Suspend(Struct, frozen=True):
+    """A suspension of an account of this server (`a_`) or of the application (`u_`)."""
+
+    user: UserId
+    reason: Reason = ""
+    seconds: Seconds | None = None
+
+
+class OneUser(Struct, frozen=True):
+    """An account."""
+
+    user: UserId
+
+
+class Block(Struct, frozen=True):
+    """A block of an address or network.
+
+    Attributes:
+        network: not wider than /8, or /24 for IPv6.
+        force: also if the caller's own address is in it.
+    """
+
+    network: Network
+    reason: Reason = ""
+    seconds: Seconds | None = None
+    force: bool = False
+
+
+class OneNetwork(Struct, frozen=True):
+    """An address or network."""
+
+    network: Network
+
+
+class Find(Struct, frozen=True):
+    """Which accounts to list.
+
+    Attributes:
+        contains: a part of the username.
+        after: the last username of the page before.
+    """
+
+    contains: Annotated[str, Meta(max_length=64)] = ""
+    after: Annotated[str, Meta(max_length=64)] = ""
+    limit: Annotated[int, Meta(ge=1, le=ACCOUNTS_A_PAGE, description="how many, at most")] = ACCOUNTS_A_PAGE
+
+
+class AccountListed(Struct, frozen=True):
+    """An account, for admins."""
+
+    id: str
+    username: str
+    name: str
+    role: AccountRole
+    email: str | None
+    second_factor: bool
+    created_at: str
+
+
+class AccountList(Struct, frozen=True):
+    """A page of accounts by username."""
+
+    accounts: list[AccountListed]
+
+
+class NewRole(Struct, frozen=True):
+    """An account's new role."""
+
+    id: UserId
+    role: AccountRole
+
+
+class OneAccount(Struct, frozen=True):
+    """An account."""
+
+    id: UserId
+
+
+class OneLogin(Struct, frozen=True):
+    """A login of an account."""
+
+    id: UserId
+    login: LoginId
+
+
+class LoginListed(Struct, frozen=True):
+    """A login, for admins."""
+
+    id: str
+    device: str
+    address: str
+    created_at: str
+    refreshed_at: str
+
+
+class LoginList(Struct, frozen=True):
+    """The logins of an account, the oldest first."""
+
+    sessions: list[LoginListed]
+
+
+class OperatorRows(AccountRows):
+    """The rows of this file."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return them."""
+        user, network, one = "/api/suspensions/{user}", "/api/blocks/{network}", "/api/accounts/{id}"
+        listed = (Answer(200, "those that have not ended", DeniedList),)
+        return (
+            _row("GET", "/api/suspensions", "List the suspended accounts", self.suspensions, Nothing, listed),
+            _row(
+                "PUT",
+                user,
+                "Suspend an account",
+                self.suspend,
+                Suspend,
+                (DONE,),
+                ("no_such_account", "conflict"),
+                text="Its connections are closed within a second, at every server.",
+            ),
+            _row("DELETE", user, "End a suspension", self.restore, OneUser, (DONE,), ("no_such_account",)),
+            _row("GET", "/api/blocks", "List the blocked addresses", self.blocks, Nothing, listed),
+            _row(
+                "POST",
+                "/api/blocks",
+                "Block an address or network",
+                self.block,
+                Block,
+                (DONE,),
+                ("conflict",),
+                text="Connections from there are closed within a second, and all requests are refused. A block of the "
+                "caller's own address is refused unless `force` is set.",
+            ),
+            _row("DELETE", network, "End the block of an address or network", self.unblock, OneNetwork, (DONE,)),
+            _row(
+                "GET",
+                "/api/accounts",
+                "List accounts",
+                self.accounts,
+                Find,
+                (Answer(200, "a page, by username", AccountList),),
+            ),
+            _row(
+                "PATCH",
+                one,
+                "Change the role of an account",
+                self.change_role,
+                NewRole,
+                (Answer(200, "the account", AccountListed),),
+                ("no_such_account", "conflict"),
+            ),
+            _row(
+                "GET",
+                f"{one}/sessions",
+                "List the logins of an account",
+                self.logins,
+                OneAccount,
+                (Answer(200, "its logins", LoginList),),
+                ("no_such_account",),
+            ),
+            _row("DELETE", f"{one}/sessions", "End all logins of an account", self.end_logins, OneAccount, (DONE,)),
+            _row("DELETE", f"{one}/sessions/{{login}}", "End a login of an account", self.end_login, OneLogin, (DONE,)),
+        )
+
+    # Suspensions.
+
+    async def suspensions(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer with the suspended accounts."""
+        return _listed(await self._accounts.storage.access.suspensions(self._now()))
+
+    async def suspend(self, request: web.Request, params: Suspend) -> web.StreamResponse:
+        """Suspend an account."""
+        if params.user == caller(request).user.id:
+            raise ParleyError("conflict", "you cannot suspend yourself", field="user")
+        target = await self._target(params.user)
+        until = self._until(params.seconds)
+        made = self._entry(request, "suspend", target=target)
+        await self._accounts.storage.access.suspend(params.user, until, params.reason, made)
+        return await self._done()
+
+    async def restore(self, request: web.Request, params: OneUser) -> web.StreamResponse:
+        """End a suspension."""
+        target = await self._target(params.user)
+        await self._accounts.storage.access.suspend(params.user, 0, "", self._entry(request, "restore", target=target))
+        return await self._done()
+
+    async def _target(self, user_id: str) -> User:
+        if user_id.startswith(ACCOUNT):
+            return (await self._found(user_id)).user
+        if user_id.startswith(APPLICATION):
+            return User(user_id, "")
+        raise ParleyError("bad_field", "user must be the id of an account", field="user")
+
+    async def _found(self, account_id: str) -> Account:
+        account = await self._accounts.storage.accounts.find(account_id)
+        if account is None:
+            raise ParleyError("no_such_account")
+        return account
+
+    # Blocks.
+
+    async def blocks(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Answer with the blocked addresses."""
+        return _listed(await self._accounts.storage.access.blocks(self._now()))
+
+    async def block(self, request: web.Request, params: Block) -> web.StreamResponse:
+        """Block an address or network."""
+        network = check_network(params.network)
+        if not params.force and is_in(request[SENDER].address, network):
+            raise ParleyError("conflict", "your own address is in this network", field="network")
+        made = self._entry(request, "block", target=User(network, ""))
+        await self._accounts.storage.access.block(network, self._until(params.seconds), params.reason, made)
+        return await self._done()
+
+    async def unblock(self, request: web.Request, params: OneNetwork) -> web.StreamResponse:
+        """End the block of an address or network."""
+        network = check_network(params.network)
+        await self._accounts.storage.access.block(
+            network, 0, "", self._entry(request, "unblock", target=User(network, ""))
+        )
+        return await self._done()
+
+    # Accounts and their logins.
+
+    async def accounts(self, request: web.Request, params: Find) -> web.StreamResponse:
+        """Answer with a page of accounts."""
+        page = await self._accounts.storage.accounts.page(
+            after=params.after, contains=params.contains, limit=params.limit
+        )
+        return answer(AccountList([_account(one) for one in page]))
+
+    async def change_role(self, request: web.Request, params: NewRole) -> web.StreamResponse:
+        """Change the role of an account. Nobody changes their own: the last admin could not come back."""
+        if params.id == caller(request).user.id:
+            raise ParleyError("conflict", "you cannot change your own role")
+        target = (await self._found(params.id)).user
+        made = self._entry(request, "role", target=target, detail=params.role)
+        changed = await self._accounts.storage.accounts.change(params.id, AccountChange(role=params.role), made)
+        if changed is None:
+            raise ParleyError("no_such_account")
+        await self._follow()
+        return answer(_account(changed))
+
+    async def logins(self, request: web.Request, params: OneAccount) -> web.StreamResponse:
+        """Answer with the logins of an account."""
+        await self._found(params.id)
+        found = await self._accounts.storage.logins.of_account(params.id, self._now())
+        return answer(LoginList([_login(one) for one in found]))
+
+    async def end_logins(self, request: web.Request, params: OneAccount) -> web.StreamResponse:
+        """End all logins of an account."""
+        return await self._end(request, params.id)
+
+    async def end_login(self, request: web.Request, params: OneLogin) -> web.StreamResponse:
+        """End a login of an account."""
+        return await self._end(request, params.id, params.login)
+
+    async def _end(self, request: web.Request, account_id: str, only: str = "") -> web.StreamResponse:
+        target = (await self._found(account_id)).user
+        made = self._entry(request, "session_end", target=target)
+        await self._accounts.storage.logins.end(account_id, only=only, entry=made)
+        return await self._done()
+
+    # Shared.
+
+    def _now(self) -> int:
+        return self._accounts.clock.now_us()
+
+    def _until(self, seconds: int | None) -> int:
+        return FOREVER if seconds is None else self._now() + seconds * 1_000_000
+
+    def _entry(self, request: web.Request, action: AuditAction, *, target: User, detail: str = "") -> AuditEntry:
+        """Make the audit entry of a change, and count it towards the caller's rate of commands.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        self._shared.runner.count(caller(request))
+        return entry(
+            self._accounts.clock,
+            action,
+            caller(request).user,
+            target=target,
+            address=request[SENDER].address,
+            detail=detail,
+        )
+
+    async def _follow(self) -> None:
+        """Let what was stored take effect at this server before it is answered; the others follow by themselves."""
+        await self._accounts.follower.catch_up()
+
+    async def _done(self) -> web.StreamResponse:
+        await self._follow()
+        return done()
+
+
+def _row(
+    method: str,
+    path: str,
+    summary: str,
+    handler: LocalHandler,
+    params: type[Struct],
+    answers: tuple[Answer, ...],
+    refusals: tuple[str, ...] = (),
+    *,
+    text: str = "",
+) -> Endpoint:
+    return Endpoint(method, path, summary, handler, params, answers, refusals, text, auth="admin")
+
+
+def _listed(notices: list[Notice]) -> web.Response:
+    return answer(
+        DeniedList(
+            [
+                Denied(
+                    one.subject,
+                    one.reason,
+                    rfc3339(one.at),
+                    None if one.deny_until >= FOREVER else rfc3339(one.deny_until),
+                )
+                for one in notices
+            ]
+        )
+    )
+
+
+def _account(account: Account) -> AccountListed:
+    return AccountListed(
+        account.account_id,
+        account.username,
+        account.name,
+        account.role,
+        account.email,
+        account.totp_on,
+        rfc3339(account.created_at),
+    )
+
+
+def _login(login: Login) -> LoginListed:
+    return LoginListed(
+        login.login_id, login.device, login.address, rfc3339(login.created_at), rfc3339(login.refreshed_at)
+    )

@@ -1,0 +1,243 @@
+"""Admins over HTTP: suspensions, blocks, roles, logins of others, and API keys; each is in the audit log."""
+
+import json
+from typing import Any
+
+import pytest
+
+from model.audit import AuditFilter
+from model.errors import SIGNED_OUT, SUSPENDED
+from model.room import FOREVER
+from server.app import Server
+from tests.support.accounts import SignedIn, signed_in
+from tests.support.rawws import NATIVE, RawClient, command
+from tests.support.web import Web, code, token_of
+from utils.clock import microseconds
+
+ADMINS_ONLY = [
+    ("GET", "/api/suspensions", None),
+    ("PUT", "/api/suspensions/u_1", {}),
+    ("DELETE", "/api/suspensions/u_1", None),
+    ("GET", "/api/blocks", None),
+    ("POST", "/api/blocks", {"network": "192.0.2.1"}),
+    ("DELETE", "/api/blocks/192.0.2.1", None),
+    ("GET", "/api/accounts", None),
+    ("PATCH", "/api/accounts/a_1", {"role": "admin"}),
+    ("GET", "/api/accounts/a_1/sessions", None),
+    ("DELETE", "/api/accounts/a_1/sessions", None),
+    ("DELETE", "/api/accounts/a_1/sessions/l_1", None),
+    ("GET", "/api/keys", None),
+    ("POST", "/api/keys", {"name": "bot", "scope": "read", "days": 1}),
+    ("DELETE", "/api/keys/k_1", None),
+]
+
+
+async def connected(server: Server, web: Web) -> RawClient:
+    return await RawClient.open(server.port, "/chat?r=den", [*NATIVE, ("Authorization", f"Bearer {web.token}")])
+
+
+async def audited(server: Server, action: Any) -> list[tuple[str, str, str, str]]:
+    entries = await server.accounts.storage.audit.page(AuditFilter(action=action), before=FOREVER, limit=100)
+    return [
+        (entry.actor.name, "" if entry.target is None else entry.target.id, entry.address, entry.detail)
+        for _, entry in entries
+    ]
+
+
+@pytest.mark.parametrize(("method", "target", "body"), ADMINS_ONLY)
+async def test_only_admins_are_operators(server: Server, method: str, target: str, body: Any) -> None:
+    assert (await Web(server.port).ask(method, target, body)).status == 401
+    ann = await signed_in(server, "ann", role="organizer")
+    for web in (ann, Web(server.port, token=token_of("ben"))):
+        reply = await web.ask(method, target, body)
+        assert (reply.status, code(reply)) == (403, "forbidden")
+
+
+async def test_a_suspended_account_is_out_until_its_end(server: Server) -> None:
+    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    path = f"/api/suspensions/{ann.id}"
+    async with await connected(server, ann) as client:
+        await client.expect("joined")
+        assert (await admin.put(path, {"reason": "spam", "seconds": 3600})).status == 204
+        refused = await client.refused("suspended")
+        assert refused["message"] == "this account is suspended: spam"
+        assert 3500 < refused["retry_after"] <= 3600
+        assert await client.closing() == (SUSPENDED.code, SUSPENDED.reason)
+    reply = await ann.get("/api/me")
+    assert (reply.status, code(reply)) == (403, "suspended")
+    (denied,) = (await admin.json("/api/suspensions"))["denied"]
+    assert (denied["subject"], denied["reason"]) == (ann.id, "spam")
+    assert microseconds(denied["until"]) - microseconds(denied["since"]) == pytest.approx(3600e6, abs=10e6)
+    assert (await admin.delete(path)).status == 204
+    assert (await admin.json("/api/suspensions"))["denied"] == []
+    await ann.refresh()
+    assert (await ann.get("/api/me")).status == 200
+    assert await audited(server, "suspend") == [("root", ann.id, "127.0.0.1", "")]
+    assert await audited(server, "restore") == [("root", ann.id, "127.0.0.1", "")]
+
+
+async def test_an_account_of_the_application_is_suspended(server: Server) -> None:
+    admin, ben = await signed_in(server, "root", role="admin"), Web(server.port, "ben")
+    assert (await ben.get("/api/users")).status == 200
+    assert (await admin.put("/api/suspensions/u_ben", {})).status == 204
+    reply = await ben.get("/api/users")
+    assert (reply.status, code(reply)) == (403, "suspended")
+    assert (await admin.json("/api/suspensions"))["denied"][0]["until"] is None
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "refusal"),
+    [
+        ("a_unknown", 404, "no_such_account"),
+        ("g_1", 400, "bad_field"),
+        ("w_1", 400, "bad_field"),
+        ("b_1", 400, "bad_field"),
+    ],
+)
+async def test_who_cannot_be_suspended(server: Server, user: str, status: int, refusal: str) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    reply = await admin.put(f"/api/suspensions/{user}", {})
+    assert (reply.status, code(reply)) == (status, refusal)
+    reply = await admin.put(f"/api/suspensions/{admin.id}", {})
+    assert (reply.status, code(reply)) == (409, "conflict")
+
+
+async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
+    """But not a block of the operator's own address, unless that is meant."""
+    admin = await signed_in(server, "root", role="admin")
+    assert (await admin.post("/api/blocks", {"network": "192.0.2.77/24", "reason": "flood"})).status == 204
+    for address, status in (("192.0.2.1", 403), ("192.0.3.1", 200)):
+        assert (await Web(server.port).get("/api/rooms", X_Forwarded_For=address)).status == status
+    (denied,) = (await admin.json("/api/blocks"))["denied"]
+    assert (denied["subject"], denied["reason"], denied["until"]) == ("192.0.2.0/24", "flood", None)
+    for wrong in ("127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1"):
+        reply = await admin.post("/api/blocks", {"network": wrong})
+        assert (reply.status, code(reply)) == (409, "conflict")
+    for wrong in ("0.0.0.0/0", "10.0.0.0/7", "2001::/16", "x", ""):
+        reply = await admin.post("/api/blocks", {"network": wrong})
+        assert (reply.status, code(reply)) == (400, "bad_field")
+    assert (await admin.delete("/api/blocks/192.0.2.0%2F24")).status == 204
+    assert (await Web(server.port).get("/api/rooms", X_Forwarded_For="192.0.2.1")).status == 200
+    assert (await admin.json("/api/blocks"))["denied"] == []
+    assert await audited(server, "block") == [("root", "192.0.2.0/24", "127.0.0.1", "")]
+
+
+async def test_accounts_are_listed_and_get_roles(server: Server) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    people = {name: await signed_in(server, name) for name in ("ann", "anna", "ben")}
+    page = await admin.json("/api/accounts?limit=2")
+    assert [one["username"] for one in page["accounts"]] == ["ann", "anna"]
+    page = await admin.json("/api/accounts?after=anna&limit=2")
+    assert [one["username"] for one in page["accounts"]] == ["ben", "root"]
+    page = await admin.json("/api/accounts?contains=nn")
+    assert [one["username"] for one in page["accounts"]] == ["ann", "anna"]
+    ann = people["ann"]
+    assert (await ann.get("/api/accounts")).status == 403
+    reply = await admin.patch(f"/api/accounts/{ann.id}", {"role": "admin"})
+    assert (reply.status, reply.json()["role"]) == (200, "admin")
+    await ann.refresh()
+    assert (await ann.get("/api/accounts")).status == 200
+    reply = await ann.patch(f"/api/accounts/{ann.id}", {"role": "user"})
+    assert (reply.status, code(reply)) == (409, "conflict")
+    reply = await ann.patch("/api/accounts/a_unknown", {"role": "user"})
+    assert (reply.status, code(reply)) == (404, "no_such_account")
+    assert (await audited(server, "role"))[0] == ("root", ann.id, "127.0.0.1", "admin")
+
+
+async def test_logins_of_others_are_listed_and_ended(server: Server) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    ann, phone = await signed_in(server, "ann"), await signed_in(server, "ann")
+    path = f"/api/accounts/{ann.id}/sessions"
+    first, second = (await admin.json(path))["sessions"]
+    assert first.keys() == {"id", "device", "address", "created_at", "refreshed_at"}
+    async with await connected(server, ann) as of_ann, await connected(server, phone) as of_phone:
+        assert (await admin.delete(f"{path}/{first['id']}")).status == 204
+        assert await of_ann.closing() == (SIGNED_OUT.code, SIGNED_OUT.reason)
+        await of_phone.pong()
+        assert [one["id"] for one in (await admin.json(path))["sessions"]] == [second["id"]]
+        assert (await admin.delete(path)).status == 204
+        assert await of_phone.closing() == (SIGNED_OUT.code, SIGNED_OUT.reason)
+    assert (await ann.get("/api/me")).status == (await phone.get("/api/me")).status == 401
+    assert (await admin.get("/api/accounts/a_unknown/sessions")).status == 404
+    assert len(await audited(server, "session_end")) == 2
+
+
+# --- API keys ---------------------------------------------------------------------------------------------------------
+
+
+async def new_key(admin: SignedIn, **fields: Any) -> dict[str, Any]:
+    reply = await admin.post("/api/keys", {"name": "Helper", "scope": "write", "days": 30, **fields})
+    assert reply.status == 201, reply
+    made: dict[str, Any] = reply.json()
+    return made
+
+
+async def test_a_key_is_shown_once_and_acts_at_once(server: Server) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    made = await new_key(admin)
+    secret, key = made["secret"], made["key"]
+    assert secret.startswith(key["prefix"])
+    assert len(secret) == 46  # pk_ and 256 bits
+    assert (key["name"], key["scope"], key["maker"], key["used_at"]) == ("Helper", "write", admin.id, None)
+    listed = (await admin.json("/api/keys"))["keys"]
+    assert listed == [key]
+    assert secret not in json.dumps(listed)
+    bot = Web(server.port, token=secret)
+    await bot.create("plans")
+    assert await bot.say("plans", "hello") > 0
+    async with await connected(server, bot) as client:
+        assert (await client.expect("welcome"))["user"] == {"id": key["bot"], "name": "Helper"}
+        client.send(command(type="message", id="1", room="den", content="hello"))
+        await client.expect("message", id="1")
+        assert (await admin.delete(f"/api/keys/{key['id']}")).status == 204
+        assert await client.closing() == (SIGNED_OUT.code, SIGNED_OUT.reason)
+    assert (await bot.get("/api/users")).status == 401
+    assert (await admin.json("/api/keys"))["keys"] == []
+    reply = await admin.delete(f"/api/keys/{key['id']}")
+    assert (reply.status, code(reply)) == (404, "no_such_key")
+    assert await audited(server, "key") == [("root", key["bot"], "127.0.0.1", f"{key['id']} write")]
+    assert await audited(server, "key_revoke") == [("root", key["id"], "127.0.0.1", "")]
+
+
+async def test_a_key_to_read_changes_nothing_over_http(server: Server) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    await admin.create("plans")
+    await admin.say("plans", "hello")
+    bot = Web(server.port, token=(await new_key(admin, scope="read"))["secret"])
+    assert len((await bot.json("/api/rooms/plans/messages"))["messages"]) == 1
+    for method, target, body in (
+        ("POST", "/api/rooms", {"name": "own"}),
+        ("POST", "/api/rooms/plans/messages", {"content": "no"}),
+        ("PATCH", "/api/rooms/plans", {"topic": "no"}),
+        ("DELETE", f"/api/rooms/plans/members/{admin.id}", None),
+        ("GET", "/api/keys", None),
+        ("GET", "/api/me", None),
+    ):
+        reply = await bot.ask(method, target, body)
+        assert (reply.status, code(reply)) == (403, "forbidden"), (method, target)
+
+
+async def test_a_bot_may_have_several_keys(server: Server) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    first = (await new_key(admin))["key"]
+    second = (await new_key(admin, bot=first["bot"], scope="read"))["key"]
+    assert second["bot"] == first["bot"]
+    assert second["id"] != first["id"]
+    reply = await admin.post("/api/keys", {"name": "x", "scope": "read", "days": 1, "bot": "b_unknown"})
+    assert (reply.status, code(reply)) == (404, "no_such_user")
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "refusal"),
+    [
+        ({"name": ""}, 400, "bad_field"),
+        ({"name": "SYSTEM"}, 403, "reserved_name"),
+        ({"scope": "admin"}, 400, "bad_field"),
+        ({"days": 0}, 400, "bad_field"),
+        ({"days": 100_000}, 400, "bad_field"),
+    ],
+)
+async def test_a_key_that_cannot_be_made(server: Server, changed: dict[str, Any], status: int, refusal: str) -> None:
+    admin = await signed_in(server, "root", role="admin")
+    reply = await admin.post("/api/keys", {"name": "Helper", "scope": "write", "days": 30, **changed})
+    assert (reply.status, code(reply)) == (status, refusal)
