@@ -124,7 +124,7 @@ def _enter(
     """Put a session into a room invisibly, and keep the room and the user's row loaded."""
     if not room.stored and not room.presence.people:
         raise ParleyError("no_such_room", field="room")
-    check_entry(parts, room.record, row, session.actor.identity)
+    check_entry(parts, room, row, session.actor)
     if not isinstance(command, Leave):
         impostors.refuse(parts, room, session.actor.identity)
     pins.enter_context(members.pinned(parts, room, session.user.id))

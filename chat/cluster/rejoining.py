@@ -208,7 +208,7 @@ def _standing(parts: Parts, session: Session, room: Room) -> Standing:
     except ParleyError as error:
         if not error.kind.retryable:
             raise
-        return check_entry(parts, room.record, row, session.actor.identity)
+        return check_entry(parts, room, row, session.actor)
 
 
 def _catch_up(

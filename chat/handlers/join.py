@@ -258,7 +258,7 @@ def admit(
         row = replace(member, role="member")
     elif knows_password and (row is None or (row.role is None and row.banned_until <= parts.clock.now_us())):
         row = replace(row or Member(user), role=default_role(parts, identity))
-    standing = check_entry(parts, record, row, identity)
+    standing = check_entry(parts, room, row, session.actor)
     if room.name not in session.rooms:
         impostors.refuse(parts, room, identity)
     joins = record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None)

@@ -7,7 +7,7 @@ A member's changed row is broadcast from here too, because the reason in it is f
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from chat.ports import Identity
+from chat.ports import Actor, Identity
 from chat.rooms import members
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -96,13 +96,14 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     return standing
 
 
-def check_entry(parts: Parts, record: RoomRecord, member: Member | None, identity: Identity) -> Standing:
-    """Return the standing that a user will have in a room that they are about to enter.
+def check_entry(parts: Parts, room: Room, member: Member | None, actor: Actor) -> Standing:
+    """Return the standing that a user will have in a room that they are about to enter; ``member`` is their row.
 
     Raises:
         ParleyError: ``no_such_room``; ``banned`` if the room's existence is public.
     """
-    standing = standing_for(parts, record, member, identity)
+    record = room.record
+    standing = standing_for(parts, record, member, actor.identity)
     if not may(standing, Action.SEE):
         kept_out = member is not None and member.banned_until > parts.clock.now_us()
         raise ParleyError("banned" if kept_out and record.kind != "private" else "no_such_room", field="room")
