@@ -12,7 +12,7 @@ from model.limits import GUEST_SECONDS
 from model.principals import GUEST
 from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import FIRST, CutWords, ExpireMessages
-from storage.ports.rooms import ExpireGuests, ExpireInvitations
+from storage.ports.rooms import ExpireGuests, ExpireInvitations, ExpireSanctions
 from storage.ports.storage import Removed, WordsCut, Writer
 from utils.clock import DAY_US
 from utils.wording import counted
@@ -55,7 +55,7 @@ async def expire_messages(parts: Parts, writer: Writer) -> None:
 
 
 async def expire_once(parts: Parts, writer: Writer) -> int:
-    """Remove one batch of expired messages, invitations and guests. Returns how many messages were removed.
+    """Remove one batch of expired messages, invitations, guests and sanctions. Returns how many messages were removed.
 
     Raises:
         StorageUnavailable, BatchRefused: nothing was removed.
@@ -67,7 +67,8 @@ async def expire_once(parts: Parts, writer: Writer) -> int:
     invitations = ExpireInvitations(oldest_open(parts), BATCH)
     present = [user_id for user_id in parts.directory.people if user_id.startswith(GUEST)]
     guests = ExpireGuests(now - GUEST_SECONDS * 1_000_000, now, present, BATCH)
-    _, _, outcome = await writer.write([invitations, guests, ExpireMessages(now, days, BATCH)])
+    sanctions = ExpireSanctions(now, BATCH)
+    *_, outcome = await writer.write([invitations, guests, sanctions, ExpireMessages(now, days, BATCH)])
     assert isinstance(outcome, Removed)
     log.debug("removed %d messages in one transaction", outcome.count)
     return outcome.count

@@ -67,6 +67,25 @@ class Invitation(Struct, frozen=True, gc=False):
     at: int
 
 
+class NetworkSanction(Struct, frozen=True, gc=False):
+    """A ban or mute of all guests of a network in one room. Times are Unix microseconds, 0 for never.
+
+    Attributes:
+        network: as in `chat.ports.Actor`: an IPv4 address, or an IPv6 network of 64 bits.
+        guest_id: the guest whose ban or mute it follows; what lifts that one lifts this one.
+    """
+
+    network: str
+    guest_id: str
+    banned_until: int = 0
+    muted_until: int = 0
+
+    @property
+    def until(self) -> int:
+        """When it ends; 0 if it has been lifted."""
+        return max(self.banned_until, self.muted_until)
+
+
 class Member(Struct, frozen=True, gc=False):
     """A user's row in a room. Times are Unix microseconds, 0 for never.
 

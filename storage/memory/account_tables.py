@@ -22,6 +22,9 @@ AUDIT = 10_000
 WORK = 10_000
 DENIED = 1000  # suspensions, and blocked networks
 KEYS = 100
+LINKS = 1000
+REPORTS = 2000
+BLOCKS = 20_000  # of users by users
 
 
 class AccountTables:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from storage.memory.account_tables import AccountTables
 from storage.memory.logs import Logs
 from storage.memory.members import Members
+from storage.memory.sanctions import Sanctions
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.ports.storage import READER
 from utils.fairness import FairQueue
@@ -29,6 +30,7 @@ class Contents:
         self._logs = logs
         self._members = members
         self._accounts = AccountTables()
+        self._sanctions = Sanctions()
         self.lists = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_LISTS, full=TooManyReads)
         self.searches = FairQueue(_READS_AT_ONCE, each=1, waiting=_WAITING_SEARCHES, full=TooManyReads)
         self._turns = SharedTurns()
@@ -45,6 +47,12 @@ class Contents:
         """The members' rows. Raises `StorageUnavailable` when closed."""
         self.check_open()
         return self._members
+
+    @property
+    def sanctions(self) -> Sanctions:
+        """The sanctions of rooms. Raises `StorageUnavailable` when closed."""
+        self.check_open()
+        return self._sanctions
 
     @property
     def accounts(self) -> AccountTables:
@@ -69,7 +77,7 @@ class Contents:
         """Forget everything, permanently."""
         if not self.closed:
             self.closed = True
-            del self._logs, self._members, self._accounts
+            del self._logs, self._members, self._sanctions, self._accounts
 
     def check_open(self) -> None:
         """Raise `StorageUnavailable` when closed."""

@@ -1,7 +1,7 @@
 """One room in memory: its record, and its messages by seq, by their authors' ids, and by mentioned name."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import islice
 from operator import attrgetter
 
@@ -236,12 +236,16 @@ class Log:
             return any(self.states[seq].deleted_at is None for seq in reversed(self.seqs))
         return self.record.kind == "public"
 
-    def unread(self, user: User, seq: int, limit: int) -> Unread:
-        """Count the unread messages of the user above ``seq``."""
+    def unread(self, user: User, seq: int, limit: int, blocked: Container[str] = ()) -> Unread:
+        """Count the unread messages of the user above ``seq``, and the mentions by users who are not ``blocked``."""
 
-        def count(seqs: list[int]) -> int:
+        def count(seqs: list[int], but: Container[str]) -> int:
             above = map(self.states.__getitem__, islice(seqs, bisect_right(seqs, seq), None))
-            unread = (None for state in above if state.deleted_at is None and state.sender_id != user.id)
+            unread = (
+                None
+                for state in above
+                if state.deleted_at is None and state.sender_id != user.id and state.sender_id not in but
+            )
             return sum(1 for _ in islice(unread, limit))
 
-        return Unread(count(self.seqs), count(self.mentioned.get(fold_name(user.name), [])))
+        return Unread(count(self.seqs, ()), count(self.mentioned.get(fold_name(user.name), []), blocked))

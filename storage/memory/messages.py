@@ -133,13 +133,14 @@ class MemoryMessageRepository:
 
     async def unread(self, user: User, cursors: Sequence[tuple[int, int]], *, limit: int) -> dict[int, Unread]:
         peek, limit = self._contents.logs.peek, max(limit, 0)
+        blocked = self._contents.accounts.user_blocks.get(user.id, {})
         if len(cursors) == 1:  # called for each `read`, so without a turn
             ((room_id, seq),) = cursors
-            return {room_id: peek(room_id).unread(user, seq, limit)}
+            return {room_id: peek(room_id).unread(user, seq, limit, blocked)}
         found: dict[int, Unread] = {}
         async with self._contents.turn(self._contents.lists) as slices:
             for room_id, seq in cursors:
-                found[room_id] = peek(room_id).unread(user, seq, limit)
+                found[room_id] = peek(room_id).unread(user, seq, limit, blocked)
                 if slices.over():
                     await slices.pause()
         return found

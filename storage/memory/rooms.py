@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from heapq import nsmallest
 from itertools import islice
 
-from model.room import Member, RoomRecord, User
+from model.room import Member, NetworkSanction, RoomRecord, User
 from model.text import fold_name
 from storage.memory.contents import Contents
 
@@ -21,6 +21,10 @@ class MemoryRoomRepository:
     async def find_room(self, name: str) -> RoomRecord | None:
         log = self._contents.logs.find(name)
         return None if log is None else log.record
+
+    async def find_room_by_id(self, room_id: int) -> RoomRecord | None:
+        log = self._contents.logs.use(room_id)
+        return None if log is None or log.record.deleted_at is not None else log.record
 
     async def kept_like(self, name: str) -> bool:
         return self._contents.logs.kept_like(name)
@@ -92,6 +96,9 @@ class MemoryRoomRepository:
             for row in self._contents.members.rows(room_id)
             if row.role not in (None, "member") or row.banned_until or row.muted_until or row.invitation is not None
         ]
+
+    async def sanctions(self, room_id: int) -> list[NetworkSanction]:
+        return self._contents.sanctions.of_room(room_id)
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         self._contents.logs.use(room_id)

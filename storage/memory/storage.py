@@ -14,7 +14,9 @@ from secrets import token_bytes
 from storage.memory.accounts.access import MemoryAccessRepository
 from storage.memory.accounts.accounts import MemoryAccountRepository
 from storage.memory.accounts.audit import MemoryAuditRepository
+from storage.memory.accounts.links import MemoryLinkRepository
 from storage.memory.accounts.logins import MemoryLoginRepository
+from storage.memory.accounts.safety import MemorySafetyRepository
 from storage.memory.accounts.secrets import MemorySecretRepository
 from storage.memory.contents import Contents
 from storage.memory.logs import Logs
@@ -26,9 +28,11 @@ from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, Inse
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
+    ExpireSanctions,
     InsertRoom,
     RemoveMember,
     SetMember,
+    SetSanction,
     UpdateRoom,
 )
 from storage.ports.servers import Servers
@@ -84,6 +88,8 @@ class MemoryStorage:
         self.logins = MemoryLoginRepository(self.contents)
         self.secrets = MemorySecretRepository(self.contents)
         self.access = MemoryAccessRepository(self.contents)
+        self.links = MemoryLinkRepository(self.contents)
+        self.safety = MemorySafetyRepository(self.contents)
         self.audit = MemoryAuditRepository(self.contents)
         self.keep_messages = memory_messages
         self.keep_bytes = memory_bytes
@@ -163,12 +169,20 @@ class MemoryWriter:
                 record = logs.update(write.room)
                 if record is not None and record.deleted_at is not None:
                     members.forget_room(record.room_id)
+                    self._contents.sanctions.forget_room(record.room_id)
                 return NO_ROOM if record is None else STORED
             case SetMember():
                 log = logs.use(write.room_id)
                 if log is not None and log.record.deleted_at is None:
                     members.put(write.room_id, write.member)
                 return NO_ROOM if log is None else STORED
+            case SetSanction():
+                log = logs.get(write.room_id)
+                if log is not None and log.record.deleted_at is None:
+                    self._contents.sanctions.put(write.room_id, write.sanction)
+                return STORED
+            case ExpireSanctions():
+                return Removed(self._contents.sanctions.expire(write.until, write.limit))
             case RemoveMember():
                 members.drop(write.room_id, write.user_id)
                 return STORED
@@ -205,6 +219,7 @@ class MemoryWriter:
                 logs.weigh(log)
         for room_id in logs.forget_excess():
             members.forget_room(room_id)
+            self._contents.sanctions.forget_room(room_id)
         weight = members.bytes + logs.bytes
         if weight > self._storage.keep_bytes:
             logs.evict(weight - self._storage.keep_bytes + self._storage.keep_bytes // _SLACK_DIVISOR)

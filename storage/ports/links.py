@@ -15,6 +15,9 @@ class LinkRepository(Protocol):
     async def find(self, hash: bytes, now: int) -> InviteLink | None:
         """Find a link that may still be used."""
 
+    async def find_by_id(self, link_id: str) -> InviteLink | None:
+        """Find a link by its id, even if it has expired or was used up."""
+
     async def of_room(self, room_id: int, now: int) -> list[InviteLink]:
         """List the links to a room, the newest first."""
 

@@ -193,7 +193,7 @@ class MessageRepository(Protocol):
         """Count the messages above each (room_id, seq) that are neither deleted nor by ``user``, up to ``limit``.
 
         Each room may be given once, and is in the result even if it is unknown. A message mentions the user when
-        `model.text.fold_name` of their name is among its ``mentions``.
+        `model.text.fold_name` of their name is among its ``mentions``, unless they block its sender.
         """
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from model.audit import AuditEntry
-from model.room import Member, RoomRecord, User
+from model.room import Member, NetworkSanction, RoomRecord, User
 
 # --- writes --------------------------------------------------------------------------------------------------------
 
@@ -45,10 +45,28 @@ class SetMember(Struct, frozen=True, gc=False):
 
 
 class RemoveMember(Struct, frozen=True, gc=False):
-    """Remove a member's row. Also `Stored` if there is none."""
+    """Remove a member's row. Also `Stored` if there is none. ``audit`` as in `UpdateRoom`."""
 
     room_id: int
     user_id: str
+    audit: AuditEntry | None = None
+
+
+class SetSanction(Struct, frozen=True, gc=False):
+    """Store a sanction in place of the earlier one of the same network and guest, or remove a lifted one.
+
+    Always `Stored`. A deleted room has none.
+    """
+
+    room_id: int
+    sanction: NetworkSanction
+
+
+class ExpireSanctions(Struct, frozen=True, gc=False):
+    """Remove up to ``limit`` sanctions that ended at ``until`` or earlier. Outcome: `Removed`."""
+
+    until: int
+    limit: int
 
 
 class ExpireInvitations(Struct, frozen=True, gc=False):
@@ -82,6 +100,9 @@ class RoomRepository(Protocol):
 
     async def find_room(self, name: str) -> RoomRecord | None:
         """Find the room with exactly this name."""
+
+    async def find_room_by_id(self, room_id: int) -> RoomRecord | None:
+        """Find a room by its id, unless it was deleted."""
 
     async def kept_like(self, name: str) -> bool:
         """Whether a public or private room has another name that differs only in case and width.
@@ -121,6 +142,9 @@ class RoomRepository(Protocol):
         """List the rows that record more than "member", by user id: owners, moderators, readonly members, and users
         who are or were banned, muted or invited.
         """
+
+    async def sanctions(self, room_id: int) -> list[NetworkSanction]:
+        """List the sanctions of a room, by network and guest."""
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         """Find the user's row in a room."""

@@ -29,6 +29,9 @@ class SafetyRepository(Protocol):
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         """Store a report. False if the reporter has reported this message already."""
 
+    async def find_report(self, report_id: str) -> Report | None:
+        """Find a report."""
+
     async def reports(self, *, room_id: int | None, state: ReportState, before: int, limit: int) -> list[Report]:
         """List up to ``limit`` reports of a room, or of all rooms, the newest first, created before a time."""
 

@@ -15,17 +15,21 @@ from model.audit import AuditEntry
 from storage.ports.access import AccessRepository
 from storage.ports.accounts import AccountRepository
 from storage.ports.audit import AuditRepository
+from storage.ports.links import LinkRepository
 from storage.ports.logins import LoginRepository
 from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, MessageRepository
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
+    ExpireSanctions,
     InsertRoom,
     RemoveMember,
     RoomRepository,
     SetMember,
+    SetSanction,
     UpdateRoom,
 )
+from storage.ports.safety import SafetyRepository
 from storage.ports.secrets import SecretRepository
 from storage.ports.servers import Gained, Servers
 from utils.fairness import Party
@@ -47,6 +51,8 @@ Write = (
     | ExpireMessages
     | ExpireInvitations
     | ExpireGuests
+    | SetSanction
+    | ExpireSanctions
     | CutWords
 )
 
@@ -111,7 +117,7 @@ def entries_of(batch: Sequence[Write], outcomes: Sequence[Outcome]) -> list[Audi
     return [
         write.audit
         for write, outcome in zip(batch, outcomes, strict=True)
-        if isinstance(write, (UpdateRoom, SetMember, ChangeMessage))
+        if isinstance(write, (UpdateRoom, SetMember, RemoveMember, ChangeMessage))
         and write.audit is not None
         and isinstance(outcome, Stored)
     ]
@@ -197,6 +203,14 @@ class AccountStorage(Protocol):
     @property
     def access(self) -> AccessRepository:
         """Who may not act, and which keys may."""
+
+    @property
+    def links(self) -> LinkRepository:
+        """Invite links."""
+
+    @property
+    def safety(self) -> SafetyRepository:
+        """Blocks of users by users, and reports of messages."""
 
     @property
     def audit(self) -> AuditRepository:

@@ -10,7 +10,7 @@ from psycopg.types.json import Json
 
 from storage.ports.messages import ENDLESS
 from storage.postgres.connection.migrate import migrate
-from storage.postgres.sql import accounts, audit, logins, notices, secrets
+from storage.postgres.sql import accounts, audit, links, logins, notices, safety, sanctions, secrets
 from tests.integration.test_plans import explain, planned, rows_read, types
 
 _FILL = b"""
@@ -22,15 +22,17 @@ INSERT INTO tickets SELECT sha256(n::text::bytea), 'reset', 'a_' || n, NULL, n *
 INSERT INTO guesses SELECT sha256(n::text::bytea), m, 1, n * 1000
 FROM generate_series(1, 10000) n, unnest(ARRAY['', '192.0.2.1']) m;
 INSERT INTO aliases SELECT 'g_' || n, 'a_' || n / 2 + 1, 1 FROM generate_series(1, 20000) n;
-INSERT INTO invite_links SELECT 'i_' || n, sha256(n::text::bytea), NULL, 'a_' || n, 1, n * 1000, 1, 1
-FROM generate_series(1, 20000) n;
+INSERT INTO invite_links SELECT 'i_' || n, sha256(n::text::bytea), CASE n % 2 WHEN 0 THEN n END, 'a_' || n,
+    1, n * 1000, 1, 1 FROM generate_series(1, 20000) n;
 INSERT INTO notices SELECT CASE WHEN n % 1000 = 0 THEN 'account' ELSE 'login' END, 's' || n, n, n, n * 1000, 0,
     CASE WHEN n % 1000 = 0 THEN 2^53 - 1 ELSE 0 END, '' FROM generate_series(1, 50000) n;
 INSERT INTO audit (entry_id, at, action, result, actor, actor_name, target, target_name, address, room, detail)
 SELECT n, n * 1000, CASE n % 500 WHEN 0 THEN 'ban' ELSE 'login' END, 'ok', 'a_' || n % 5000, '', NULL, NULL, '', '', ''
 FROM generate_series(1, 50000) n;
 INSERT INTO user_blocks SELECT 'a_' || n, 'a_' || n + 1, 1 FROM generate_series(1, 20000) n;
-INSERT INTO reports SELECT 'p_' || n, 1, 'r', n, 'a_' || n, '', '', 'a_' || n + 1, '', '', '', 1, 'open', '', '', 0
+INSERT INTO reports SELECT 'p_' || n, n % 100, 'r', n, 'a_' || n, '', '', 'a_' || n + 1, '', '', '', n, 'open',
+    '', '', 0 FROM generate_series(1, 20000) n;
+INSERT INTO network_sanctions SELECT n % 1000, '192.0.2.' || n % 250, 'g_' || n, n * 1000, 0
 FROM generate_series(1, 20000) n;
 """
 OF = {
@@ -38,6 +40,8 @@ OF = {
     **{"folded_email": "e77@x.y", "now": 20_000, "until": 20_000, "forgotten": 20_000, "limit": 50, "kind": "reset"},
     **{"hash": b"x", "key": b"x", "network": "192.0.2.1", "after": 49_000, "only": "", "but": "", "most": 1},
     **{"ids": ["a_77", "g_77"], "tombstone": "x_1", "name": "deleted user", "messages": True, "keys": [b"x", b"y"]},
+    **{"room_id": 78, "link_id": "i_77", "maker_id": "a_77", "user_id": "a_77", "blocked_id": "a_78", "by": ["a_77"]},
+    **{"report_id": "p_77", "state": "open", "before": 9000, "handler_id": "a_1", "note": "", "handled_at": 1},
 }
 STATEMENTS: dict[str, bytes] = {
     name: text
@@ -49,6 +53,9 @@ STATEMENTS: dict[str, bytes] = {
         " FORGET_KEYS EXPIRE_GUESSES USE_LINK_TO_REGISTER EXPIRE_LINKS",
         notices: "SUSPENSIONS BLOCKS EXPIRE_NOTICES",
         audit: "EXPIRE_AUDIT",
+        links: "FIND_LINK FIND_LINK_BY_ID LINKS_OF_ROOM LINKS_OF_MAKER USE_LINK GIVE_BACK REVOKE_LINK",
+        safety: "COUNT_BLOCKS UNBLOCK_USER BLOCKED_BY BLOCKS FIND_REPORT HANDLE_REPORT REPORTS REPORTS_OF_ROOM",
+        sanctions: "SANCTIONS_OF EXPIRE_SANCTIONS",
     }.items()
     for name in names.split()
     for text in [getattr(module, name)]

@@ -237,6 +237,14 @@ class NodeStorage(Storage):
         return self._referee.repository.access
 
     @property
+    def links(self) -> Any:
+        return self._referee.repository.links
+
+    @property
+    def safety(self) -> Any:
+        return self._referee.repository.safety
+
+    @property
     def audit(self) -> Any:
         return self._referee.repository.audit
 

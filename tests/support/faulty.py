@@ -47,6 +47,8 @@ class FaultyRepository:
         self.logins: Any = _FaultyReads(self, self.inner.logins, "logins.")
         self.secrets: Any = _FaultyReads(self, self.inner.secrets, "secrets.")
         self.access: Any = _FaultyReads(self, self.inner.access, "access.")
+        self.links: Any = _FaultyReads(self, self.inner.links, "links.")
+        self.safety: Any = _FaultyReads(self, self.inner.safety, "safety.")
         self.audit: Any = _FaultyReads(self, self.inner.audit, "audit.")
         self.kept_epoch: str | None = None
         self.away: str | None = None

@@ -5,8 +5,10 @@ import logging
 from storage.postgres.accounts.access import PostgresAccessRepository
 from storage.postgres.accounts.accounts import PostgresAccountRepository
 from storage.postgres.accounts.audit import PostgresAuditRepository
+from storage.postgres.accounts.links import PostgresLinkRepository
 from storage.postgres.accounts.logins import PostgresLoginRepository
 from storage.postgres.accounts.pool import AccountPool
+from storage.postgres.accounts.safety import PostgresSafetyRepository
 from storage.postgres.accounts.secrets import PostgresSecretRepository
 from storage.postgres.connection.errors import FAILURES, unavailable
 from storage.postgres.connection.session import Connector, ParleyConnection, session_settings
@@ -21,6 +23,8 @@ class PostgresAccounts:
         self.logins = PostgresLoginRepository(pool)
         self.secrets = PostgresSecretRepository(pool)
         self.access = PostgresAccessRepository(pool)
+        self.links = PostgresLinkRepository(pool)
+        self.safety = PostgresSafetyRepository(pool)
         self.audit = PostgresAuditRepository(pool)
 
 

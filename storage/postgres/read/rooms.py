@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from psycopg.rows import TupleRow
 
-from model.room import Invitation, Member, RoomRecord, User
+from model.room import Invitation, Member, NetworkSanction, RoomRecord, User
 from model.text import fold_name
 from storage.postgres.connection.pool import Fetch
 from storage.postgres.sql import rooms as sql
+from storage.postgres.sql import sanctions as sql_sanctions
 
 
 class PostgresRoomRepository:
@@ -18,6 +19,10 @@ class PostgresRoomRepository:
 
     async def find_room(self, name: str) -> RoomRecord | None:
         rows = await self._fetch(sql.FIND_ROOM, {"name": name})
+        return RoomRecord(*rows[0]) if rows else None
+
+    async def find_room_by_id(self, room_id: int) -> RoomRecord | None:
+        rows = await self._fetch(sql.FIND_ROOM_BY_ID, {"room_id": room_id})
         return RoomRecord(*rows[0]) if rows else None
 
     async def kept_like(self, name: str) -> bool:
@@ -48,6 +53,9 @@ class PostgresRoomRepository:
 
     async def special_members(self, room_id: int) -> list[Member]:
         return list(map(_member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
+
+    async def sanctions(self, room_id: int) -> list[NetworkSanction]:
+        return [NetworkSanction(*row) for row in await self._fetch(sql_sanctions.SANCTIONS_OF, {"room_id": room_id})]
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         rows = await self._fetch(sql.FIND_MEMBER, {"room_id": room_id, "user_id": user_id})

@@ -247,6 +247,10 @@ HEAD = sql_text(
 
 _cursor = Recordset(param("cursors", "json"), "cursor", {"room_id": "bigint", "seq": "bigint"})
 _mentions = Table("mentions")
+_blocks = Table("user_blocks")
+# Mentions by users whom the reader blocks do not count.
+_blocked = Query.from_(_blocks).select(_blocks.blocked_id).where(_blocks.user_id == param("user_id"))
+_names_reader = (_mentions.name == param("name")) & _mentions.sender_id.notin(_blocked)
 
 
 def _count(table: Any, condition: Any) -> Any:
@@ -263,7 +267,5 @@ def _count(table: Any, condition: Any) -> Any:
 
 
 UNREAD = sql_text(
-    Query.from_(_cursor).select(
-        _cursor.room_id, _count(MESSAGES, NOT_DELETED), _count(_mentions, _mentions.name == param("name"))
-    )
+    Query.from_(_cursor).select(_cursor.room_id, _count(MESSAGES, NOT_DELETED), _count(_mentions, _names_reader))
 )

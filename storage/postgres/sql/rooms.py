@@ -119,6 +119,9 @@ ALL_ROOMS = sql_text(
     .orderby(ROOMS.room_id)
     .limit(param("limit"))
 )
+FIND_ROOM_BY_ID = sql_text(
+    Query.from_(ROOMS).select(*_record).where((ROOMS.room_id == param("room_id")) & _not_deleted)
+)
 KEPT_LIKE = sql_text(
     Query.from_(ROOMS)
     .select(ROOMS.room_id)

@@ -4,13 +4,14 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from storage.ports.messages import ChangeMessage, InsertMessage
-from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.rooms import InsertRoom, RemoveMember, SetMember, SetSanction, UpdateRoom
 from storage.ports.storage import Write
 
 # The key of the row that a write replaces, which may occur only once in a statement.
 _TARGETS: dict[type, Callable[[Any], Hashable]] = {
     UpdateRoom: lambda write: write.room.room_id,
     SetMember: lambda write: (write.room_id, write.member.user.id),
+    SetSanction: lambda write: (write.room_id, write.sanction.network, write.sanction.guest_id),
     ChangeMessage: lambda write: (write.room_id, write.seq),
 }
 # The rooms' own writes keep their order, because a deleted room frees its name for another one.
@@ -37,7 +38,7 @@ def split(batch: Sequence[Write]) -> list[list[int]]:
         kind = type(write)
         if isinstance(write, InsertRoom | UpdateRoom):
             keys: tuple[Hashable, ...] = (write.room.room_id, _NAMES)
-        elif isinstance(write, SetMember | RemoveMember | InsertMessage | ChangeMessage):
+        elif isinstance(write, SetMember | RemoveMember | SetSanction | InsertMessage | ChangeMessage):
             keys = (write.room_id,)
         else:
             keys, barrier = (), max(0, len(runs) - 1)

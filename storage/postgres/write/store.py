@@ -14,13 +14,23 @@ from psycopg.pq import TransactionStatus
 from model.message import body_hash
 from model.room import RoomRecord
 from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
-from storage.ports.rooms import ExpireGuests, ExpireInvitations, InsertRoom, RemoveMember, SetMember, UpdateRoom
+from storage.ports.rooms import (
+    ExpireGuests,
+    ExpireInvitations,
+    ExpireSanctions,
+    InsertRoom,
+    RemoveMember,
+    SetMember,
+    SetSanction,
+    UpdateRoom,
+)
 from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, Removed, WordsCut, Write, entries_of
 from storage.postgres.connection.audit import logging_entries, record
 from storage.postgres.connection.prepared import Prepared
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import expiry, messages
 from storage.postgres.sql import rooms as sql_rooms
+from storage.postgres.sql import sanctions as sql_sanctions
 from storage.postgres.sql.messages import PostedRow
 from storage.postgres.write.rows import (
     Values,
@@ -44,7 +54,7 @@ _KNOWN_ROOMS = 100_000
 _DUE_ROOMS = 1000
 _DUE_ROUNDS = 20
 # The writes that may have an audit entry.
-_AUDITED = (UpdateRoom, SetMember, ChangeMessage)
+_AUDITED = (UpdateRoom, SetMember, RemoveMember, ChangeMessage)
 # How long rows are made before the event loop may run other work.
 _SLICE_SECONDS = 0.002
 
@@ -62,11 +72,13 @@ class Store:
             UpdateRoom: _update_rooms,
             SetMember: _set_members,
             RemoveMember: _remove_members,
+            SetSanction: _set_sanctions,
             InsertMessage: self._insert_messages,
             ChangeMessage: _change_messages,
             ExpireMessages: partial(_one_by_one, _expire_messages),
             ExpireInvitations: partial(_one_by_one, partial(_expire_members, expiry.REMOVE_OLD_INVITATIONS)),
             ExpireGuests: partial(_one_by_one, partial(_expire_members, expiry.REMOVE_OLD_GUESTS)),
+            ExpireSanctions: partial(_one_by_one, partial(_expire_members, sql_sanctions.EXPIRE_SANCTIONS)),
             CutWords: partial(_one_by_one, _cut_words),
         }
 
@@ -157,6 +169,7 @@ async def _update_rooms(connection: Connection, run: list[UpdateRoom]) -> list[O
         cursor = await connection.execute(sql_rooms.UPDATE_ROOMS, rows([room_row(write.room) for write in run]))
         if deleted:
             await connection.execute(sql_rooms.REMOVE_ALL_MEMBERS, {"rooms": deleted})
+            await connection.execute(sql_sanctions.REMOVE_ALL_SANCTIONS, {"rooms": deleted})
     return await _of_rooms(connection, [write.room.room_id for write in run], cursor.rowcount)
 
 
@@ -168,7 +181,16 @@ async def _set_members(connection: Connection, run: list[SetMember]) -> list[Out
 
 
 async def _remove_members(connection: Connection, run: list[RemoveMember]) -> list[Outcome]:
-    await connection.execute(sql_rooms.REMOVE_MEMBERS, rows(run))
+    gone = [{"room_id": write.room_id, "user_id": write.user_id} for write in run]
+    await connection.execute(sql_rooms.REMOVE_MEMBERS, rows(gone))
+    return [STORED] * len(run)
+
+
+async def _set_sanctions(connection: Connection, run: list[SetSanction]) -> list[Outcome]:
+    for lifted, text in ((False, sql_sanctions.SET_SANCTIONS), (True, sql_sanctions.REMOVE_SANCTIONS)):
+        those = [write for write in run if (write.sanction.until == 0) is lifted]
+        if those:
+            await connection.execute(text, rows([{"room_id": one.room_id, **asdict(one.sanction)} for one in those]))
     return [STORED] * len(run)
 
 
@@ -268,7 +290,9 @@ async def _expire_messages(connection: Connection, write: ExpireMessages) -> Rem
     return Removed(removed)
 
 
-async def _expire_members(text: bytes, connection: Connection, write: ExpireInvitations | ExpireGuests) -> Removed:
+async def _expire_members(
+    text: bytes, connection: Connection, write: ExpireInvitations | ExpireGuests | ExpireSanctions
+) -> Removed:
     return Removed((await connection.execute(text, asdict(write))).rowcount)
 
 

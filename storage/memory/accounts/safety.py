@@ -1,0 +1,91 @@
+"""The safety port in memory."""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from model.audit import AuditEntry
+from model.room import User
+from model.safety import Report, ReportState
+from storage.memory.account_tables import BLOCKS, REPORTS, AccountTables, check_space
+from storage.memory.contents import Contents
+
+
+class MemorySafetyRepository:
+    """User blocks and reports in memory; of too many reports, the oldest one that was handled is removed."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+
+    async def block_user(self, user_id: str, blocked_id: str, now: int, most: int, entry: AuditEntry) -> bool:
+        tables = self._contents.accounts
+        blocked = tables.user_blocks.get(user_id, {})
+        if blocked_id in blocked:
+            return True
+        if len(blocked) >= most:
+            return False
+        check_space(sum(map(len, tables.user_blocks.values())), BLOCKS)
+        tables.user_blocks.setdefault(user_id, {})[blocked_id] = now
+        tables.record([entry])
+        return True
+
+    async def unblock_user(self, user_id: str, blocked_id: str, entry: AuditEntry) -> bool:
+        tables = self._contents.accounts
+        blocked = tables.user_blocks.get(user_id, {})
+        if blocked.pop(blocked_id, None) is None:
+            return False
+        if not blocked:
+            del tables.user_blocks[user_id]
+        tables.record([entry])
+        return True
+
+    async def blocked_by(self, user_id: str) -> list[str]:
+        return sorted(self._contents.accounts.user_blocks.get(user_id, ()))
+
+    async def blocks(self, user_id: str, by: Sequence[str]) -> set[str]:
+        blocks = self._contents.accounts.user_blocks
+        return {one for one in by if user_id in blocks.get(one, ())}
+
+    async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
+        tables = self._contents.accounts
+        key = _key(report)
+        if report.report_id in tables.reports or any(_key(one) == key for one in tables.reports.values()):
+            return False
+        _make_space(tables)
+        tables.reports[report.report_id] = report
+        tables.record([entry])
+        return True
+
+    async def find_report(self, report_id: str) -> Report | None:
+        return self._contents.accounts.reports.get(report_id)
+
+    async def reports(self, *, room_id: int | None, state: ReportState, before: int, limit: int) -> list[Report]:
+        found = [
+            one
+            for one in self._contents.accounts.reports.values()
+            if one.state == state and one.created_at < before and room_id in (None, one.room_id)
+        ]
+        return sorted(found, key=lambda one: (-one.created_at, one.report_id))[: max(limit, 0)]
+
+    async def handle_report(
+        self, report_id: str, state: ReportState, by: User, note: str, now: int, entry: AuditEntry
+    ) -> bool:
+        tables = self._contents.accounts
+        report = tables.reports.get(report_id)
+        if report is None:
+            return False
+        tables.reports[report_id] = replace(report, state=state, handler_id=by.id, note=note, handled_at=now)
+        tables.record([entry])
+        return True
+
+
+def _key(report: Report) -> tuple[int, int, str]:
+    return report.room_id, report.seq, report.reporter.id
+
+
+def _make_space(tables: AccountTables) -> None:
+    if len(tables.reports) >= REPORTS:
+        handled = next((key for key, one in tables.reports.items() if one.state != "open"), None)
+        if handled is not None:
+            del tables.reports[handled]
+    check_space(len(tables.reports), REPORTS)
