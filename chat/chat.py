@@ -9,47 +9,21 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from chat.command_kinds import ABOUT_MESSAGES, BROADCAST, CHANGES, READS, READS_ONLY
 from chat.delivery.ratelimit import allowances, rate_limited
 from chat.delivery.session import PAUSED_BY_LINK
 from chat.delivery.session import Session as AnySession
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import SESSIONS_PER_TURN, Handlers, check_devices, identify, welcome
 from chat.ports import Admitted, Adopt, Connection, Dialect, Elsewhere, Identity, Received, ThisNode, Tokens
-from chat.rooms import members
+from chat.rooms import impostors, members
 from chat.rooms.makers import Makers
 from chat.rooms.pacing import release_buckets, save_held, take_command, take_guest, take_message, too_fast
 from chat.rooms.parts import ChatOptions, Parts
 from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
 from chat.rooms.storing import TENURE, reads_for, require_tenure
-from model.commands import (
-    AnyCommand,
-    Ban,
-    Claim,
-    CreateRoom,
-    Decline,
-    DeleteMessage,
-    DeleteRoom,
-    EditMessage,
-    Hello,
-    Invite,
-    Join,
-    Kick,
-    Leave,
-    ListMembers,
-    ListRooms,
-    Mute,
-    OpenDirect,
-    Pin,
-    PostMessage,
-    React,
-    ReadHistory,
-    Search,
-    SetRole,
-    Unban,
-    Unmute,
-    UpdateRoom,
-)
+from model.commands import AnyCommand, Claim, Hello, Join, Leave, PostMessage, UseLink
 from model.errors import EPOCH_CHANGED, GOING_AWAY, INTERNAL, REFUSED, TRY_AGAIN, ParleyError
 from model.events import Goodbye
 from model.room import User
@@ -64,16 +38,6 @@ log = logging.getLogger(__name__)
 # another server; the node that has the rooms cannot be reached; this is that node, and an edge was asked for; or this
 # server is stopping.
 NotReadyReason = Literal["starting", "storage", "standby", "owner", "owning", "stopping"]
-
-# Commands that broadcast a frame to the room; they count towards the rate of messages.
-ABOUT_MESSAGES: frozenset[type] = frozenset({PostMessage, EditMessage, DeleteMessage, React, Pin})
-BROADCAST = ABOUT_MESSAGES | {UpdateRoom, DeleteRoom, Invite, Kick, Ban, Unban, Mute, Unmute, SetRole}
-
-# Commands that change nothing.
-READS: frozenset[type] = frozenset({ReadHistory, Search, ListRooms, ListMembers})
-
-# Commands that change something and need no standing in a room: a key to read does not allow them.
-CHANGES: frozenset[type] = frozenset({CreateRoom, OpenDirect, Decline})
 
 # How many commands a `hello` counts as: verifying its signature costs that much.
 HELLO_COMMANDS = 10.0
@@ -107,7 +71,7 @@ class Chat:
         self.going.set()
         self.visits = 0
         self.not_begun: set[Session] = set()
-        self._reading: dict[Session, tuple[AnyCommand | Claim | Adopt, asyncio.Task[None]]] = {}
+        self._reading: dict[Session, tuple[AnyCommand | UseLink | Claim | Adopt, asyncio.Task[None]]] = {}
 
     def renew(self, options: ChatOptions) -> None:
         """Apply new options, except those that are read only at the start.
@@ -174,18 +138,20 @@ class Chat:
         wrong: ParleyError | None = None
         try:
             if name and (identity is None or identity.guest):
-                session.asked_name = check_user_name(name, "u")
+                session.asked_name = impostors.check_name(self.parts, check_user_name(name, "u"))
         except ParleyError as error:
             wrong = error
         if identity is not None:
-            try:
-                check_devices(self.parts, identity.user.id)
-            except ParleyError as error:
-                session.refuse(error)
-                session.close(TRY_AGAIN)
-                return
             if session.asked_name:
                 identity = replace(identity, user=User(identity.user.id, session.asked_name))
+            try:
+                check_devices(self.parts, identity.user.id)
+                if identity.guest:
+                    impostors.check_name(self.parts, identity.user.name)
+            except ParleyError as error:
+                session.refuse(error)
+                session.close(TRY_AGAIN if error.kind.retryable else REFUSED)
+                return
             identify(self.parts, session, identity)
         elif self.parts.options.guests and (wait := take_guest(self.parts, network)):
             wrong = rate_limited(wait)  # a `hello` with a token may still follow
@@ -271,7 +237,7 @@ class Chat:
         else:
             self.run(session, received)
 
-    def run(self, session: Session, command: AnyCommand | Claim | Adopt, *, admitted: bool = False) -> None:
+    def run(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt, *, admitted: bool = False) -> None:
         """Run a command, synchronously unless it needs storage; ``admitted`` says that it has been counted before."""
         try:
             if self.parts.speakers is not None or type(command) is not PostMessage or session.identity is None:
@@ -290,7 +256,7 @@ class Chat:
             if waits is not None:
                 self.wait_for(session, command, waits)
 
-    def wait_for(self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None]) -> None:
+    def wait_for(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt, waits: Awaitable[None]) -> None:
         """Let a session's later commands wait for the rest of this one."""
         session.running = True
         session.busy += 1
@@ -301,11 +267,11 @@ class Chat:
         if isinstance(waits, Coroutine):  # a task that is cancelled before it starts never awaits it
             task.add_done_callback(lambda _: waits.close())
 
-    def _admit(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
+    def _admit(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt) -> None:
         kind, identity = type(command), session.identity
         quits = isinstance(command, Leave) and command.quit
         if identity is not None and identity.scope == "read" and (quits or kind in CHANGES):
-            raise ParleyError("forbidden", "this API key allows to read only")
+            raise ParleyError("forbidden", READS_ONLY)
         broadcasts = quits or kind in BROADCAST
         if broadcasts and session.identity is not None and (speakers := self.parts.speakers) is not None:
             wait = take_message(self.parts, speakers, session)
@@ -316,13 +282,13 @@ class Chat:
         if wait:
             raise too_fast(self.parts, session, wait)
 
-    def _require_identity(self, session: Session, command: AnyCommand | Claim | Adopt) -> None:
+    def _require_identity(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt) -> None:
         # With the rooms elsewhere, the identity comes from there: whether the `hello` was accepted is known there.
         if not isinstance(command, Hello | Adopt) and (self.elsewhere is None or not session.greeted):
             raise ParleyError("unauthorized", "send hello with a token first")
 
     async def _finish(
-        self, session: Session, command: AnyCommand | Claim | Adopt, waits: Awaitable[None], tenure: int
+        self, session: Session, command: AnyCommand | UseLink | Claim | Adopt, waits: Awaitable[None], tenure: int
     ) -> None:
         reads_for(session.identity, session.network)
         TENURE.set(tenure)
@@ -398,7 +364,7 @@ class Chat:
             return
         session.refuse(error, error.id)
 
-    def refuse(self, session: Session, command: AnyCommand | Claim | Adopt, error: ParleyError) -> None:
+    def refuse(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt, error: ParleyError) -> None:
         """Answer a command with an error."""
         session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:

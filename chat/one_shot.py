@@ -21,7 +21,7 @@ from chat.rooms.pacing import COMMANDS_BURST, COMMANDS_PER_SECOND
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import reach_storage, require_storage
-from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave, RoomCommand
+from model.commands import Announce, AnyCommand, CreateRoom, Decline, Leave, RoomCommand, UseLink
 from model.errors import CloseCode, ParleyError, moved, unavailable
 from model.events import Ack, Answer, AnyEvent, Error, Event
 from model.room import Member
@@ -150,7 +150,7 @@ class CommandRunner:
             raise rate_limited(wait)
 
     async def run(
-        self, identity: Identity, command: AnyCommand, until: type[E], *, address: str = "", network: str = ""
+        self, identity: Identity, command: AnyCommand | UseLink, until: type[E], *, address: str = "", network: str = ""
     ) -> E:
         """Run a command for a client without a connection, and return the event that answers it.
 
@@ -180,7 +180,7 @@ class CommandRunner:
                 require_storage(self._chat.parts)
             with ExitStack() as pins:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    if isinstance(command, RoomCommand) and not isinstance(command, CreateRoom | Decline):
+                    if isinstance(command, RoomCommand) and not isinstance(command, CreateRoom | Decline | UseLink):
                         enter = Handler(partial(_enter, pins), loaded_room, _RowToEnter(), check_room)
                         if (waits := enter(self._chat.parts, session, command)) is not None:
                             await waits
@@ -197,7 +197,9 @@ class CommandRunner:
         if self._chat.elsewhere is not None:
             raise moved()
 
-    async def _ask(self, session: Session, replies: _ReplyCollector, command: AnyCommand, until: type[E]) -> E:
+    async def _ask(
+        self, session: Session, replies: _ReplyCollector, command: AnyCommand | UseLink, until: type[E]
+    ) -> E:
         self._chat.run(session, command)
         answer = await replies.wait_for(until, command.id)
         if not isinstance(answer, Ack):  # it was sent when the command ran; its writes may be pending

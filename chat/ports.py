@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from msgspec import Struct
 
 from model.account import Scope
-from model.commands import AnyCommand, Claim, Command
+from model.commands import AnyCommand, Claim, Command, UseLink
 from model.errors import CloseCode, ParleyError
 from model.events import AnyEvent
 from model.room import User
@@ -119,7 +119,7 @@ class Actor(NamedTuple):
 class Admitted(NamedTuple):
     """A command that was counted towards the rates of its session before, and has waited for the rooms since."""
 
-    command: AnyCommand | Claim | Adopt
+    command: AnyCommand | UseLink | Claim | Adopt
 
 
 # What a session has sent: a text frame; or, from another server, the command in it, or why it is none.

@@ -8,6 +8,8 @@ from model.limits import (
     CURSOR_CHARS,
     DURATION_LIMIT,
     EMOJI_CHARS,
+    GUESTS_LIMIT,
+    GUESTS_SECONDS,
     HISTORY_DEFAULT,
     HISTORY_LIMIT,
     ID_CHARS,
@@ -23,7 +25,7 @@ from model.limits import (
     TOKEN_CHARS,
     TOPIC_CHARS,
 )
-from model.room import Role, User
+from model.room import GuestAccess, Role, User
 
 # The descriptions are those of fields of these types in the published documents; a docstring's own comes first.
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARS)]
@@ -50,6 +52,10 @@ Token = Annotated[str, Meta(max_length=TOKEN_CHARS)]
 Query = Annotated[str, Meta(max_length=QUERY_CHARS)]
 Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to the user")]
 Duration = Annotated[float, Meta(gt=0, le=DURATION_LIMIT, description="duration; if omitted, there is no end")]
+GuestsSeconds = Annotated[
+    float,
+    Meta(ge=0, le=GUESTS_LIMIT, description="for how long it applies to other guests from the same address, too"),
+]
 SlowMode = Annotated[
     int, Meta(ge=0, le=SLOW_MODE_LIMIT, description="seconds between two messages of one user, 0 for none")
 ]
@@ -88,10 +94,15 @@ class UserCommand(RoomCommand, frozen=True, gc=False):
 
 
 class Sanction(UserCommand, frozen=True, gc=False):
-    """A ban or a mute."""
+    """A ban or a mute.
+
+    Attributes:
+        guests: seconds; if the user is a guest, and never for accounts. 0 for not at all.
+    """
 
     seconds: Duration | None = None
     reason: Reason = ""
+    guests: GuestsSeconds = GUESTS_SECONDS
 
 
 class Hello(Command, frozen=True, gc=False, tag="hello"):
@@ -222,6 +233,7 @@ class UpdateRoom(RoomCommand, frozen=True, gc=False, tag="update_room"):
     Attributes:
         private: whether only members may enter; for owners.
         password: an empty password removes it, any other makes the room private; for owners.
+        guests: whether guests may `talk`, only `read`, or `no`: not even enter. Owners and moderators always may.
     """
 
     title: Title | None = None
@@ -230,6 +242,7 @@ class UpdateRoom(RoomCommand, frozen=True, gc=False, tag="update_room"):
     password: Password | None = None
     slow_mode: SlowMode | None = None
     retention_days: RetentionDays | None = None
+    guests: GuestAccess | None = None
 
 
 class DeleteRoom(RoomCommand, frozen=True, gc=False, tag="delete_room"):
@@ -310,6 +323,12 @@ class Announce(Command, frozen=True, gc=False, tag="announce"):
     """Send an announcement to every session on the server; for admins."""
 
     content: Content
+
+
+class UseLink(RoomCommand, frozen=True, gc=False):
+    """Become a member of a room by an invite link that leads there. Never decoded from a frame."""
+
+    link: str
 
 
 class Claim(Command, frozen=True, gc=False):

@@ -7,7 +7,8 @@ from msgspec import Struct
 from model.limits import Limits
 from model.message import Message
 from model.permissions import Standing
-from model.room import Role, RoomKind, User
+from model.principals import Mark
+from model.room import GuestAccess, Role, RoomKind, User
 
 
 class Event(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type"):
@@ -40,7 +41,10 @@ class RoomAnswer(Answer, frozen=True, gc=False):
 
 
 class RoomInfo(Struct, frozen=True, omit_defaults=True, gc=False):
-    """The public description of a room. ``slow_mode`` in seconds; ``retention_days`` 0 for the server's default."""
+    """The public description of a room. ``slow_mode`` in seconds; ``retention_days`` 0 for the server's default.
+
+    ``guests`` is ``read`` if guests may only read here, and ``no`` if they are kept out.
+    """
 
     kind: RoomKind
     title: str = ""
@@ -48,6 +52,7 @@ class RoomInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     password: bool = False
     slow_mode: int = 0
     retention_days: int = 0
+    guests: GuestAccess | None = None
 
 
 class RoomEntry(RoomInfo, frozen=True, omit_defaults=True, gc=False, kw_only=True):
@@ -68,7 +73,8 @@ class RoomEntry(RoomInfo, frozen=True, omit_defaults=True, gc=False, kw_only=Tru
 
 
 class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
-    """A user in a room. ``online`` is whether they are in it now, on any device; ``seen_at`` when they last were.
+    """A user in a room. ``kind`` marks guests, users with an id that anyone may claim (``claimed``) and bots; accounts
+    have none. ``online`` is whether they are in it now, on any device; ``seen_at`` when they last were.
 
     ``read`` is the last message they have read, in rooms of at most 50 members. ``read`` and ``seen_at`` are shown to
     members of the room, ``reason`` to moderators and to the user concerned. A mute or ban without an end
@@ -87,6 +93,7 @@ class MemberInfo(Struct, frozen=True, omit_defaults=True, gc=False):
     reason: str = ""
     invited_at: str | None = None
     invited_by: User | None = None
+    kind: Mark = ""
 
 
 class InvitationInfo(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -164,12 +171,15 @@ class Retracted(RoomEvent, frozen=True, gc=False, tag="retracted"):
 
 
 class Edited(MessageEvent, frozen=True, gc=False, tag="edited"):
-    """A message was edited. Ignore the event if you have the same or a newer version. ``sender`` is the author."""
+    """A message was edited. Ignore the event if you have the same or a newer version. ``sender`` is the author,
+    ``kind`` a mark: ``guest``, ``claimed`` (an id that anyone may claim) or ``bot``; accounts have none.
+    """
 
     sender: str
     content: str
     edited_at: str
     mentions: tuple[str, ...] = ()
+    kind: Mark = ""
 
 
 class Deleted(MessageEvent, frozen=True, gc=False, tag="deleted"):

@@ -94,7 +94,7 @@ def outranks(actor: Standing, target: Standing) -> bool:
 
 
 def standing_in(
-    room: RoomRecord, member: Member | None, *, account_role: str, inside: Role | None, now_us: int
+    room: RoomRecord, member: Member | None, *, account_role: str, inside: Role | None, now_us: int, guest: bool = False
 ) -> Standing:
     """Return a user's standing in a room.
 
@@ -106,6 +106,8 @@ def standing_in(
             (``claimed``) is a stranger to every private and direct room, whatever its row says.
         inside: the role of a user who is in the room without being a member; None if they are not in it.
         now_us: Unix microseconds, for bans that end.
+        guest: whether it is a guest, a user with a claimed id, or an anonymous reader. What the room lets guests do
+            (`RoomRecord.guests`) applies to all of them but its owners and moderators.
     """
     if room.deleted_at is not None:
         return "stranger"
@@ -126,4 +128,6 @@ def standing_in(
         standing = inside or "outsider"
     if account_role == "organizer" and RANK[standing] < RANK["moderator"]:
         return "moderator"
+    if guest and room.guests != "talk" and RANK[standing] < RANK["moderator"]:
+        return "stranger" if room.guests == "no" else min(standing, "readonly", key=RANK.__getitem__)
     return standing

@@ -13,6 +13,8 @@ from utils.unicode import is_stream_safe
 
 _PROFILE = precis_i18n.get_profile("UsernameCaseMapped", unicodedata=unicodedata2)
 _ALLOWED = "has a character that is not allowed: use letters, digits, and signs such as . _ -"
+# What guests of a dialect are called by default: they would all lose it.
+_DEFAULT_NAME = skeleton("Anonymous")
 _DOTS = frozenset({".", ".."})
 
 
@@ -29,7 +31,7 @@ def check_username(text: str, field: str = "username") -> Username:
     Raises:
         ParleyError: ``bad_field`` naming ``field`` for one that is empty, longer than 64 characters, has spaces, @ or
             characters that the profile does not allow, or begins like an id; ``reserved_name`` for one that looks like
-            the server's own.
+            the server's own, or like the default name of guests.
     """
     if not 0 < len(text) <= USERNAME_CHARS or not is_stream_safe(text):
         raise _refused(field, f"must have 1 to {USERNAME_CHARS} characters")
@@ -43,7 +45,7 @@ def check_username(text: str, field: str = "username") -> Username:
         raise _refused(field, "must not contain @")
     if username in _DOTS or username.startswith(KINDS):
         raise _refused(field, "begins like the id of a user, or has nothing but dots")
-    if is_reserved(username):
+    if is_reserved(username) or skeleton(username) == _DEFAULT_NAME:
         raise ParleyError("reserved_name", field=field)
     return Username(username, skeleton(username))
 

@@ -315,6 +315,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
             queue_bytes=settings.queue_bytes,
         ),
         guests=settings.guests,
+        public_url=settings.public_url,
         guest_role=settings.guest_role,
         presence_grace=settings.presence_grace,
         new_guests=settings.rate_limit_guests,

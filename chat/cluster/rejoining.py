@@ -20,6 +20,7 @@ from model.errors import REFUSED, ParleyError
 from model.events import AnyEvent, Deleted, Edited, Joined, Left, Synced
 from model.message import Message
 from model.permissions import Standing
+from model.principals import kind_of
 from model.text import may_be_made
 from storage.ports.errors import Forgotten
 from utils.backoff import Backoff
@@ -248,6 +249,13 @@ def _change(state: Message, head: int) -> AnyEvent | None:
         return Deleted(state.room, state.seq, state.version, state.sender, state.deleted_at)
     if state.edited_at is not None and state.version > head:
         return Edited(
-            state.room, state.seq, state.version, state.sender, state.content, state.edited_at, state.mentions
+            state.room,
+            state.seq,
+            state.version,
+            state.sender,
+            state.content,
+            state.edited_at,
+            state.mentions,
+            kind_of(state.sender_id),
         )
     return None

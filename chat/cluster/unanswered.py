@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
-from chat.chat import READS
 from chat.cluster import operations as op
+from chat.command_kinds import READS
 from chat.ports import Adopt
 from chat.rooms.room import Session
 from model import commands

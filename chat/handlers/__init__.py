@@ -35,6 +35,7 @@ HANDLERS: dict[type[Any], Callable[..., Awaitable[None] | None]] = {
     commands.UpdateRoom: Handler(manage.update_room, manage.room_to_update, manage.Update(), manage.check_update),
     commands.DeleteRoom: Handler(manage.delete_room, in_room(Action.DELETE_ROOM)),
     commands.Invite: Handler(membership.invite, in_room(Action.INVITE), membership.InviteeNamed()),
+    commands.UseLink: Handler(membership.use_link, loaded_room, OwnRow(), check_room),
     commands.Decline: Handler(membership.decline, loaded_room, check=check_room),
     commands.ListRooms: reads.rooms,
     commands.ListMembers: Handler(reads.send_page, reads.room_of_list, reads.PageOfMembers()),

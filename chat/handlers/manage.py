@@ -13,6 +13,7 @@ from chat.handlers.resolve import ASK, Ask, Handler, Need
 from chat.ports import Actor
 from chat.rooms import invitations, members
 from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
+from chat.rooms.auditing import audited
 from chat.rooms.pacing import admit_room, hashing_for
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -172,7 +173,7 @@ async def _fetch_row(parts: Parts, room: Room, user_id: str, held: AsyncExitStac
 
 def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, command: UpdateRoom) -> None:
     """Change the title or topic of a room, or who may enter it or post there."""
-    fields = ("title", "topic", "slow_mode", "retention_days")
+    fields = ("title", "topic", "slow_mode", "retention_days", "guests")
     changes: dict[str, Any] = {field: new for field in fields if (new := getattr(command, field)) is not None}
     if command.private is not None:
         changes["kind"] = "private" if command.private else "public"
@@ -186,7 +187,9 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
     before = room.record
     ensure_stored(parts, room)
     room.record = replace(before, **changes)
-    store(parts, room, StoreRoom(room.record), session, command.id)
+    what = [name for name in ("guests", "private", "password") if getattr(command, name) is not None]
+    audit = audited(parts, session, "update_room", room, detail=", ".join(what)) if what else None
+    store(parts, room, StoreRoom(room.record, audit), session, command.id)
     if room.record.kind == "private":
         parts.changes.hidden(room.record.room_id)
     if not room.record.slow_mode:
@@ -196,9 +199,10 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
         _keep_those_who_are_here(parts, room)
     room.publish_news(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
     for device in tuple(room.presence.sessions):
-        if device.actor.identity.role == CLAIMED_ROLE and room.record.kind == "private":
+        if device is not session and standing_of(parts, room, device.actor.identity) == "stranger":
             members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user))
             room.presence.expel(device.user.id)
+            room.forget(device.user.id)
 
 
 def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
@@ -220,7 +224,8 @@ def delete_room(parts: Parts, session: Session, room: Room, _: None, command: De
     ensure_stored(parts, room)
     user = session.user
     room.record = replace(room.record, deleted_at=rfc3339(parts.clock.now_us()))
-    store(parts, room, StoreRoom(room.record), session, command.id)
+    audit = audited(parts, session, "delete_room", room)
+    store(parts, room, StoreRoom(room.record, audit), session, command.id)
     members.refresh_unrestricted(parts, room)  # also for users who read the room without joining
     parts.makers.deleted(room, parts.clock.monotonic())
     parts.cursors.forget(room)
@@ -237,26 +242,33 @@ def delete_room(parts: Parts, session: Session, room: Room, _: None, command: De
 
 
 async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> None:
-    """Enter the room that two users share. When it is created, the other user is notified."""
+    """Enter the room that two users share. When it is created, the other user is notified.
+
+    A user who is blocked by the other one finds no such user.
+    """
     user = session.user
     if command.user == user.id:
         raise ParleyError("bad_field", "user must not be yourself", field="user")
     check_provable(command.user)
     if session.actor.identity.guest and not await _meet(parts, user.id, command.user):
         raise ParleyError("no_such_user", field="user")  # as for an id that does not exist
+    if await ask(parts, parts.storage.safety.blocks(user.id, [command.user])):
+        raise ParleyError("no_such_user", field="user")
+    blocks = bool(await ask(parts, parts.storage.safety.blocks(command.user, [user.id])))
     other = await members.with_account_role(parts, Member(await members.find_user(parts, command.user)))
     if session.ended:
         return
     name = direct_name(user.id, other.user.id)
-    waits = _ENTER_DIRECT(parts, session, EnterDirect(id=command.id, room=name, other=other))
+    waits = _ENTER_DIRECT(parts, session, EnterDirect(id=command.id, room=name, other=other, blocks=blocks))
     if waits is not None:
         await waits
 
 
 class EnterDirect(RoomCommand, frozen=True):
-    """Enter the direct room with ``other``, of whom this is a row without a room."""
+    """Enter the direct room with ``other``, of whom this is a row without a room, and whom the user may block."""
 
     other: Member
+    blocks: bool = False
 
 
 class _BothRows(Need[None]):
@@ -281,6 +293,9 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     if not room.stored:
         admit_room(parts, session.actor)
         _make(parts, room, replace(room.record, kind="direct"), missing, session, command.id)
+        if command.blocks:
+            room.blocked = frozenset({other.user.id})
+            members.refresh_unrestricted(parts, room)
     else:
         _save_all(parts, room, missing, session, command.id)  # a server stopped while it created the room
     peer = peer_of(room, user.id)

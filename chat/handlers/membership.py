@@ -6,19 +6,20 @@ the room at once and then stored.
 """
 
 from contextlib import AsyncExitStack
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from chat.handlers.join import keep_an_owner
 from chat.handlers.resolve import ASK, Ask, Need
-from chat.rooms import impostors, invitations, members
-from chat.rooms.access import check_provable, member_changed, require, standing_of
+from chat.rooms import impostors, invitations, members, sanctions
+from chat.rooms.access import check_entry, check_provable, member_changed, require, standing_of
+from chat.rooms.auditing import audited
 from chat.rooms.pacing import take_invitation
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
-from chat.rooms.storing import check_space
-from model.commands import Ban, Decline, Invite, Kick, Mute, SetRole, Unban, Unmute
+from chat.rooms.storing import ask, check_space
+from model.commands import Ban, Decline, Invite, Kick, Mute, SetRole, Unban, Unmute, UseLink
 from model.errors import ParleyError
 from model.events import Left, RoomState
 from model.limits import INVITATIONS, REASON_CHARS
@@ -95,22 +96,39 @@ def ban(parts: Parts, session: Session, room: Room, row: Member, command: Ban) -
     keep_an_owner(room, row)
     until = _until(parts, command.seconds)
     after = replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=command.reason, invitation=None)
+    check_space(parts, room, "")
+    networks = sanctions.networks_of(parts, row.user.id)
+    if networks and command.guests:
+        sanctions.impose(parts, room, row.user.id, networks, banned=min(until, _until(parts, command.guests)))
     _change(parts, session, room, after, command, removed="banned", text=command.reason)
+    for device in sanctions.kept_out(parts, room) if networks else ():
+        members.remove(room, device, Left(room=room.name, reason="banned", by=session.user, text=command.reason))
+        room.presence.expel(device.user.id)
+        room.forget(device.user.id)
 
 
 def unban(parts: Parts, session: Session, room: Room, row: Member, command: Unban) -> None:
-    """Lift a ban."""
+    """Lift a ban, also for the other guests from the user's address."""
+    check_space(parts, room, "")
+    sanctions.lift(parts, room, row.user.id, bans=True)
     _change(parts, session, room, replace(row, banned_until=0, reason=row.reason if row.muted_until else ""), command)
 
 
 def mute(parts: Parts, session: Session, room: Room, row: Member, command: Mute) -> None:
     """Keep a user from posting."""
-    after = replace(row, muted_until=_until(parts, command.seconds), reason=command.reason)
+    until = _until(parts, command.seconds)
+    after = replace(row, muted_until=until, reason=command.reason)
+    check_space(parts, room, "")
+    networks = sanctions.networks_of(parts, row.user.id)
+    if networks and command.guests:
+        sanctions.impose(parts, room, row.user.id, networks, muted=min(until, _until(parts, command.guests)))
     _change(parts, session, room, after, command)
 
 
 def unmute(parts: Parts, session: Session, room: Room, row: Member, command: Unmute) -> None:
-    """Lift a mute."""
+    """Lift a mute, also for the other guests from the user's address."""
+    check_space(parts, room, "")
+    sanctions.lift(parts, room, row.user.id, mutes=True)
     _change(parts, session, room, replace(row, muted_until=0, reason=row.reason if row.banned_until else ""), command)
 
 
@@ -148,14 +166,23 @@ def _change(
 ) -> None:
     """Save and broadcast a row. If the user is ``removed``, their sessions leave and receive the reason."""
     check_space(parts, room, "")
-    members.save(parts, room, after, session, command.id)
-    action = str(type(command).__struct_config__.tag)
+    action: Any = type(command).__struct_config__.tag
+    audit = audited(parts, session, action, room, target=after.user, detail=_detail(command))
+    members.save(parts, room, after, session, command.id, audit=audit)
     member_changed(parts, room, after, action, session.user, command.id)
     if removed:
         parts.cursors.discard(room, after.user.id)
         room.audience.flush()
         members.expel(parts, room, after.user.id, Left(room=room.name, reason=removed, by=session.user, text=text))
     room.forget(after.user.id)
+
+
+def _detail(command: AboutUser) -> str:
+    if isinstance(command, SetRole):
+        return command.role
+    if isinstance(command, Ban | Mute):
+        return "for ever" if command.seconds is None else f"{command.seconds:g} s"
+    return ""
 
 
 class Invitee(NamedTuple):
@@ -183,6 +210,8 @@ class InviteeNamed(Need[Invitee]):
         offers = require(parts, room, session, Action.INVITE) != "admin"
         if offers:
             take_invitation(parts, session.actor)
+        if await ask(parts, parts.storage.safety.blocks(session.user.id, [command.user])):
+            raise ParleyError("no_such_user", field="user")
         with parts.changes.during(command.user) as changes:
             row = await members.fetch_person(parts, room, command.user, session.user)
             elsewhere = await invitations.open_elsewhere(parts, room, command.user, changes) if offers else None
@@ -209,6 +238,28 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
             row.user.id,
             RoomState(room=room.name, action="invite", info=room.info, role=row.role, by=session.user),
         )
+
+
+def use_link(parts: Parts, session: Session, room: Room, member: Member | None, command: UseLink) -> None:
+    """Make the user a member, as an invitation that they accept does.
+
+    Raises:
+        ParleyError: ``no_such_room``, ``banned``, ``forbidden``.
+    """
+    user, now = session.user, parts.clock.now_us()
+    row = member or Member(user)
+    if room.record.kind == "direct" or not room.stored:
+        raise ParleyError("no_such_room", field="room")
+    if row.role is None:
+        check_standing = replace(row, role="member")
+        check_entry(parts, room, check_standing, session.actor)
+        check_space(parts, room, "")
+        joined = replace(members.lifted(check_standing, now), user=user, joined_at=now)
+        audit = audited(parts, session, "link", room, detail=f"{command.link} used")
+        members.save(parts, room, joined, session, command.id, audit=audit)
+        room.note_joined(user.id)
+        member_changed(parts, room, joined, "invite", user)
+    session.reply(RoomState(id=command.id, room=room.name, action="invite", info=room.info, role=row.role or "member"))
 
 
 def decline(parts: Parts, session: Session, room: Room, _: None, command: Decline) -> None:

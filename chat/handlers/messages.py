@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chat.handlers.resolve import Ask, Handler, MessageAt, Need, in_room
 from chat.rooms.access import joined_room, standing_of
+from chat.rooms.auditing import audited
 from chat.rooms.jobs import ChangeJob, MessageJob
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
@@ -22,6 +23,8 @@ from model.events import AckItem, Deleted, Edited, Pinned, Reaction
 from model.limits import REACTIONS, REACTORS
 from model.message import Message, Quote, body_hash, quote, tombstone
 from model.permissions import Action, may
+from model.principals import kind_of
+from model.room import User
 from model.text import check_content, check_emoji, find_mentions
 from storage.ports.messages import ChangeMessage, InsertMessage, PinState, Posted
 from utils.clock import microseconds, rfc3339
@@ -182,7 +185,8 @@ def edit_message(parts: Parts, session: Session, room: Room, state: Message, com
         mentions=mentions,
     )
     after = replace(state, version=version, content=content, edited_at=edited_at, mentions=mentions)
-    event = Edited(room.name, state.seq, version, state.sender, content, edited_at, mentions)
+    mark = kind_of(state.sender_id)
+    event = Edited(room.name, state.seq, version, state.sender, content, edited_at, mentions, mark)
     _carry_out(parts, ChangeJob(parts.hub, room, write, size, session, command.id), after, event)
 
 
@@ -198,7 +202,11 @@ def delete_message(parts: Parts, session: Session, room: Room, state: Message, c
     size = check_space(parts, room, "")
     now = parts.clock.now_us()
     version, deleted_at = room.next_seq(now), state.deleted_at or rfc3339(now)
-    write = ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at)
+    audit = None
+    if not own:
+        author = User(state.sender_id, state.sender)
+        audit = audited(parts, session, "delete_message", room, target=author, detail=f"message {state.seq}")
+    write = ChangeMessage(room.record.room_id, state.seq, version, deleted_at=deleted_at, audit=audit)
     after = tombstone(state, version, deleted_at)
     event = Deleted(room.name, state.seq, version, state.sender, deleted_at)
     _carry_out(parts, ChangeJob(parts.hub, room, write, size, session, command.id), after, event)

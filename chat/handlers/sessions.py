@@ -76,7 +76,8 @@ def adopt(handlers: Handlers, parts: Parts, session: Session, command: Adopt) ->
     if identity.guest:
         if not parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")
-        identity = Identity(User(identity.user.id, session.asked_name or identity.user.name), guest=True)
+        name = impostors.check_name(parts, session.asked_name or identity.user.name)
+        identity = Identity(User(identity.user.id, name), guest=True)
     if before is not None and identity == replace(before, expires=identity.expires):
         session.identity = identity
         session.connection.end_at(identity.expires)
@@ -155,6 +156,7 @@ def claim(handlers: Handlers, parts: Parts, session: Session, command: Claim) ->
     """
     if session.provisional:
         check_devices(parts, command.user.id)
+        impostors.check_name(parts, command.user.name)
         identify(parts, session, Identity(command.user, guest=True, role=CLAIMED_ROLE))
         session.provisional = False
     elif session.user.id != command.user.id:

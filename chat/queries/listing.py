@@ -230,8 +230,8 @@ async def _unread(parts: Parts, user: User, mine: list[OwnRoom]) -> dict[int, Un
             room = parts.hub.rooms.get(record.name)
             if room is not None and member.read_seq >= room.tail.floor:
                 found[record.room_id] = unread_in_tail(room, user, member.read_seq)
-            else:
-                below.append((record, member))
+            if record.room_id not in found or found[record.room_id].mentions:
+                below.append((record, member))  # only storage knows whose mentions do not count
     for record, _ in below:
         room = parts.hub.rooms.get(record.name)
         if room is not None and room.backlog.unconfirmed:

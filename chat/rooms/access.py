@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 from chat.ports import Actor, Identity
-from chat.rooms import members
+from chat.rooms import members, sanctions
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask
@@ -84,10 +84,14 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     standing = standing_of(parts, room, session.actor.identity)
     if not may(standing, action):
         raise ParleyError("forbidden" if may(standing, Action.SEE) else "no_such_room", field="room")
+    if action in TALK and session.user.id in room.blocked:
+        raise ParleyError("forbidden", "this user does not want to receive messages from you", field="room")
     if action in TALK and standing != "admin":
         member = room.members.get(session.user.id)
-        if member is not None and member.muted_until > (now := parts.clock.now_us()):
-            left = (member.muted_until - now) / 1_000_000
+        own = 0 if member is None else member.muted_until
+        muted_until = max(own, sanctions.muted_until(parts, room, member, session.actor))
+        if muted_until > (now := parts.clock.now_us()):
+            left = (muted_until - now) / 1_000_000
             if left >= 1e8:
                 raise ParleyError("muted")
             # In words too: only native clients receive `retry_after`.
@@ -100,13 +104,23 @@ def check_entry(parts: Parts, room: Room, member: Member | None, actor: Actor) -
     """Return the standing that a user will have in a room that they are about to enter; ``member`` is their row.
 
     Raises:
-        ParleyError: ``no_such_room``; ``banned`` if the room's existence is public.
+        ParleyError: ``no_such_room``; ``banned`` if the room's existence is public, ``forbidden`` if it admits no
+            guests.
     """
     record = room.record
     standing = standing_for(parts, record, member, actor.identity)
-    if not may(standing, Action.SEE):
-        kept_out = member is not None and member.banned_until > parts.clock.now_us()
-        raise ParleyError("banned" if kept_out and record.kind != "private" else "no_such_room", field="room")
+    banned = sanctions.banned_until(parts, room, member, actor) and record.kind != "direct"
+    if banned or not may(standing, Action.SEE):
+        if record.deleted_at is not None or record.kind in ("private", "direct"):
+            raise ParleyError("no_such_room", field="room")
+        if banned:
+            raise ParleyError("banned", "guests from your network are banned from this room for now", field="room")
+        if member is not None and member.banned_until > parts.clock.now_us():
+            raise ParleyError("banned", field="room")
+        if record.guests == "no" and actor.identity.guest:
+            raise ParleyError("forbidden", "this room admits no guests", field="room")
+        raise ParleyError("no_such_room", field="room")
+    parts.guest_networks.note(actor, parts.clock.monotonic())
     return standing
 
 
@@ -147,6 +161,17 @@ async def read_as(
     raise unavailable()
 
 
+async def access_room(
+    parts: Parts, name: str, identity: Identity | None, action: Action = Action.SEE
+) -> RoomAccess | None:
+    """Return the room of this name, for a user who may do ``action`` there; see :func:`read_as`."""
+
+    async def read(access: RoomAccess) -> RoomAccess:
+        return access
+
+    return await read_as(parts, name, identity, read, action)
+
+
 async def _access_room(parts: Parts, name: str, identity: Identity | None) -> RoomAccess | None:
     if (ending := parts.hub.ending.get(name)) is not None:
         await ask(parts, ending.backlog.written())  # its deletion is not stored yet
@@ -179,6 +204,7 @@ def standing_for(
         account_role="guest" if identity is None else identity.role,
         inside=default_role(parts, identity) if inside and identity is not None else None,
         now_us=parts.clock.now_us(),
+        guest=identity is None or identity.guest,
     )
     return standing if identity is None or identity.scope is None else within(standing, identity.scope)
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from chat.rooms.room import Room, is_default
-from model.room import Member, RoomRecord
+from model.room import Member, NetworkSanction, RoomRecord
 
 # The number of rooms kept, and of their rows and speakers in total; above it the least recently left are dropped.
 ROOMS = 1000
@@ -24,14 +24,16 @@ class FreedRoom(NamedTuple):
     record: RoomRecord
     head: int
     members: dict[str, Member]
+    sanctions: dict[str, dict[str, NetworkSanction]]
+    blocked: frozenset[str]
     last_spoke: OrderedDict[str, float]
     epoch: str
     until: float
 
     @property
     def size(self) -> int:
-        """The rows and speakers that it counts for."""
-        return len(self.members) + len(self.last_spoke)
+        """The rows, sanctions and speakers that it counts for."""
+        return len(self.members) + sum(map(len, self.sanctions.values())) + len(self.last_spoke)
 
 
 class FreedRooms:
@@ -46,7 +48,9 @@ class FreedRooms:
         record, direct = room.record, room.record.kind == "direct"
         members = {user_id: row for user_id, row in room.members.items() if direct or not is_default(row)}
         until = now + max(SECONDS, record.slow_mode)
-        freed = self._rooms[room.name] = FreedRoom(record, room.head, members, room.last_spoke, room.epoch, until)
+        freed = self._rooms[room.name] = FreedRoom(
+            record, room.head, members, room.sanctions, room.blocked, room.last_spoke, room.epoch, until
+        )
         self._entries += freed.size
         while len(self._rooms) > ROOMS or self._entries > ENTRIES:
             self._entries -= self._rooms.popitem(last=False)[1].size

@@ -33,12 +33,25 @@ def is_impostor(parts: Parts, room: Room, identity: Identity) -> bool:
     )
 
 
+def check_name(parts: Parts, name: str) -> str:
+    """Return the name that a guest asks for, unless it looks like the username of an account.
+
+    Raises:
+        ParleyError: ``reserved_name``.
+    """
+    if parts.names.is_taken(name):
+        raise ParleyError("reserved_name", "this name belongs to an account; choose another one")
+    return name
+
+
 def refuse(parts: Parts, room: Room, identity: Identity) -> None:
     """Make sure that a user who is about to enter, or to post over HTTP, is not an impostor.
 
     Raises:
         ParleyError: ``reserved_name``.
     """
+    if identity.guest:
+        check_name(parts, identity.user.name)  # the account may have been registered since the guest came
     if is_impostor(parts, room, identity):
         raise ParleyError("reserved_name", "your name looks like that of a moderator of this room; choose another one")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from chat.rooms import members
 from chat.rooms.parts import Parts
@@ -9,7 +10,7 @@ from chat.rooms.room import Room
 from chat.rooms.storing import ask, reach_storage, require_storage
 from model.errors import ParleyError, unavailable
 from model.events import Left
-from model.room import RoomRecord
+from model.room import Member, RoomRecord
 from utils.clock import rfc3339
 from utils.ids import new_room_id
 
@@ -86,7 +87,8 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
         room = parts.hub.open(
             freed.record, parts.pool.of(freed.record.room_id), stored=True, head=freed.head, opener=opener
         )
-        room.members, room.last_spoke = freed.members, freed.last_spoke
+        room.members, room.sanctions, room.blocked = freed.members, freed.sanctions, freed.blocked
+        room.last_spoke = freed.last_spoke
     elif (record := await ask(parts, storage.rooms.find_room(name))) is None:
         record = RoomRecord(new_room_id(), name, rfc3339(parts.clock.now_us()))
         room = parts.hub.open(record, parts.pool.of(record.room_id), stored=False, head=0, opener=opener)
@@ -99,10 +101,21 @@ async def _read_room(parts: Parts, name: str, opener: str) -> Room:
             if record.kind == "direct"
             else storage.rooms.special_members(record.room_id),
         )
+        blocked = await _blocked(parts, rows) if record.kind == "direct" else frozenset()
+        kept_out = () if record.kind == "direct" else await ask(parts, storage.rooms.sanctions(record.room_id))
         room = parts.hub.open(record, parts.pool.of(record.room_id), stored=True, head=head, opener=opener)
+        for sanction in kept_out:
+            room.sanction(sanction)
+        room.blocked = blocked
         room.members = {member.user.id: member for member in rows}
     members.lift(parts, room)
     return room
+
+
+async def _blocked(parts: Parts, rows: Sequence[Member]) -> frozenset[str]:
+    """Return those of the two users of a direct room who are blocked by the other one."""
+    ids = {row.user.id for row in rows}
+    return frozenset([one for one in ids if await ask(parts, parts.storage.safety.blocks(one, list(ids - {one})))])
 
 
 def _compare_clock(parts: Parts, head: int) -> None:

@@ -10,10 +10,11 @@ from chat.rooms.parts import Parts
 from chat.rooms.reading import broadcast_cursor
 from chat.rooms.room import Room, Session, is_default
 from chat.rooms.storing import ask, check_space, store
+from model.audit import AuditEntry
 from model.errors import REFUSED, TRY_AGAIN, ParleyError
 from model.events import Left, MemberInfo
 from model.permissions import RANK, Standing
-from model.principals import APPLICATION
+from model.principals import ACCOUNT, APPLICATION, BOT, kind_of
 from model.room import FOREVER, RANKING, STAFF, Member, User
 from storage.ports.rooms import RemoveMember, SetMember
 from storage.ports.storage import Write
@@ -54,8 +55,12 @@ def save(
     id: str | None = None,
     *,
     last: bool = True,
+    audit: AuditEntry | None = None,
 ) -> None:
-    """Cache and store a row, or remove it if it records nothing. ``id`` is the command's, for the ack."""
+    """Cache and store a row, or remove it if it records nothing. ``id`` is the command's, for the ack.
+
+    ``audit`` is stored in the same transaction.
+    """
     user_id = member.user.id
     if member.role is not None and member.invitation is not None:
         member = replace(member, invitation=None)  # accepted
@@ -64,10 +69,10 @@ def save(
     if member.role in STAFF or (before is not None and before.role in STAFF):
         room.looks = None
     room_id = room.record.room_id
-    write: Write = SetMember(room_id, member)
+    write: Write = SetMember(room_id, member, audit)
     if is_default(member) and not member.belongs:
         member = Member(member.user)  # equal to what is read after the removal, if it stays cached until then
-        write = RemoveMember(room_id, user_id)
+        write = RemoveMember(room_id, user_id, audit)
     parts.changes.row(room, member, write)
     room.members[user_id] = member
     store(parts, room, write, author, id, last=last)
@@ -91,7 +96,7 @@ async def with_account_role(parts: Parts, member: Member) -> Member:
     """
     user_id = member.user.id
     role = connected_role(parts, user_id)
-    if role is None and user_id.startswith(APPLICATION):
+    if role is None and user_id.startswith((APPLICATION, ACCOUNT, BOT)):
         with parts.changes.during(user_id) as changes:
             role = await ask(parts, parts.storage.rooms.account_role(user_id))
             for _, queued in changes.unstored.values():  # newer than what is stored, the newest last
@@ -121,9 +126,12 @@ def refresh_unrestricted(parts: Parts, room: Room) -> None:
     """Recompute whether all users in a room may post; call it after each change that affects this."""
     now_us = parts.clock.now_us()
     mutes = [member.muted_until for member in room.members.values() if member.muted_until > now_us]
+    mutes += [one.muted_until for of in room.sanctions.values() for one in of.values() if one.muted_until > now_us]
     room.muted_until = min(mutes, default=FOREVER)
     room.unrestricted = (
         parts.options.guest_role != "readonly"
+        and room.record.guests != "read"
+        and not room.blocked
         and not room.record.slow_mode
         and room.record.deleted_at is None
         and not mutes
@@ -142,8 +150,12 @@ def lifted(member: Member, now_us: int) -> Member:
 
 
 def lift(parts: Parts, room: Room) -> None:
-    """Remove expired bans and mutes from at most `LIFTED` of a room's rows, here and in storage."""
+    """Remove expired bans and mutes from at most `LIFTED` of a room's rows, here and in storage.
+
+    Also those of networks, which storage removes by itself (`chat.maintenance`).
+    """
     now_us = parts.clock.now_us()
+    room.forget_sanctions(now_us)
     over = [(member, after) for member in room.members.values() if (after := lifted(member, now_us)) is not member]
     room.unrestricted = True  # recomputed once, after all of them
     for member, after in over[:LIFTED]:
@@ -280,6 +292,7 @@ def describe(
     return MemberInfo(
         id=row.user.id,
         name=row.user.name,
+        kind=kind_of(row.user.id),
         role=row.role,
         online=room is not None and row.user.id in room.presence.people,
         seen_at=rfc3339(row.seen_at) if inside and row.seen_at else None,

@@ -146,6 +146,27 @@ def take_invitation(parts: Parts, actor: Actor) -> None:
         raise rate_limited(wait)
 
 
+def take_report(parts: Parts, actor: Actor) -> None:
+    """Count a report of a message; one by a guest counts for the network.
+
+    Raises:
+        ParleyError: ``rate_limited``.
+    """
+    reporter = actor.network if actor.identity.guest and actor.network else actor.user.id
+    if wait := parts.reporters.take(reporter, parts.clock.monotonic()):
+        raise rate_limited(wait)
+
+
+def take_link_use(parts: Parts, actor: Actor) -> None:
+    """Count an attempt to use an invite link.
+
+    Raises:
+        ParleyError: ``rate_limited``.
+    """
+    if wait := parts.link_users.take(actor.user.id, parts.clock.monotonic()):
+        raise rate_limited(wait)
+
+
 async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None, password: str) -> bool:
     """Count an attempt, and return whether ``password`` is that of the room of this name.
 

@@ -8,9 +8,10 @@ from chat.delivery.counters import Counters
 from chat.delivery.entries import EntryTurns
 from chat.delivery.paging import PAGE_BYTES, PageTurns
 from chat.delivery.ratelimit import UNLIMITED, Allowances, Rate, allowances
-from chat.ports import Directory, Edges, Tokens
+from chat.ports import Directory, Edges, Names, Tokens
 from chat.rooms.cursors import ReadCursors
 from chat.rooms.directory import LocalDirectory
+from chat.rooms.guest_networks import GuestNetworks
 from chat.rooms.hub import Hub
 from chat.rooms.makers import Makers
 from chat.rooms.passwords import Passwords
@@ -25,6 +26,12 @@ from utils.tasks import TaskRegistry
 # Invitations by one account, or by the guests at one address: a class or a team at once, and few in the long run.
 INVITES_PER_SECOND = 0.1
 INVITES_BURST = 100
+# Reports by one principal, or by the guests at one address: many at once, and twenty a day in the long run.
+REPORTS_PER_SECOND = 20 / 86_400
+REPORTS_BURST = 20
+# Invite links that one principal tries.
+LINKS_PER_SECOND = 1 / 3
+LINKS_BURST = 20
 # Password attempts: for one room, by all users together (a list of a thousand common passwords takes half an hour),
 # even if there is no such room, because that must stay secret; by one principal; and from one network.
 ATTEMPTS_PER_SECOND = 0.5
@@ -52,11 +59,19 @@ class ChatOptions:
     guest_messages: Rate = UNLIMITED
     heartbeat: float = 20.0
     server: str = "parley"
+    public_url: str = ""
 
     @property
     def messages(self) -> Rate:
         """How often one principal may post."""
         return Rate(self.limits.messages_per_second, self.limits.messages_burst)
+
+
+class _NoNames:
+    """No accounts are made here."""
+
+    def is_taken(self, name: str) -> bool:
+        return False
 
 
 class Parts:
@@ -65,6 +80,7 @@ class Parts:
     Attributes:
         limits: those of the options, with one attribute look-up less on the hot path.
         edges: the clients of the other servers; None if there are none, or if another server has the rooms.
+        names: the usernames, which guests may not have; set by the server.
         page_bytes: the bytes of a page over WebSocket, as sent.
         draining: new commands are refused, and the accepted writes are being stored.
         storage_reached: storage has been reached at least once since the start.
@@ -80,6 +96,7 @@ class Parts:
         self.storage = storage
         self.clock = clock
         self.tokens = tokens
+        self.names: Names = _NoNames()
         self.options = options
         self.limits = options.limits
         self.page_bytes = min(PAGE_BYTES, options.slow_high // 2)
@@ -109,7 +126,10 @@ class Parts:
         self.speakers = allowances(options.messages)
         self.speaking_guests = allowances(options.guest_messages)
         self.newcomers = allowances(options.new_guests)
+        self.guest_networks = GuestNetworks()
         self.makers = Makers(options.address_rooms)
         self.inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
+        self.reporters = Allowances(REPORTS_PER_SECOND, REPORTS_BURST)
+        self.link_users = Allowances(LINKS_PER_SECOND, LINKS_BURST)
         self.attempts = Allowances(ATTEMPTS_PER_SECOND, ATTEMPTS_BURST)
         self.network_attempts = Allowances(NETWORK_ATTEMPTS * ATTEMPTS_PER_SECOND, NETWORK_ATTEMPTS * ATTEMPTS_BURST)

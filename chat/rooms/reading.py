@@ -34,14 +34,18 @@ def broadcast_cursor(parts: Parts, room: Room, member: Member) -> None:
     """Broadcast a cursor if the room is small, and send it with the unread counts to the user's own sessions."""
     if len(room.presence.people) <= READERS:
         room.publish_news(Read(room=room.name, user=member.user, seq=member.read_seq), ephemeral=True)
-    if member.read_seq >= room.tail.floor:
-        _tell_devices(parts, room, member, unread_in_tail(room, member.user, member.read_seq))
-    else:
+    unread = unread_in_tail(room, member.user, member.read_seq) if member.read_seq >= room.tail.floor else None
+    if unread is not None and not unread.mentions:
+        _tell_devices(parts, room, member, unread)
+    else:  # only storage knows whose mentions do not count
         parts.tasks.spawn(_count_and_tell(parts, room, member), name=f"unread {member.user.id}")
 
 
 def unread_in_tail(room: Room, user: User, seq: int) -> Unread:
-    """Count the messages above ``seq`` that ``user`` has not read; ``seq`` is not below the tail's floor."""
+    """Count the messages above ``seq`` that ``user`` has not read; ``seq`` is not below the tail's floor.
+
+    Mentions by users whom the user blocks are counted, too: if there are any, ask storage.
+    """
     if seq >= room.head:
         return Unread(0, 0)
     name = fold_name(user.name)

@@ -18,8 +18,8 @@ from chat.writes.jobs import Backlog, Job
 from chat.writes.workers import Worker
 from model.events import AnyEvent, RoomInfo
 from model.events import Presence as PresenceEvent
-from model.room import FOREVER, Member, RoomRecord, User
-from storage.ports.rooms import InsertRoom, SetMember
+from model.room import FOREVER, Member, NetworkSanction, RoomRecord, User
+from storage.ports.rooms import InsertRoom, SetMember, SetSanction
 from storage.ports.storage import Write
 
 # Users that a room remembers as removed, about 100 bytes each.
@@ -35,6 +35,7 @@ def info_of(record: RoomRecord) -> RoomInfo:
         password=record.password is not None,
         slow_mode=record.slow_mode,
         retention_days=record.retention_days,
+        guests=None if record.guests == "talk" else record.guests,
     )
 
 
@@ -57,6 +58,8 @@ class Room:
         members: the rows of members that are cached: of all users who are more or less than plain members; of plain
             members while they are in the room; of the two users of a direct room; and of users who no longer belong to
             the room, until storage has removed their rows. Other rows may be in storage.
+        blocked: of the two users of a direct room, those who are blocked by the other one.
+        sanctions: those of the guests of a network, by network and by the guest whose ban or mute they follow.
         unrestricted: everyone in the room may post; a cheap check for the hot path.
         looks: what the names of its owners and moderators look like (`model.lookalikes.skeleton`); None until needed.
         muted_until: when the first mute here ends, in Unix microseconds; then the room may be unrestricted again.
@@ -79,6 +82,7 @@ class Room:
         "_removed",
         "audience",
         "backlog",
+        "blocked",
         "epoch",
         "has_news",
         "head",
@@ -93,6 +97,7 @@ class Room:
         "pins",
         "presence",
         "record",
+        "sanctions",
         "stored",
         "tail",
         "unrestricted",
@@ -121,6 +126,8 @@ class Room:
         self.audience = Audience(counters, flush_soon, ref(self))
         self.presence: Presence[Session] = Presence(record.name, self._publish_presence, self.forget)
         self.members: dict[str, Member] = {}
+        self.blocked: frozenset[str] = frozenset()
+        self.sanctions: dict[str, dict[str, NetworkSanction]] = {}
         self.unrestricted = True
         self.muted_until = FOREVER
         self.looks: set[str] | None = None
@@ -216,6 +223,21 @@ class Room:
         """Whether a user was removed, or quit, since the room was loaded; see :meth:`note_removed`."""
         return self._removed is not None and user_id in self._removed
 
+    def sanction(self, sanction: NetworkSanction) -> None:
+        """Keep a sanction in place of the earlier one, or forget a lifted one."""
+        of = self.sanctions.setdefault(sanction.network, {})
+        if sanction.until:
+            of[sanction.guest_id] = sanction
+        else:
+            of.pop(sanction.guest_id, None)
+        if not of:
+            del self.sanctions[sanction.network]
+
+    def forget_sanctions(self, until: int) -> None:
+        """Forget the sanctions that have ended."""
+        for one in [one for of in self.sanctions.values() for one in of.values() if one.until <= until]:
+            self.sanction(NetworkSanction(one.network, one.guest_id))
+
     def forget(self, user_id: str, *, removed: bool = False) -> None:
         """Drop a row that is not needed: not pinned, and its user is not in the room or storage has ``removed`` it."""
         member = self.members.get(user_id)
@@ -227,11 +249,12 @@ class Room:
             del self.members[user_id]
 
     def as_writes(self) -> list[Write]:
-        """Return the room and the cached rows of its members, as writes."""
+        """Return the room, the cached rows of its members and its sanctions, as writes."""
         room_id = self.record.room_id
         record = replace(self.record, deleted_at=None)  # a deletion is a write of its own
         rows = [row for row in self.members.values() if row.belongs or not is_default(row)]
-        return [InsertRoom(record), *(SetMember(room_id, row) for row in rows)]
+        sanctions = [SetSanction(room_id, one) for of in self.sanctions.values() for one in of.values()]
+        return [InsertRoom(record), *(SetMember(room_id, row) for row in rows), *sanctions]
 
 
 # A session, for everything that knows rooms.

@@ -26,7 +26,7 @@ from model.events import (
     Typing,
 )
 from model.message import Message
-from model.principals import APPLICATION, shown_id
+from model.principals import APPLICATION, Mark, kind_of, shown_id
 from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
@@ -80,13 +80,18 @@ class _Frame(Struct, gc=False, tag_field="event"):
     """Any frame."""
 
 
-class _PersonFrame(_Frame, gc=False):
+class _PersonFrame(_Frame, gc=False, omit_defaults=True):
     userid: str
     username: str
+    kind: Mark = ""
 
 
-class MessageFrame(_Frame, gc=False, tag="message"):
-    """A user, possibly you, posted a message. ``edit`` and ``delete`` refer to it by its ``id``."""
+class MessageFrame(_Frame, gc=False, omit_defaults=True, tag="message"):
+    """A user, possibly you, posted a message. ``edit`` and ``delete`` refer to it by its ``id``.
+
+    ``kind`` marks guests (``guest``), users with an id that anyone may claim (``claimed``) and bots (``bot``), as it
+    does in the other frames that name a user.
+    """
 
     id: int
     room: str
@@ -94,6 +99,7 @@ class MessageFrame(_Frame, gc=False, tag="message"):
     username: str
     content: str
     timestamp: str
+    kind: Mark = ""
 
 
 class JoinFrame(_PersonFrame, gc=False, tag="join"):
@@ -202,11 +208,12 @@ def message_frame(message: Message) -> MessageFrame:
         message.sender,
         message.content,
         message.timestamp,
+        kind_of(message.sender_id),
     )
 
 
-def _person(user: User) -> tuple[str, str]:
-    return shown_id(user.id, APPLICATION), user.name
+def _person(user: User) -> tuple[str, str, Mark]:
+    return shown_id(user.id, APPLICATION), user.name, kind_of(user.id)
 
 
 def _seq(id: int | str) -> int:

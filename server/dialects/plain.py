@@ -8,6 +8,7 @@ from chat.ports import Dialect
 from model.commands import AnyCommand, PostMessage
 from model.events import Announcement, AnyEvent, Deleted, Edited, Entered, Error, Exited, Left, Retracted
 from model.message import Message
+from model.principals import Mark, kind_of
 from model.room import DEFAULT_ROOM, User
 from server.codec.frames import text_frame
 from server.dialects.sentences import farewell, quoted
@@ -19,7 +20,7 @@ SYSTEM = "SYSTEM"
 DEFAULT_NAME = "Anonymous"
 
 
-class PlainMessage(msgspec.Struct, gc=False):
+class PlainMessage(msgspec.Struct, gc=False, omit_defaults=True):
     """A message; or, from the sender ``SYSTEM``, a notice of the server, in which names and texts of users are in
     quotation marks. An edit comes from its author, as ``edited: `` and the new text of the message.
 
@@ -28,12 +29,14 @@ class PlainMessage(msgspec.Struct, gc=False):
         room: name of the room.
         content: the text.
         timestamp: RFC 3339, UTC, six decimals, ``Z``.
+        kind: of a guest ``guest``, of a user with an id that anyone may claim ``claimed``, of a bot ``bot``.
     """
 
     sender: str
     room: str
     content: str
     timestamp: str
+    kind: Mark = ""
 
 
 class PlainDialect(Dialect):
@@ -55,14 +58,16 @@ class PlainDialect(Dialect):
         record: Any
         match event:
             case Message():
-                record = PlainMessage(event.sender, event.room, event.content, event.timestamp)
+                record = PlainMessage(
+                    event.sender, event.room, event.content, event.timestamp, kind_of(event.sender_id)
+                )
             case Entered():
                 record = self._notice(event.room, f"User {_called(event.user)} entered the chat")
             case Exited():
                 record = self._notice(event.room, f"User {_called(event.user)} left the chat")
             case Edited():
                 # Sent as the author: a user's text is never sent in the server's name.
-                record = PlainMessage(event.sender, event.room, f"edited: {event.content}", event.edited_at)
+                record = PlainMessage(event.sender, event.room, f"edited: {event.content}", event.edited_at, event.kind)
             case Retracted() | Deleted():
                 record = self._notice(event.room, f"a message by {quoted(event.sender)} was removed")
             case Error():

@@ -26,7 +26,7 @@ from model.events import (
     RoomState,
 )
 from model.message import Message
-from model.principals import CLAIMED, principal_id, shown_id
+from model.principals import CLAIMED, Mark, kind_of, principal_id, shown_id
 from model.room import User
 from model.text import check_user_name
 from server.codec.frames import text_frame
@@ -109,6 +109,7 @@ class WsDialect(Dialect):
                         event.content,
                         event.seq,
                         event.timestamp,
+                        kind_of(event.sender_id),
                     )
                 )
             case Entered():
@@ -144,8 +145,8 @@ def _claimed(payload: JoinPayload) -> User:
     )
 
 
-def _person(user: User) -> tuple[str, str]:
-    return shown_id(user.id, CLAIMED), user.name
+def _person(user: User) -> tuple[str, str, Mark]:
+    return shown_id(user.id, CLAIMED), user.name, kind_of(user.id)
 
 
 def _as_person(user: User) -> Person:

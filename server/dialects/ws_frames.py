@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from model.commands import Name, Title, UserId
+from model.principals import Mark
 
 # Requests.
 
@@ -77,11 +78,15 @@ AnyRequest = CreateRoomRequest | JoinRequest | MessageRequest | LeaveRequest | P
 # Frames.
 
 
-class Person(Struct, gc=False):
-    """A user. ``user_id`` is the application's or the client's own id of them."""
+class Person(Struct, gc=False, omit_defaults=True):
+    """A user. ``user_id`` is the application's or the client's own id of them.
+
+    ``kind`` marks guests (``guest``), users with an id that anyone may claim (``claimed``) and bots (``bot``).
+    """
 
     user_id: str
     user_name: str
+    kind: Mark = ""
 
 
 class RoomPayload(Struct, gc=False):
@@ -97,20 +102,25 @@ class JoinedPayload(RoomPayload, gc=False):
     users: Sequence[Person]
 
 
-class PersonPayload(Struct, gc=False):
-    """A user in a room."""
+class PersonPayload(Struct, gc=False, omit_defaults=True):
+    """A user in a room; ``kind`` as in ``users``."""
 
     room_id: str
     user_id: str
     user_name: str
+    kind: Mark = ""
 
 
-class MessagePayload(PersonPayload, gc=False):
-    """A message. ``message_edited`` and ``message_deleted`` refer to it by its ``seq``."""
+class MessagePayload(Struct, gc=False, omit_defaults=True):
+    """A message. ``message_edited`` and ``message_deleted`` refer to it by its ``seq``; ``kind`` as in ``users``."""
 
+    room_id: str
+    user_id: str
+    user_name: str
     message: str
     seq: int
     timestamp: str
+    kind: Mark = ""
 
 
 class MessageRef(Struct, gc=False):

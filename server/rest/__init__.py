@@ -3,10 +3,10 @@
 from chat.chat import Chat
 from chat.one_shot import CommandRunner
 from server.http.endpoints import Endpoint
-from server.rest import api_chat, export, members, messages, rooms
+from server.rest import api_chat, blocks, export, links, members, messages, reports, rooms
 
 
 def rest_endpoints(chat: Chat, runner: CommandRunner) -> tuple[Endpoint, ...]:
     """Return all rows."""
-    tables = (rooms.ROUTES, messages.ROUTES, members.ROUTES, api_chat.ROUTES, export.ROUTES)
-    return tuple(row for table in tables for row in table.endpoints(chat, runner))
+    modules = (rooms, messages, members, api_chat, export, blocks, reports, links)
+    return tuple(row for module in modules for row in module.ROUTES.endpoints(chat, runner))

@@ -7,7 +7,7 @@ from chat.queries.history import NOTHING, read_history
 from chat.queries.online import list_online
 from model.commands import Cursor, Listed, Name, ReadHistory
 from model.limits import HISTORY_DEFAULT, LIST_DEFAULT
-from model.principals import APPLICATION, shown_id
+from model.principals import APPLICATION, Mark, kind_of, shown_id
 from model.room import DEFAULT_ROOM
 from model.text import check_name
 from server.dialects.api_chat import MessageFrame, message_frame
@@ -56,7 +56,7 @@ class ChatUsersParams(UsersParams, frozen=True):
     room: Name = DEFAULT_ROOM
 
 
-class OnlineUser(Struct, frozen=True):
+class OnlineUser(Struct, frozen=True, omit_defaults=True):
     """A user who is online.
 
     Attributes:
@@ -66,6 +66,7 @@ class OnlineUser(Struct, frozen=True):
         rooms: the rooms that the user is in, of those that you may see.
         devices: the number of connections.
         since: when the oldest of these connections began.
+        kind: of a guest `guest`, of a user with an id that anyone may claim `claimed`, of a bot `bot`.
     """
 
     id: str
@@ -74,6 +75,7 @@ class OnlineUser(Struct, frozen=True):
     rooms: list[str]
     devices: int
     since: str
+    kind: Mark = ""
 
 
 _HIDDEN = "The array is empty if there is no such room, or you may not see it."
@@ -132,6 +134,7 @@ async def users(rest: RestContext, params: UsersParams) -> Answered:
             person.rooms,
             person.devices,
             rfc3339(person.since),
+            kind_of(person.user.id),
         )
         for person in (found or [])[: params.limit]
     ]

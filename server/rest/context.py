@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 from msgspec.structs import replace
 
 from chat.chat import Chat
+from chat.command_kinds import READS_ONLY
 from chat.one_shot import CommandRunner
-from chat.ports import Identity
+from chat.ports import Actor, Identity
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room
-from model.commands import AnyCommand
+from model.commands import AnyCommand, UseLink
 from model.errors import ParleyError
 from model.events import Ack, Event
 from server.http.asked import Answered, Asked, RoomsHandler
@@ -47,7 +48,22 @@ class RestContext(NamedTuple):
         assert identity is not None
         return identity
 
-    async def run(self, command: AnyCommand, until: type[E]) -> E:
+    @property
+    def actor(self) -> Actor:
+        """The caller with their network, for rows that require a token."""
+        return Actor(self.caller, self.asked.network)
+
+    def begin_change(self) -> None:
+        """Count a change that runs no command, and refuse it to a bot whose key may only read.
+
+        Raises:
+            ParleyError: ``rate_limited``, ``forbidden``.
+        """
+        self.runner.count(self.caller)
+        if self.caller.scope == "read":
+            raise ParleyError("forbidden", READS_ONLY)
+
+    async def run(self, command: AnyCommand | UseLink, until: type[E]) -> E:
         """Run a command for the caller; see `chat.one_shot.CommandRunner.run`. A command without an id gets one."""
         return await self.runner.run(
             self.caller,

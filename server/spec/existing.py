@@ -11,7 +11,7 @@ from server.dialects.ws import WsDialect
 from server.spec.described import AT, SEQ, TOKEN, Description, Frame, Names
 
 _WS_NAMES = Names("Rooms{}Command", "Rooms{}")
-_BOB = ws.PersonPayload("den", "8", "bob")
+_BOB = ws.PersonPayload("den", "8", "bob", "claimed")
 _API_CHAT_NAMES = Names("Events{}Command", "Events{}")
 
 
@@ -66,8 +66,8 @@ ROOMS = Description(
     server=_WS_NAMES.events(
         (
             ws.RoomCreatedFrame(ws.RoomPayload("den", "The Den")),
-            ws.JoinedFrame(ws.JoinedPayload("den", "The Den", [ws.Person("7", "ann")])),
-            ws.MessageFrame(ws.MessagePayload("den", "7", "ann", "hello", SEQ, AT)),
+            ws.JoinedFrame(ws.JoinedPayload("den", "The Den", [ws.Person("7", "ann", "claimed")])),
+            ws.MessageFrame(ws.MessagePayload("den", "7", "ann", "hello", SEQ, AT, "claimed")),
             ws.UserJoinedFrame(_BOB),
             ws.UserLeftFrame(_BOB),
             ws.MessageEditedFrame(ws.EditedPayload("den", SEQ, "hello, all")),
@@ -111,7 +111,7 @@ EVENTS = Description(
         (
             api_chat.MessageFrame(SEQ, "general", "7", "ann", "hello", AT),
             api_chat.JoinFrame("8", "bob"),
-            api_chat.LeaveFrame("8", "bob"),
+            api_chat.LeaveFrame("w_9", "eve", "claimed"),
             api_chat.TypingFrame("8", "bob"),
             api_chat.EditFrame(SEQ, "hello, all", "2026-11-21T08:31:15.000002Z"),
             api_chat.DeleteFrame(SEQ, "2026-11-21T08:31:19.000003Z"),

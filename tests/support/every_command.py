@@ -8,7 +8,7 @@ import msgspec
 
 from chat.handlers import HANDLERS
 from chat.ports import Adopt
-from model.commands import AnyCommand, Claim
+from model.commands import AnyCommand, Claim, UseLink
 from server.dialects.api_chat import _AnyRequest as EventsRequest
 from server.dialects.ws_frames import AnyRequest as RoomsRequest
 from tests.support.chatting import Frame
@@ -82,7 +82,7 @@ def untried() -> set[str]:
         ("rooms", RoomsRequest, {frame["type"] for frame in ROOMS_FRAMES}),
         ("events", EventsRequest, {frame["event"] for frame in EVENTS_FRAMES}),
     )
-    unknown = {kind.__name__ for kind in HANDLERS.keys() ^ {*get_args(AnyCommand), Claim, Adopt}}
+    unknown = {kind.__name__ for kind in HANDLERS.keys() ^ {*get_args(AnyCommand), UseLink, Claim, Adopt}}
     return unknown.union(*({f"{name} {tag}" for tag in _tags(union) ^ tried} for name, union, tried in dialects))
 
 

@@ -16,9 +16,11 @@ TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 async def heard(client: RawClient) -> tuple[str, str, str]:
-    """Return room, sender and content of the next frame, which has exactly the four fields of the dialect."""
+    """Return room, sender and content of the next frame, with exactly the fields of the dialect; guests are marked."""
     frame = await client.message()
-    assert list(frame) == ["sender", "room", "content", "timestamp"]
+    notice = frame["sender"] == "SYSTEM"
+    assert list(frame) == ["sender", "room", "content", "timestamp", *([] if notice else ["kind"])]
+    assert notice or frame["kind"] == "guest"
     assert TIMESTAMP.fullmatch(frame["timestamp"])
     return frame["room"], frame["sender"], frame["content"]
 
@@ -191,7 +193,7 @@ async def test_an_old_page_works_unchanged(port: int) -> None:
             assert answer.headers["Access-Control-Allow-Origin"] == "*"
             history = await answer.json()
         assert [{name: line[name] for name in ("sender", "room", "content", "timestamp")} for line in history] == [
-            message
+            {name: value for name, value in message.items() if name != "kind"}
         ]
 
 

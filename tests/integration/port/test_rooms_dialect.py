@@ -70,14 +70,19 @@ async def test_users_in_a_room_receive_each_others_messages(port: int) -> None:
         assert joined["users"][1]["user_id"] == "7"
         eve.send(ask("join", room_id="den", user_id="8", user_name="eve"))
         await told(eve, "joined")
-        assert await told(ann, "user_joined") == {"room_id": "den", "user_id": "7", "user_name": "ann"}
-        assert await told(ann, "user_joined") == {"room_id": "den", "user_id": "8", "user_name": "eve"}
+        assert await told(ann, "user_joined") == {"room_id": "den", **SEVEN}
+        assert await told(ann, "user_joined") == {
+            "room_id": "den",
+            "user_id": "8",
+            "user_name": "eve",
+            "kind": "claimed",
+        }
         ann.send(ask("message", room_id="den", message="hi"))
         message = await told(ann, "message")
         assert await told(eve, "message") == message
         heard = await ben.expect("message")
         assert (message.pop("seq"), message.pop("timestamp")) == (heard["seq"], heard["timestamp"])
-        assert message == {"room_id": "den", "user_id": "7", "user_name": "ann", "message": "hi"}
+        assert message == {"room_id": "den", **SEVEN, "message": "hi"}
         assert heard["sender_id"] == "w_7"
         ben.send(command(type="message", id="m", room="den", content="ho"))
         answer = await told(ann, "message")
@@ -89,7 +94,10 @@ async def test_users_in_a_room_receive_each_others_messages(port: int) -> None:
         assert await told(ann, "message_deleted") == {"room_id": "den", "seq": answer["seq"]}
         ann.send(ask("leave", room_id="den"))
         assert await told(ann, "left") == {"room_id": "den"}
-        assert await told(eve, "user_left") == {"room_id": "den", "user_id": "7", "user_name": "ann"}
+        assert await told(eve, "user_left") == {"room_id": "den", **SEVEN}
+
+
+SEVEN = {"user_id": "7", "user_name": "ann", "kind": "claimed"}
 
 
 async def make(client: RawClient, room_id: str = "den", user_id: str = "7", user_name: str = "ann") -> None:
@@ -97,6 +105,8 @@ async def make(client: RawClient, room_id: str = "den", user_id: str = "7", user
     client.send(ask("create_room", room_id=room_id, room_name="The Den", user_id=user_id, user_name=user_name))
     assert await client.message() == {"type": "room_created", "payload": {"room_id": room_id, "room_name": "The Den"}}
     user = {"user_id": user_id, "user_name": user_name}
+    if not user_id.startswith("u_"):
+        user["kind"] = "claimed"
     joined = {"room_id": room_id, "room_name": "The Den", "users": [user]}
     assert await client.message() == {"type": "joined", "payload": joined}
     assert await client.message() == {"type": "user_joined", "payload": {"room_id": room_id, **user}}

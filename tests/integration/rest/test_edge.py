@@ -10,15 +10,20 @@ from urllib.parse import quote, urlencode
 import pytest
 from msgspec import structs
 
+from chat.links import hash_of
+from model.account import InviteLink
+from model.room import User
+from model.safety import Report
 from server.app import Server
 from server.http.endpoints import Endpoint
 from server.web.app import HttpEndpoints
+from tests.support.accounts import noted
 from tests.support.client import Client
 from tests.support.edges import Way, make_edge
 from tests.support.rawws import Reply, fetch
 from tests.support.serving import Serve
 from tests.support.web import Web
-from utils.clock import SystemClock
+from utils.clock import DAY_US, SystemClock
 
 pytestmark = pytest.mark.one_server("it has edges of its own")
 
@@ -36,18 +41,27 @@ SAMPLES: dict[str, Any] = {
     "emoji": "\N{THUMBS UP SIGN}",
     "content": "hello, @ben",
     "q": "first",
+    "reason": "rude",
+    "report": "p_1",
+    "state": "resolved",
+    "uses": 1,
+    "seconds": 60,
+    "link": "i_1",
+    "token": "t",
 }
 OF_ROWS: dict[str, dict[str, Any]] = {
     "POST /api/rooms": {"room": "more plans", "title": "More plans"},
     "PATCH /api/rooms/{room}": {"topic": "what comes next"},
     "POST /api/rooms/{room}/messages": {"id": "m-17"},
     "PUT /api/rooms/{room}/members/{user}": {"user": "u_cay"},
+    "DELETE /api/me/blocks/{user}": {"user": "u_dan"},
+    "POST /api/links": {"room": "plans"},
     "DELETE /api/invitations/{room}": {"room": "club"},
     "DELETE /api/rooms/{room}/bans/{user}": {"user": "u_dan"},
     "DELETE /api/rooms/{room}/mutes/{user}": {"user": "u_eve"},
 }
-# What servers choose at random: the id of a command, the room in a cursor.
-RANDOM = re.compile(rb"h_[\w-]{12}|(?<=\d{16}\.)\d+")
+# What servers choose at random: the id of a command, of a report or link, its secret, the room in a cursor.
+RANDOM = re.compile(rb"h_[\w-]{12}|\b[ip]_[\w-]{16}|(?<=\"token\":\")[\w-]+|(?<=\d{16}\.)\d+")
 
 
 class Stopped:
@@ -89,6 +103,18 @@ class Pair:
             await self.step(ann.put("/api/rooms/plans/bans/u_dan", {"reason": "spam"}))
             await self.step(ann.put("/api/rooms/plans/mutes/u_eve"))
             await self.step(ben.put(f"/api/rooms/plans/messages/{self.seq}/reactions/x"))
+            await self.step(ann.put("/api/me/blocks/u_dan"))
+            await self._add_link_and_report(server)
+
+    async def _add_link_and_report(self, server: Server) -> None:
+        storage, now = server.chat.parts.storage, self.clock.us
+        room = await storage.rooms.find_room("plans")
+        assert room is not None
+        link = InviteLink("i_1", hash_of("t"), room.room_id, "u_ann", now, now + DAY_US, 9, 9)
+        await storage.links.insert(link, noted("link", at=now))
+        cay, eve = User("u_cay", "cay"), User("u_eve", "eve")
+        report = Report("p_1", room.room_id, "plans", 1, cay, "rude", eve, "a message", "2026-01-01T00:00:00Z", now)
+        await storage.safety.insert_report(report, noted("report", at=now))
 
     async def step(self, request: Any) -> Any:
         self.clock.us += 1000

@@ -68,7 +68,7 @@ async def test_the_first_claimed_id_binds_the_connection(chat: Chat) -> None:
     ann.ask("message", room_id="general", message="hi")
     await passes()
     assert ann.session.identity == Identity(User("w_7", "ann"), guest=True, role="claimed")
-    assert {"user_id": "7", "user_name": "ann"} in ann.payloads("joined")[0]["users"]
+    assert {"user_id": "7", "user_name": "ann", "kind": "claimed"} in ann.payloads("joined")[0]["users"]
     assert ben.last("message")["sender_id"] == "w_7"
     assert ann.payloads("message")[0]["user_id"] == "7"
 
@@ -129,7 +129,8 @@ async def test_a_token_wins_over_a_claimed_id(chat: Chat, identity: Identity, ow
     ann.join(own, "somebody")
     await passes()
     assert ann.session.identity == identity
-    assert {"user_id": identity.user.id, "user_name": "ann"} in ann.payloads("joined")[0]["users"]
+    mark = {"kind": "guest"} if identity.guest else {}
+    assert {"user_id": identity.user.id, "user_name": "ann", **mark} in ann.payloads("joined")[0]["users"]
 
 
 @pytest.mark.parametrize("claimed", ["7", "u_7", "g_7", "w_7"])

@@ -93,7 +93,7 @@ async def test_what_an_edge_missed_besides_messages(messages: int) -> None:
         await passes(4.0)
         assert first.node.token == 0
         second.own()
-        await passes(1.0)
+        await passes(1.1)
         assert bob.last("joined")["info"]["title"] == "The den"
         assert bob.last("joined")["recovered"] is True
         assert bob.types()[-3 - messages :] == ["joined", *["message"] * messages, "synced", "presence"]

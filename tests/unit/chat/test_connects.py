@@ -117,7 +117,7 @@ def test_a_snapshot_in_another_dialect_is_also_encoded_once(encoded: list[Any]) 
     users = EncodedOnce([User("w_1", "ann"), User("g_2", "ben")])
     joined = Joined("den", "e_1", 0, True, "member", users, 2, RoomInfo("public"))
     first = BY_PATH["/ws"].frame(joined)
-    assert encoded == [ws_frames.Person("1", "ann"), ws_frames.Person("g_2", "ben")]
+    assert encoded == [ws_frames.Person("1", "ann", "claimed"), ws_frames.Person("g_2", "ben", "guest")]
     assert BY_PATH["/ws"].frame(joined) == first
     assert len(encoded) == 2
 

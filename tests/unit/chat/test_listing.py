@@ -106,7 +106,7 @@ async def test_members_are_listed_with_their_state(chat: Chat) -> None:
         "type": "members", "id": "q", "room": "lobby", "count": 3,
         "members": [
             {"id": id_of(guest), "name": "guest", "role": "member", "online": True, "reason": "loud",
-             "muted_until": "9999-12-31T23:59:59.999999Z"},
+             "kind": "guest", "muted_until": "9999-12-31T23:59:59.999999Z"},
             {"id": "u_ann", "name": "ann", "role": "owner", "online": True},
             {"id": "u_ben", "name": "ben", "role": "member"},
         ],

@@ -10,6 +10,7 @@ import pytest
 from chat.chat import Chat
 from chat.ports import Dialect, Identity
 from chat.queries.history import read_history
+from model.account import Scope
 from model.commands import ReadHistory
 from model.permissions import LEAST, RANK, Action, Standing
 from model.room import User
@@ -54,12 +55,21 @@ def test_every_action_is_covered() -> None:
 class Scene:
     """A room with its owner, a user of the lowest rank, and the user who tries the action in a dialect."""
 
-    def __init__(self, chat: Chat, standing: Standing, dialect: Dialect = NATIVE, *, private: bool = False) -> None:
+    def __init__(
+        self,
+        chat: Chat,
+        standing: Standing,
+        dialect: Dialect = NATIVE,
+        *,
+        private: bool = False,
+        identity: Identity | None = None,
+    ) -> None:
         self.chat, self.standing, self.private = chat, standing, private
         self.founder, self.low = account(chat, "founder"), account(chat, "low")
         account(chat, "zoe")
         role = "admin" if standing == "admin" else "user"
-        self.identity = Identity(User("u_try", "try"), guest=False, role=role)
+        self.identity = identity or Identity(User("u_try", "try"), guest=False, role=role)
+        self.id = self.identity.user.id
         self.dialect = dialect
 
     async def open(self) -> Person:
@@ -73,20 +83,21 @@ class Scene:
         self.seqs = {"seq": founder.acked()["s"]}
         self.device = Person(self.chat, identity=self.identity)
         if self.standing in INSIDE[:-1]:
-            await ask(founder, "invite", room="den", user="u_try")
+            await ask(founder, "invite", room="den", user=self.id)
         home = "den" if self.dialect.bound_to_address and self.standing in INSIDE else None
         self.person = Person(self.chat, None, home, dialect=self.dialect, identity=self.identity)
         if self.standing in INSIDE:
             await ask(self.device, "join", room="den")
-            self.device.say("own", "o", "den")
-            await passes(0.1)
-            self.seqs["own"] = self.device.acked()["o"]
+            if self.identity.scope != "read":
+                self.device.say("own", "o", "den")
+                await passes(0.1)
+                self.seqs["own"] = self.device.acked()["o"]
             if self.standing not in ("admin", "member"):
-                await ask(founder, "set_role", room="den", user="u_try", role=self.standing)
+                await ask(founder, "set_role", room="den", user=self.id, role=self.standing)
             if not home and self.dialect is NATIVE:
                 await ask(self.person, "join", room="den")
         elif self.standing == "stranger":
-            await ask(founder, "ban", room="den", user="u_try")
+            await ask(founder, "ban", room="den", user=self.id)
         await passes(2)
         return self.person
 
@@ -128,6 +139,91 @@ async def test_the_native_protocol_follows_the_permission_table(
     else:
         assert code == "forbidden"
     assert await scene.state() == before
+
+
+MADE_HERE = Identity(User("a_try", "try"), guest=False, role="user", login="l_1", version=1)
+CAPS: dict[Scope, Standing] = {"read": "readonly", "write": "member", "moderate": "moderator"}
+
+
+def bot(scope: Scope) -> Identity:
+    return Identity(User("b_try", "try"), guest=False, role="bot", scope=scope)
+
+
+@pytest.mark.parametrize("action", ASKED, ids=lambda action: action.name)
+@pytest.mark.parametrize("standing", INSIDE[:-1])
+async def test_an_account_made_here_follows_the_table_as_others_do(
+    chat: Chat, standing: Standing, action: Action
+) -> None:
+    scene = Scene(chat, standing, private=True, identity=MADE_HERE)
+    person = await scene.open()
+    command, wanted = ASKED[action]
+    before = await scene.state()
+    code = await code_of(person, command, room="den", **scene.fields(wanted))
+    if RANK[standing] >= RANK[LEAST[action]]:
+        assert code == ""
+    else:
+        assert code == ("not_author" if action is Action.DELETE_ANY and standing == "member" else "forbidden")
+        assert await scene.state() == before
+
+
+@pytest.mark.parametrize("scope", CAPS)
+@pytest.mark.parametrize("action", ASKED, ids=lambda action: action.name)
+@pytest.mark.parametrize("standing", INSIDE[:-1])
+async def test_a_bot_does_what_its_key_and_its_role_allow(
+    chat: Chat, standing: Standing, action: Action, scope: Scope
+) -> None:
+    scene = Scene(chat, standing, private=True, identity=bot(scope))
+    person = await scene.open()
+    command, wanted = ASKED[action]
+    scene.seqs.setdefault("own", scene.seqs["seq"])
+    before = await scene.state()
+    code = await code_of(person, command, room="den", **scene.fields(wanted))
+    least = min(RANK[standing], RANK[CAPS[scope]])
+    if least >= RANK[LEAST[action]]:
+        assert code == ""
+    else:
+        of_others = action is Action.DELETE_ANY and least == RANK["member"]
+        assert code == ("not_author" if of_others else "forbidden")
+        assert await scene.state() == before
+
+
+@pytest.mark.parametrize("scope", CAPS)
+async def test_a_bot_whose_key_only_reads_writes_nowhere(chat: Chat, scope: Scope) -> None:
+    """Also not in a room where all users may post, nor in one that it would make."""
+    reads = Person(chat, identity=bot(scope))
+    founder = account(chat, "founder")
+    await created(chat, founder, "hall")
+    assert await code_of(reads, "join", room="hall") == ""
+    expected = "forbidden" if scope == "read" else ""
+    for asked in (
+        {"type": "message", "room": "hall", "content": "x"},
+        {"type": "create_room", "room": "mine"},
+        {"type": "direct", "user": "u_founder"},
+    ):
+        assert await code_of(reads, **asked) == expected
+    assert await code_of(reads, "announce", content="x") == "forbidden"
+    assert await code_of(founder, "message", room="hall", content="x") == ""
+
+
+@pytest.mark.parametrize("identity", [MADE_HERE, bot("moderate"), bot("read")], ids=["account", "write", "read"])
+@pytest.mark.parametrize("path", ["/chat", "/ws", "/api/chat"])
+async def test_accounts_and_bots_are_kept_out_in_every_dialect(chat: Chat, path: str, identity: Identity) -> None:
+    scene = Scene(chat, "stranger", private=True, identity=identity)
+    await scene.open()
+    told = []
+    for room in ("den", "none"):
+        home = None if path == "/ws" else room
+        person = Person(chat, None, home, dialect=BY_PATH[path], identity=identity)
+        if path == "/ws":
+            joining = {"room_id": room, "user_id": identity.user.id, "user_name": "try"}
+            chat.receive(person.session, json.dumps({"type": "join", "payload": joining}))
+        await passes(0.2)
+        told.append([{**frame, "timestamp": "", "room": ""} for frame in person.frames])
+        if room == "den":
+            assert not person.session.rooms
+    assert SECRET not in str(told)
+    if path == "/ws":
+        assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])

@@ -12,6 +12,7 @@ import pytest
 from chat.chat import Chat
 from chat.ports import Identity
 from chat.writes.workers import PoolLimits
+from model.principals import kind_of
 from model.room import User
 from tests.support.chatting import BY_PATH, Frame, Person, chatting
 from tests.support.faulty import FaultyRepository
@@ -102,6 +103,7 @@ async def test_a_message_in_every_dialect(meeting: Meeting, who: str) -> None:
     principal, name = person.session.user.id, person.session.user.name
     in_rooms = "7" if who == "rooms" else principal
     in_events = "9" if who == "events" else principal
+    mark = {"kind": kind} if (kind := kind_of(principal)) else {}
     send[who]()
     told = await meeting.told()
     seq, time = told["native"][0]["seq"], told["native"][0]["timestamp"]
@@ -111,14 +113,14 @@ async def test_a_message_in_every_dialect(meeting: Meeting, who: str) -> None:
     }  # fmt: skip
     assert told == {
         "native": [{**message, "id": "m"} if who == "native" else message],
-        "plain": [{"sender": name, "room": ROOM, "content": "hello", "timestamp": time}],
+        "plain": [{"sender": name, "room": ROOM, "content": "hello", "timestamp": time, **mark}],
         "rooms": [
             {"type": "message", "payload": {"room_id": ROOM, "user_id": in_rooms, "user_name": name, "message": "hello",
-             "seq": seq, "timestamp": time}}
+             "seq": seq, "timestamp": time, **mark}}
         ],
         "events": [
             {"event": "message", "id": seq, "room": ROOM, "userid": in_events, "username": name, "content": "hello",
-             "timestamp": time}
+             "timestamp": time, **mark}
         ],
     }  # fmt: skip
 
@@ -127,19 +129,16 @@ async def test_joins_and_leaves_in_every_dialect(meeting: Meeting) -> None:
     new = Person(meeting.chat, "new", ROOM)
     told = await meeting.told()
     principal = new.session.user.id
+    person = {"room_id": ROOM, "user_id": principal, "user_name": "new", "kind": "guest"}
     assert told["plain"] == notice("User new entered the chat")
-    assert told["rooms"] == [
-        {"type": "user_joined", "payload": {"room_id": ROOM, "user_id": principal, "user_name": "new"}}
-    ]
-    assert told["events"] == [{"event": "join", "userid": principal, "username": "new"}]
+    assert told["rooms"] == [{"type": "user_joined", "payload": person}]
+    assert told["events"] == [{"event": "join", "userid": principal, "username": "new", "kind": "guest"}]
     new.disconnect()
     told = await meeting.told()
     assert told["native"] == NOTHING
     assert told["plain"] == notice("User new left the chat")
-    assert told["rooms"] == [
-        {"type": "user_left", "payload": {"room_id": ROOM, "user_id": principal, "user_name": "new"}}
-    ]
-    assert told["events"] == [{"event": "leave", "userid": principal, "username": "new"}]
+    assert told["rooms"] == [{"type": "user_left", "payload": person}]
+    assert told["events"] == [{"event": "leave", "userid": principal, "username": "new", "kind": "guest"}]
 
 
 async def test_events_sent_to_the_author_of_a_command(meeting: Meeting) -> None:
@@ -152,10 +151,11 @@ async def test_events_sent_to_the_author_of_a_command(meeting: Meeting) -> None:
     await passes(0.1)
     time = other.frames[-1]["payload"]["timestamp"]
     room = {"room_id": "plans", "room_name": "Plans"}
+    rob = {"user_id": "8", "user_name": "rob", "kind": "claimed"}
     assert other.frames == [
         {"type": "room_created", "payload": room},
-        {"type": "joined", "payload": {**room, "users": [{"user_id": "8", "user_name": "rob"}]}},
-        {"type": "user_joined", "payload": {"room_id": "plans", "user_id": "8", "user_name": "rob"}},
+        {"type": "joined", "payload": {**room, "users": [rob]}},
+        {"type": "user_joined", "payload": {"room_id": "plans", **rob}},
         {"type": "left", "payload": {"room_id": "plans"}},
         {"type": "pong", "payload": {"timestamp": time}},
     ]
@@ -168,11 +168,12 @@ async def test_an_edit_in_every_dialect(meeting: Meeting) -> None:
     edited = told["native"][0]
     assert edited == {
         "type": "edited", "room": ROOM, "seq": seq, "version": edited["version"], "sender": "nat",
-        "content": "hello, all", "edited_at": edited["edited_at"],
+        "content": "hello, all", "edited_at": edited["edited_at"], "kind": "guest",
     }  # fmt: skip
     assert told["plain"] == [
-        {"sender": "nat", "room": ROOM, "content": "edited: hello, all", "timestamp": edited["edited_at"]}
-    ]
+        {"sender": "nat", "room": ROOM, "content": "edited: hello, all", "timestamp": edited["edited_at"],
+         "kind": "guest"}
+    ]  # fmt: skip
     assert told["rooms"] == [
         {"type": "message_edited", "payload": {"room_id": ROOM, "seq": seq, "message": "hello, all"}}
     ]

@@ -162,10 +162,11 @@ TOLD: list[tuple[Any, str]] = [
     ),
     (
         Message("den", 6, 6, "ben", "g_b", "hi", WHEN),
-        f'{{"event":"message","id":6,"room":"den","userid":"g_b","username":"ben","content":"hi","timestamp":"{WHEN}"}}',
+        f'{{"event":"message","id":6,"room":"den","userid":"g_b","username":"ben","content":"hi",'
+        f'"timestamp":"{WHEN}","kind":"guest"}}',
     ),
     (Entered("den", ANN), '{"event":"join","userid":"7","username":"ann"}'),
-    (Exited("den", User("w_9", "eve")), '{"event":"leave","userid":"w_9","username":"eve"}'),
+    (Exited("den", User("w_9", "eve")), '{"event":"leave","userid":"w_9","username":"eve","kind":"claimed"}'),
     (Typing("den", ANN, 5.0), '{"event":"typing","userid":"7","username":"ann"}'),
     (Edited("den", 5, 9, "ann", "ho", WHEN), f'{{"event":"edit","id":5,"content":"ho","edited_at":"{WHEN}"}}'),
     (Deleted("den", 5, 9, "ann", WHEN), f'{{"event":"delete","id":5,"deleted_at":"{WHEN}"}}'),

@@ -44,7 +44,7 @@ def test_every_text_is_a_message_to_the_room_in_the_address(text: str, home: str
     ("event", "sender", "content"),
     [
         (Message("den", 5, 5, "ann", "g_1", "hi", "2026-01-01T00:00:00.000000Z", "m"), "ann", "hi"),
-        (Edited("den", 5, 6, "ann", "hi all", AT), "ann", "edited: hi all"),
+        (Edited("den", 5, 6, "ann", "hi all", AT, kind="guest"), "ann", "edited: hi all"),
         (Entered("den", User("g_2", FAKE)), "SYSTEM", f'User "{FAKE}" entered the chat'),
         (Exited("den", User("g_2", FAKE)), "SYSTEM", f'User "{FAKE}" left the chat'),
         (
@@ -63,12 +63,13 @@ def test_every_text_is_a_message_to_the_room_in_the_address(text: str, home: str
         (Error(code="empty", message="say something", retryable=False, room="den"), "SYSTEM", "say something"),
     ],
 )
-def test_every_frame_has_four_fields(event: Any, sender: str, content: str) -> None:
+def test_every_frame_has_four_fields_and_a_mark_for_guests(event: Any, sender: str, content: str) -> None:
     frame = DIALECT.frame(event)
     assert frame is not None
     told = json.loads(frame[frame.index(b"{") :])
     timestamp = told.pop("timestamp")
-    assert told == {"sender": sender, "room": "den", "content": content}
+    kind = {"kind": "guest"} if isinstance(event, Message | Edited) else {}
+    assert told == {"sender": sender, "room": "den", "content": content, **kind}
     assert timestamp == (AT if sender == "ann" else rfc3339(StoppedClock().now_us()))
 
 

@@ -216,7 +216,7 @@ TOLD: list[tuple[Any, str]] = [
     (
         Message("den", 5, 5, "ann", "w_7", 'say "hé"', WHEN, "m"),
         '{"type":"message","payload":{"room_id":"den","user_id":"7","user_name":"ann","message":"say \\"hé\\"","seq":5,'
-        f'"timestamp":"{WHEN}"}}}}',
+        f'"timestamp":"{WHEN}","kind":"claimed"}}}}',
     ),
     (
         Message("den", 6, 6, "carl", "u_42", "hi", WHEN),
@@ -233,8 +233,9 @@ TOLD: list[tuple[Any, str]] = [
     ),
     (
         Joined("den", "e_1", 5, True, "member", [ANN, BEN], 2, TITLED),
-        '{"type":"joined","payload":{"room_id":"den","room_name":"The Den","users":[{"user_id":"7","user_name":"ann"},'
-        '{"user_id":"g_b","user_name":"ben"}]}}',
+        '{"type":"joined","payload":{"room_id":"den","room_name":"The Den","users":['
+        '{"user_id":"7","user_name":"ann","kind":"claimed"},'
+        '{"user_id":"g_b","user_name":"ben","kind":"guest"}]}}',
     ),
     (
         Joined("den", "e_1", 0, True, "member", [], 0, ROOM),
@@ -246,8 +247,14 @@ TOLD: list[tuple[Any, str]] = [
         '{"type":"left","payload":{"room_id":"den","reason":"kicked"}}',
     ),
     (Left(room="den", reason="deleted"), '{"type":"left","payload":{"room_id":"den","reason":"deleted"}}'),
-    (Entered("den", ANN), '{"type":"user_joined","payload":{"room_id":"den","user_id":"7","user_name":"ann"}}'),
-    (Exited("den", BEN), '{"type":"user_left","payload":{"room_id":"den","user_id":"g_b","user_name":"ben"}}'),
+    (
+        Entered("den", ANN),
+        '{"type":"user_joined","payload":{"room_id":"den","user_id":"7","user_name":"ann","kind":"claimed"}}',
+    ),
+    (
+        Exited("den", BEN),
+        '{"type":"user_left","payload":{"room_id":"den","user_id":"g_b","user_name":"ben","kind":"guest"}}',
+    ),
     (
         Edited("den", 5, 9, "ann", "hello", WHEN),
         '{"type":"message_edited","payload":{"room_id":"den","seq":5,"message":"hello"}}',

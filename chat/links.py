@@ -1,0 +1,177 @@
+"""Invite links: who may make, list and revoke them, and what using one does.
+
+The secret is in the link alone; storage has its hash.
+"""
+
+from hashlib import sha256
+from secrets import token_urlsafe
+from typing import NamedTuple
+
+from chat.ports import Actor, Identity
+from chat.rooms.access import RoomAccess, access_room
+from chat.rooms.pacing import take_invitation, take_link_use
+from chat.rooms.parts import Parts
+from chat.rooms.storing import ask
+from model.account import InviteLink
+from model.audit import entry
+from model.errors import ParleyError
+from model.limits import LINKS_OF_MAKER
+from model.permissions import Action
+from model.room import User
+from utils.ids import new_token
+
+_SECRET_BYTES = 32
+_TOKEN_CHARS = 100
+
+
+class NewLink(NamedTuple):
+    """A link, and the secret that it has in its fragment."""
+
+    link: InviteLink
+    token: str
+
+
+def hash_of(token: str) -> bytes:
+    """Return the hash under which a link is stored."""
+    return sha256(token.encode(errors="surrogatepass")).digest()
+
+
+async def make_link(
+    parts: Parts, actor: Actor, room: str | None, *, uses: int, seconds: float, address: str
+) -> NewLink:
+    """Make a link to a room, as a user who may invite there; or to register, as an admin.
+
+    Raises:
+        ParleyError: ``no_such_room``, ``forbidden``; ``conflict`` for more than `LINKS_OF_MAKER`; ``rate_limited``,
+            ``unavailable``.
+    """
+    room_id = await _room_to_invite(parts, actor.identity, room)
+    now = parts.clock.now_us()
+    take_invitation(parts, actor)
+    if len(await ask(parts, parts.storage.links.of_maker(actor.user.id, now))) >= LINKS_OF_MAKER:
+        raise ParleyError("conflict", f"you have {LINKS_OF_MAKER} invite links; revoke one first")
+    token = token_urlsafe(_SECRET_BYTES)
+    link = InviteLink(
+        new_token("i_", 12),
+        hash_of(token),
+        room_id,
+        actor.user.id,
+        now,
+        now + round(seconds * 1_000_000),
+        uses,
+        uses,
+    )
+    log = entry(
+        parts.clock,
+        "link",
+        actor.user,
+        target=User(link.link_id, ""),
+        address=address,
+        room=room or "",
+        detail=f"{uses} uses, {seconds:g} s",
+    )
+    await ask(parts, parts.storage.links.insert(link, log))
+    return NewLink(link, token)
+
+
+async def list_links(parts: Parts, caller: Identity, room: str | None) -> list[InviteLink]:
+    """List the links to a room, for a user who may invite there, or those that the caller has made.
+
+    Raises:
+        ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``.
+    """
+    now = parts.clock.now_us()
+    if room is None:
+        return await ask(parts, parts.storage.links.of_maker(caller.user.id, now))
+    return await ask(parts, parts.storage.links.of_room((await _invite(parts, caller, room)).record.room_id, now))
+
+
+async def revoke_link(parts: Parts, caller: Identity, link_id: str, address: str) -> None:
+    """Revoke a link, as its maker, as a user who may invite to its room, or as an admin.
+
+    Raises:
+        ParleyError: ``no_such_link``, also for one that the caller may not revoke; ``unavailable``.
+    """
+    link = await ask(parts, parts.storage.links.find_by_id(link_id))
+    if link is None or not await _may_revoke(parts, caller, link):
+        raise ParleyError("no_such_link")
+    log = entry(parts.clock, "link_revoke", caller.user, target=User(link_id, ""), address=address)
+    if not await ask(parts, parts.storage.links.revoke(link_id, log)):
+        raise ParleyError("no_such_link")
+
+
+class Usable(NamedTuple):
+    """A link that may be used, and the room to which it leads; whether the user is a member there already."""
+
+    link: InviteLink
+    room: str
+    joined: bool
+
+
+async def find_link(parts: Parts, actor: Actor, token: str) -> Usable:
+    """Return the link to a room with this secret.
+
+    Raises:
+        ParleyError: ``no_such_link``, ``rate_limited``, ``unavailable``.
+    """
+    take_link_use(parts, actor)
+    link = None
+    if len(token) <= _TOKEN_CHARS:
+        link = await ask(parts, parts.storage.links.find(hash_of(token), parts.clock.now_us()))
+    if link is None or link.room_id is None:
+        raise ParleyError("no_such_link", field="token")
+    record = await ask(parts, parts.storage.rooms.find_room_by_id(link.room_id))
+    if record is None:
+        raise ParleyError("no_such_link", field="token")
+    access = await access_room(parts, record.name, actor.identity, Action.SEE)
+    joined = access is not None and access.member is not None and access.member.role is not None
+    return Usable(link, record.name, joined)
+
+
+async def spend(parts: Parts, link: InviteLink) -> None:
+    """Use a link once.
+
+    Raises:
+        ParleyError: ``no_such_link`` if others have used it up meanwhile; ``unavailable``.
+    """
+    if await ask(parts, parts.storage.links.use(link.hash, parts.clock.now_us())) is None:
+        raise ParleyError("no_such_link", field="token")
+
+
+async def give_back(parts: Parts, link: InviteLink) -> None:
+    """Undo a use that was refused."""
+    await ask(parts, parts.storage.links.give_back(link.link_id))
+
+
+async def _room_to_invite(parts: Parts, caller: Identity, room: str | None) -> int | None:
+    if room is not None:
+        return (await _invite(parts, caller, room)).record.room_id
+    if caller.role != "admin":
+        raise ParleyError("forbidden", "only admins invite users to register")
+    return None
+
+
+async def _invite(parts: Parts, caller: Identity, room: str) -> RoomAccess:
+    access = await access_room(parts, room, caller, Action.INVITE)
+    if access is None:
+        raise ParleyError("no_such_room", field="room")
+    if access.record.kind in ("direct", "ephemeral"):
+        raise ParleyError("forbidden", "this room has no members to invite", field="room")
+    return access
+
+
+async def _may_revoke(parts: Parts, caller: Identity, link: InviteLink) -> bool:
+    if caller.role == "admin" or link.maker_id == caller.user.id:
+        return True
+    record = None
+    if link.room_id is not None:
+        record = await ask(parts, parts.storage.rooms.find_room_by_id(link.room_id))
+    if record is None:
+        return False
+    try:
+        await _invite(parts, caller, record.name)
+    except ParleyError as error:
+        if error.code == "unavailable":
+            raise
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""Bans and mutes of guests by address: those of one guest also apply, for a limited time, to others of its network.
+
+A guest can get a new id at any time, so a ban of the id alone would keep no guest out. Accounts are never affected, and
+neither are guests who are owners or moderators of the room. Moderators never see addresses.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from chat.ports import Actor
+from chat.rooms.parts import Parts
+from chat.rooms.room import Room, Session
+from chat.rooms.storing import store
+from model.principals import kind_of
+from model.room import STAFF, Member, NetworkSanction
+from storage.ports.rooms import SetSanction
+
+# Networks of one guest that are sanctioned at once.
+_NETWORKS = 10
+
+
+def is_guest(user_id: str) -> bool:
+    """Whether an id is that of a guest, or one that anyone may claim."""
+    return kind_of(user_id) in ("guest", "claimed")
+
+
+def networks_of(parts: Parts, user_id: str) -> list[str]:
+    """Return the networks of a guest: of their connections, else the last one; none for an account."""
+    if not is_guest(user_id):
+        return []
+    networks = dict.fromkeys(device.network for device in parts.directory.devices(user_id) if device.network)
+    if not networks and (last := parts.guest_networks.last(user_id, parts.clock.monotonic())):
+        networks[last] = None
+    return list(networks)[-_NETWORKS:]
+
+
+def banned_until(parts: Parts, room: Room, member: Member | None, actor: Actor) -> int:
+    """Return until when a user may not enter as the guests of their network are banned; 0 if they may."""
+    sanctions = _that_apply(room, member, actor)
+    until = max((one.banned_until for one in sanctions), default=0)
+    return until if until > parts.clock.now_us() else 0
+
+
+def muted_until(parts: Parts, room: Room, member: Member | None, actor: Actor) -> int:
+    """Return until when a user may not talk as the guests of their network are muted; 0 if they may."""
+    sanctions = _that_apply(room, member, actor)
+    until = max((one.muted_until for one in sanctions), default=0)
+    return until if until > parts.clock.now_us() else 0
+
+
+def _that_apply(room: Room, member: Member | None, actor: Actor) -> Iterable[NetworkSanction]:
+    if not room.sanctions or not actor.identity.guest or (member is not None and member.role in STAFF):
+        return ()
+    return room.sanctions.get(actor.network, {}).values()
+
+
+def impose(
+    parts: Parts, room: Room, guest_id: str, networks: Iterable[str], *, banned: int = 0, muted: int = 0
+) -> None:
+    """Sanction networks because of one guest; a ban leaves an earlier mute as it is, and the other way round."""
+    room.forget_sanctions(parts.clock.now_us())
+    for network in networks:
+        before = room.sanctions.get(network, {}).get(guest_id, NetworkSanction(network, guest_id))
+        after = replace(before, banned_until=banned or before.banned_until, muted_until=muted or before.muted_until)
+        _save(parts, room, after)
+
+
+def lift(parts: Parts, room: Room, guest_id: str, *, bans: bool = False, mutes: bool = False) -> None:
+    """Lift the sanctions that follow the bans or mutes of one guest."""
+    for of in tuple(room.sanctions.values()):
+        if (one := of.get(guest_id)) is not None:
+            banned, muted = (0 if bans else one.banned_until), (0 if mutes else one.muted_until)
+            _save(parts, room, replace(one, banned_until=banned, muted_until=muted))
+
+
+def _save(parts: Parts, room: Room, sanction: NetworkSanction) -> None:
+    room.sanction(sanction)
+    store(parts, room, SetSanction(room.record.room_id, sanction), last=False)
+
+
+def kept_out(parts: Parts, room: Room) -> list[Session]:
+    """Return the sessions in a room that may no longer be there, as the guests of their network are banned."""
+    return [
+        session
+        for session in room.presence.sessions
+        if banned_until(parts, room, room.members.get(session.user.id), session.actor)
+    ]
