@@ -17,6 +17,8 @@ from utils.clock import Clock
 
 # A server that could not read the notices for this long, in seconds, admits no accounts made here and no bots.
 STALE_SECONDS = 30.0
+# Tokens of a login or a version that has ended expire within 15 minutes; the rest is for clocks that differ.
+_TOKENS_US = 3600 * 1_000_000
 _ADDRESSES = 4096  # whose verdict is remembered
 _ENDLESS = 1e8  # seconds from which an end is not worth naming
 
@@ -73,10 +75,10 @@ class AccessList:
         return 0.0 if before is None else now - before
 
     def forget(self) -> None:
-        """Forget what notices say no longer."""
+        """Forget what notices say no longer, and what no token could be refused for any more."""
         now = self._clock.now_us()
         for kind, notices in self._notices.items():
-            for notice in [one for one in notices.values() if one.until <= now]:
+            for notice in [one for one in notices.values() if _matters_until(one) <= now]:
                 del notices[notice.subject]
                 if kind == "key" and (before := self._hashes.pop(notice.subject, None)) is not None:
                     del self._keys[before]
@@ -171,6 +173,12 @@ class AccessList:
     def _left(self, notice: Notice) -> float:
         """Return for how many more seconds a notice denies something."""
         return max(0.0, (notice.deny_until - self._clock.now_us()) / 1e6)
+
+
+def _matters_until(notice: Notice) -> int:
+    if notice.kind in ("login", "account"):
+        return max(notice.at + _TOKENS_US, notice.deny_until)
+    return notice.until
 
 
 def _denial(close: CloseCode, reason: str) -> Denial:

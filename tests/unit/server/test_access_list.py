@@ -11,6 +11,7 @@ from model.errors import ACCOUNT_CHANGED, BLOCKED, REFUSED, SIGNED_OUT, SUSPENDE
 from model.lookalikes import skeleton
 from model.room import FOREVER, User
 from server.auth.access_list import STALE_SECONDS, AccessList
+from server.auth.access_tokens import ACCESS_SECONDS
 from storage.ports import access as notices
 from tests.support.accounts import DAY, NOW, At, api_key
 
@@ -169,17 +170,37 @@ def test_what_a_notice_says_no_longer_is_forgotten() -> None:
     clock = At()
     key = api_key()
     told: list[Any] = [
-        notices.login_ended("l_1", NOW),
-        notices.account_changed("a_1", 4, NOW),
         notices.network_blocked("192.0.2.0/24", NOW + 1, "", NOW),
         replace(notices.key_changed(key.key_id, key.until, NOW), key=key),
+        notices.guest_moved("g_3", NOW),
     ]
     access = access_list(*told, clock=clock)
-    clock.now += notices.KEPT_US - 1
+    bot = Identity(User(key.bot_id, key.name), guest=False, role="bot", login=key.key_id, scope=key.scope)
+    clock.now += notices.KEPT_US
     access.forget()
-    assert close_code(access, ANN) is not None
-    clock.now += 1
-    access.forget()
-    assert close_code(access, ANN) is None
+    assert close_code(access, bot) is SIGNED_OUT
     assert access.denial_of("192.0.2.1") is None
-    assert access.number == 4
+    assert close_code(access, GUEST) is SIGNED_OUT, "the tokens of guests are valid for longer"
+    assert access.number == 3
+
+
+def test_ended_logins_are_known_as_long_as_their_tokens_are_valid() -> None:
+    """So a server does not keep every login of the last day in memory; a suspension it knows until its end."""
+    clock = At()
+    access = access_list(
+        notices.login_ended("l_1", NOW),
+        notices.account_changed("a_9", 4, NOW),
+        notices.suspended("a_2", 4, NOW + DAY, "", NOW),
+        clock=clock,
+    )
+    changed, suspended = (replace(ANN, user=User(one, "x"), login="l_2") for one in ("a_9", "a_2"))
+    clock.now += ACCESS_SECONDS * 1_000_000 * 2
+    access.forget()
+    assert None not in (close_code(access, ANN), close_code(access, changed))
+    clock.now = NOW + DAY // 2
+    access.forget()
+    assert close_code(access, ANN) is close_code(access, changed) is None
+    assert close_code(access, suspended) is SUSPENDED
+    clock.now = NOW + DAY
+    access.forget()
+    assert close_code(access, suspended) is None
