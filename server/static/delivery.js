@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.js";
-import { newId, sentence } from "./protocol.js";
+import { kindOf, newId, sentence } from "./protocol.js";
 
 /**
  * @typedef {import("./outbox.js").Entry} Entry
@@ -126,7 +126,7 @@ export class Delivery {
 
   /**
    * Handle messages of my earlier guest, which the server forgot: if the room has one, it arrived. If not, it is sent as
-   * mine, unless my name is different now: then the user decides.
+   * mine, unless my name is different now, or one of us is an account: then the user decides.
    * @param {Room} room @param {User} me
    */
   #adopt(room, me) {
@@ -134,9 +134,14 @@ export class Delivery {
     if (!foreign.length || !room.synced) return;
     for (const entry of foreign) {
       if (room.find(entry.author.id, entry.id)) this.outbox.remove(entry.id);
-      else if (entry.author.name === me.name) Object.assign(entry, { author: me, seq: null });
+      else if (isGuest(entry.author) && isGuest(me) && entry.author.name === me.name) Object.assign(entry, { author: me, seq: null });
       else this.outbox.fail(entry, `Written as ${entry.author.name}. “Retry” sends it as ${me.name}.`);
     }
     this.onChange();
   }
+}
+
+/** @param {User} user without an id: the server has not made the guest yet */
+function isGuest({ id }) {
+  return id === "" || kindOf(id) === "guest";
 }

@@ -1,5 +1,8 @@
+import { kindOf } from "./protocol.js";
+
 /**
- * The tab's identity: a guest created by the server, kept by a token across reconnects and reloads.
+ * The tab's identity: the account that the browser is signed in to, or a guest created by the server, kept by a token
+ * across reconnects and reloads. While the tab acts for an account, the guest it was stays stored.
  *
  * @typedef {import("./protocol.js").User} User
  * @typedef {import("./storage.js").Store} Store
@@ -11,20 +14,24 @@ export class Identity {
   name = "";
   /** Whether the server has identified me on this connection, so that rooms may be joined. */
   known = false;
-  /** My earlier ids, which the server no longer recognises. @type {Set<string>} */ #former = new Set();
+  /** Whether `me` is an account. */ signedIn = false;
+  /** My earlier ids, which the server no longer recognises, or which became the account's. @type {Set<string>} */
+  #former = new Set();
   /** The guest that the server created for this connection, until my own identity is settled. @type {any} */
   #guest = null;
   #token = "";
   /** The server's id of this connection. */ #connection = "";
 
   /**
-   * @param {{store: Store, ask: Ask, onKnown: (stranger: boolean) => void}} options `onKnown`: my identity is settled;
-   *   `stranger`: it is a new one, because the server did not recognise me
+   * @param {{store: Store, ask: Ask, onKnown: (stranger: boolean) => void, onOther: () => void}} options `onKnown`: my
+   *   identity is settled; `stranger`: it is a new one, because the server did not recognise me; `onOther`: the browser
+   *   acts for another account than this tab
    */
-  constructor({ store, ask, onKnown }) {
+  constructor({ store, ask, onKnown, onOther }) {
     this.store = store;
     this.ask = ask;
     this.onKnown = onKnown;
+    this.onOther = onOther;
     const saved = store.get("identity");
     if (!saved?.token || !saved.user) return;
     this.#token = String(saved.token);
@@ -33,9 +40,31 @@ export class Identity {
     this.#former = new Set(saved.former);
   }
 
+  /** Act for an account. @param {User} user */
+  signIn({ id, name }) {
+    const kept = this.store.get("aliases");
+    this.#former = new Set(kept?.account === id ? kept.ids : []);
+    this.signedIn = true;
+    this.me = { id, name };
+    this.name = name;
+  }
+
+  /** The token of the guest that this tab is or was; "" if there is none. */
+  get guestToken() {
+    return String(this.store.get("identity")?.token ?? "");
+  }
+
+  /** The guest has become the account: what it wrote is mine, and its token says nothing any more. */
+  keepGuest() {
+    const guest = this.store.get("identity");
+    if (guest?.user) this.#former.add(guest.user.id);
+    this.store.set("aliases", { account: this.me?.id, ids: [...this.#former] });
+    this.store.remove("identity");
+  }
+
   /** Use this name. A different name than before is a different user. @param {string} name */
   take(name) {
-    if (name === this.name) return;
+    if (this.signedIn || name === this.name) return;
     this.name = name;
     this.#token = "";
     this.me = null;
@@ -55,6 +84,7 @@ export class Identity {
 
   /** @param {any} welcome the first one of a connection, the answer to `hello`, or a later token */
   onWelcome(welcome) {
+    if (this.signedIn || kindOf(welcome.user.id) !== "guest") return this.#onAccount(welcome);
     if (welcome.id !== undefined) return this.#become(welcome);
     if (welcome.session === this.#connection) return this.#onToken(welcome);
     this.#connection = welcome.session;
@@ -64,6 +94,16 @@ export class Identity {
     if (welcome.user.name !== this.name) this.ask("name", { type: "ping" });
     else this.onNameTaken();
     return undefined;
+  }
+
+  /** @param {any} welcome of a connection that a cookie has opened */
+  #onAccount({ user }) {
+    if (!this.signedIn || user.id !== this.me?.id) return this.onOther();
+    this.me = user;
+    this.name = user.name;
+    if (this.known) return undefined;
+    this.known = true;
+    return this.onKnown(false);
   }
 
   /** The server could not sign the token of this connection's guest before. @param {any} welcome */

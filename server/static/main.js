@@ -1,3 +1,9 @@
+import { Account } from "./account/account.js";
+import { Api } from "./account/api.js";
+import { takeLink } from "./account/fragment.js";
+import { PAGES } from "./account/index.js";
+import { TabLogin } from "./account/login.js";
+import { Pages } from "./account/pages.js";
 import { socketUrl } from "./protocol.js";
 import { Session } from "./session.js";
 import { TabStore, rememberName, rememberedName } from "./storage.js";
@@ -17,14 +23,24 @@ import { StatusView } from "./view/status.js";
 
 let wantsFocus = false; // whether to focus the composer at the next drawing: it must be drawn first
 
+const opened = takeLink(); // first: its secret is not to stay in the address
 const store = new TabStore();
 const copied = await claimTab(store);
+const account = new Account(new Api(), () => login.onTabs());
+const login = new TabLogin({ account, store, session: () => session, pages: () => pages, start });
 const transport = new Transport({
-  url: () => socketUrl(document.baseURI, session.identity.name),
+  url: () => socketUrl(document.baseURI, account.me ? "" : session.identity.name),
+  ready: (doubtful) => (account.me ? login.renew(doubtful) : null),
   onState: () => {}, // the session replaces both
   onFrame: () => {},
 });
-const session = new Session({ transport, store, onChange: schedule });
+const session = new Session({
+  transport,
+  store,
+  onChange: schedule,
+  onOther: () => login.onOther(),
+  onStopped: (code) => login.onStopped(code),
+});
 
 // --- user actions ------------------------------------------------------------------------------------------------------
 
@@ -32,7 +48,7 @@ const entry = new EntryView((name, room) => {
   start(name, [], room);
   remember();
   wantsFocus = true;
-});
+}, (page) => pages.open(page));
 const log = new LogView({
   retry: (id) => {
     session.retry(id);
@@ -77,10 +93,37 @@ const sidebar = new Sidebar({
   quit: () => {
     session.quit();
   },
+  account: () => pages.open(account.me ? "profile" : "signIn"),
   link,
 });
 const share = new ShareButton(() => link(session.active?.name ?? ""));
 const status = new StatusView(() => transport.connect());
+const pages = new Pages({
+  account,
+  pages: PAGES,
+  guest: {
+    token: () => session.identity.guestToken,
+    moved: () => session.identity.keepGuest(),
+  },
+  onClose: () => {
+    if (login.onClose()) return;
+    wantsFocus = true;
+    schedule();
+  },
+  onSigned: (out = false) => {
+    if (out) login.signOut(true);
+    else login.reload();
+  },
+  unsent: () => session.outbox.entries.length > 0,
+  forgetInvite: () => store.remove("invite"),
+  acceptAsGuest: (name, token) => login.acceptAsGuest(name, token),
+  enter: (room) => {
+    pages.close();
+    if (["idle", "stopped"].includes(transport.state.name)) start(session.identity.name, [], room, [room]);
+    else session.enter(room, true);
+    remember();
+  },
+});
 const alerts = new AlertsView(
   (key) => {
     session.dismiss(key);
@@ -101,7 +144,8 @@ addEventListener("online", () => transport.wake());
 addEventListener("offline", () => transport.wake()); // find out soon whether the connection is really lost
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // the tab's id was released
 addEventListener("beforeunload", (event) => {
-  if (session.outbox.entries.length) event.preventDefault(); // closing the tab would lose it: the browser asks
+  // Closing the tab would lose it: the browser asks. A reload by the page itself does not.
+  if (session.outbox.entries.length && !login.reloading) event.preventDefault();
 });
 addEventListener("focus", look);
 addEventListener("blur", look);
@@ -113,6 +157,7 @@ document.addEventListener("visibilitychange", () => {
 // --- drawing -----------------------------------------------------------------------------------------------------------
 
 let scheduled = false;
+let loading = true; // who uses this tab is not known yet
 
 /** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
 function schedule() {
@@ -124,8 +169,10 @@ function schedule() {
 
 function render() {
   scheduled = false;
+  if (loading) return undefined;
   const room = session.active;
   const chatting = room !== null && session.refused === null;
+  if (pages.title) return alerts.render(session.alerts);
   if (!chatting && document.body.dataset.view !== "entry") open(typedName, lastRoom);
   document.body.dataset.view = chatting ? "chat" : "entry";
   entry.refuse(session.refused);
@@ -136,7 +183,7 @@ function render() {
   const late = session.delivery.late ? "The server cannot store messages right now. Your messages are kept and will be stored later." : "";
   const trouble = room.trouble || late;
   status.render(transport.state, session.identity.known, session.outbox.entries.length, trouble);
-  sidebar.render(session.rooms, room, session.identity.me, session.identity.name);
+  sidebar.render(session.rooms, room, session.identity.me, session.identity.name, account.me !== null);
   composer.close(room.status === "closed" ? room.reason : "");
   composer.render(room.name, store.get("drafts")?.[room.name] ?? "", session.limits.max_content_chars);
   log.render(room, timeline(room, session.outbox.of(room.name), (id) => session.identity.isMine(id)));
@@ -176,28 +223,38 @@ function forget(room) {
 function start(name, rooms, active, staying) {
   typedName = name;
   lastRoom = active;
-  rememberName(name);
+  if (!account.me) rememberName(name);
   session.start(name, rooms, active, staying);
 }
 
 /** @param {string} name @param {string} room */
-function open(name, room) {
+async function open(name, room) {
   document.body.dataset.view = "entry";
-  entry.open(name, room);
+  entry.open(name, room, account.me !== null);
+  if (account.me) return;
+  const { guests, registration } = await pages.ask();
+  byId("entry-register").hidden = registration === "closed";
+  login.require(guests);
 }
 
 const title = /** @type {Element} */ (document.querySelector("title"));
 let typedName = "";
 let lastRoom = "";
 
-function begin() {
+async function begin() {
+  if (await account.load((text) => setText(byId("loading"), text))) session.identity.signIn(/** @type {any} */ (account.me));
+  loading = false;
+  if (account.denied) return pages.open("denied", { lead: account.denied });
   const asked = new URLSearchParams(location.search);
   const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
   const saved = store.get("rooms");
-  const name = clean(asked.get("u")) || session.identity.name;
+  const name = account.me?.name ?? (clean(asked.get("u")) || session.identity.name);
   const room = clean(asked.get("r")) || saved?.active || "";
-  if (copied) session.alert("This tab is a copy of another one, so you are a new guest in it.");
-  if (!name || !room || (!asked.get("u") && !saved?.active)) return open(name || rememberedName(), room || "general");
+  if (copied && !account.me) session.alert("This tab is a copy of another one, so you are a new guest in it.");
+  const named = account.me ? asked.get("r") : asked.get("u");
+  [typedName, lastRoom] = [name || rememberedName(), room || "general"];
+  if (login.follow(opened) && !saved?.active) return undefined;
+  if (!name || !room || (!named && !saved?.active)) return open(typedName, lastRoom);
   start(name, saved?.names ?? [], room, saved?.staying);
   history.replaceState(null, "", link(room));
   wantsFocus = true;

@@ -22,33 +22,57 @@ export const DEFAULT_LIMITS = {
 };
 
 /**
- * Address of the chat for a guest: next to the page, also where a proxy serves both below a path. Without a room: rooms
- * are joined after `hello`, under the earlier identity.
+ * Address of the chat: next to the page, also where a proxy serves both below a path. Without a room: rooms are joined
+ * after `hello`, under the earlier identity.
  * @param {string} base the address of the page
- * @param {string} name
+ * @param {string} name of a guest; "" for an account, which the cookie proves
  */
 export function socketUrl(base, name) {
-  const url = new URL(`chat?u=${encodeURIComponent(name)}`, base);
+  const url = new URL(name ? `chat?u=${encodeURIComponent(name)}` : "chat", base);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }
 
-/** Close codes 4100 to 4199 mean that the same would happen again. @param {number} code */
+/** Close codes 4100 to 4199 mean that the same would happen again, unless the page has a new token. @param {number} code */
 export function mayReconnect(code) {
-  return code < 4100 || code > 4199;
+  return code < 4100 || code > 4199 || code === 4104;
+}
+
+/** Whether a connection ended because its access token is too old. @param {number} code */
+export function outdatesToken(code) {
+  return code === 4003 || code === 4104;
+}
+
+const KINDS = { g_: "guest", w_: "claimed", b_: "bot" };
+
+/**
+ * How a user is marked. The prefix of an id, which only the server gives, says what a name cannot prove.
+ * @param {string} id @returns {string} "" for accounts
+ */
+export function kindOf(id) {
+  return KINDS[/** @type {keyof typeof KINDS} */ (id.slice(0, 2))] ?? "";
+}
+
+/** A name within a sentence, with its mark. @param {User} user */
+export function shownName({ id, name }) {
+  const kind = kindOf(id ?? "");
+  return kind ? `${name} (${kind})` : name;
 }
 
 /** @param {number} code @param {string} reason @returns {string} a sentence for people */
 export function closeSentence(code, reason) {
-  if (code === 4101) return "This server requires an account, and this page has no way to sign in.";
+  if (code === 4101) return "This server requires an account.";
   if (code === 4102) return "The server refused this name.";
   if (code === 4103) return "The server closed the connection because this page sent too much.";
+  if (code === 4105) return "You were signed out.";
+  if (code === 4106) return "This account is suspended.";
+  if (code === 4107) return "Your network address is blocked by this server.";
   return `The server closed the connection permanently${reason ? ` (${reason})` : ""}.`;
 }
 
 /** Why the user was removed from a room. @param {{reason: string, by?: User, text?: string}} left */
 export function leftSentence({ reason, by, text }) {
-  const who = by ? ` by ${by.name}` : "";
+  const who = by ? ` by ${shownName(by)}` : "";
   const why = text ? `: ${text}` : "";
   if (reason === "kicked") return `You were removed${who}${why}`;
   if (reason === "banned") return `You were banned${who}${why}`;

@@ -2,7 +2,7 @@ import { Delivery } from "./delivery.js";
 import { Entrance } from "./entrance.js";
 import { Identity } from "./identity.js";
 import { Outbox, OUTBOX_LIMIT } from "./outbox.js";
-import { DEFAULT_LIMITS, closeSentence, leftSentence, newId, sentence } from "./protocol.js";
+import { DEFAULT_LIMITS, closeSentence, leftSentence, newId, sentence, shownName } from "./protocol.js";
 import { Room } from "./room.js";
 
 /**
@@ -35,10 +35,16 @@ export class Session {
   /** Answers that are awaited, by id. @type {Map<string, {type: string, room?: Room}>} */ #asked = new Map();
   /** What the last frame without an id complained about: it explains a close. @type {any} */ #complaint = null;
   #made = 0;
+  /** What waits for an identity, or for the refusal of the name. @type {((wrong: string) => void)[]} */ #settling = [];
 
-  /** @param {{transport: Transport, store: Store, onChange: () => void}} options */
-  constructor({ transport, store, onChange }) {
+  /**
+   * @param {{transport: Transport, store: Store, onChange: () => void, onOther?: () => void,
+   *   onStopped?: (code: number) => boolean}} options `onOther`: see `Identity`; `onStopped`: the server has closed the
+   *   connection for a reason that a reconnect would meet again; returns whether the user is told so elsewhere
+   */
+  constructor({ transport, store, onChange, onOther = () => {}, onStopped = () => false }) {
     this.transport = transport;
+    this.onStopped = onStopped;
     this.onChange = onChange;
     /** @type {Store} */
     this.store = {
@@ -50,6 +56,7 @@ export class Session {
       store: this.store,
       ask: (type, frame) => this.#ask(type, undefined, frame),
       onKnown: (stranger) => this.#onKnown(stranger),
+      onOther,
     });
     this.entrance = new Entrance((type, room, frame) => this.#ask(type, room, frame));
     this.outbox = Outbox.from(store.get("outbox"));
@@ -65,7 +72,7 @@ export class Session {
   // --- user actions --------------------------------------------------------------------------------------------------
 
   /**
-   * Enter rooms. @param {string} name @param {string[]} rooms @param {string} active the one to show
+   * Connect and enter rooms. @param {string} name @param {string[]} rooms @param {string} active the one to show; "" for none
    * @param {string[]} [staying] those of them that are persistent
    */
   start(name, rooms, active, staying = []) {
@@ -73,9 +80,14 @@ export class Session {
     this.rooms.clear();
     // Unsent messages of a room that was left are sent too.
     for (const room of [...rooms, ...this.outbox.entries.map((entry) => entry.room), active]) {
-      this.enter(room, staying.includes(room));
+      if (room) this.enter(room, staying.includes(room));
     }
     this.transport.connect();
+  }
+
+  /** Wait for an identity. @returns {Promise<string>} "", or why the name was refused */
+  settled() {
+    return new Promise((resolve) => this.#settling.push(resolve));
   }
 
   /** Show a room, joining it if needed. @param {string} name @param {boolean} [stays] see `Room.stays` */
@@ -125,6 +137,15 @@ export class Session {
     this.active = null;
     this.#saveRooms();
     this.onChange();
+  }
+
+  /** Forget what this tab knows of an account that has signed out. @param {boolean} unsent also what was not sent */
+  signOut(unsent) {
+    this.quit();
+    for (const key of ["rooms", "drafts", "aliases"]) this.store.remove(key);
+    if (!unsent) return;
+    this.outbox.entries = [];
+    this.store.remove("outbox");
   }
 
   /** Post to the active room. @param {string} content @returns {boolean} whether it is in the outbox */
@@ -215,7 +236,7 @@ export class Session {
     if (state.name === "stopped" && state.code !== 1000) {
       const text = this.#complaint ? sentence(this.#complaint) : closeSentence(state.code ?? 0, state.reason ?? "");
       if (state.code === 4102) this.#refuseName(text);
-      else this.alert(text);
+      else if (!this.onStopped(state.code ?? 0)) this.alert(text);
     }
     if (state.name === "connecting") this.#complaint = null;
     this.onChange();
@@ -238,7 +259,7 @@ export class Session {
     else if (frame.type === "error") this.#onError(frame, asked);
     else if (frame.type === "pong" && asked?.type === "name") this.identity.onNameTaken();
     else if (frame.type === "goodbye") this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
-    else if (frame.type === "announcement") this.alert(`${frame.sender.name}: ${frame.content}`);
+    else if (frame.type === "announcement") this.alert(`${shownName(frame.sender)}: ${frame.content}`);
     else if (frame.type === "invitation") this.#onInvitation(frame);
     else if (frame.type === "ack") for (const item of frame.ids) this.delivery.onAck(item.id);
     else if (room && this.rooms.has(room.name)) this.#onRoomFrame(frame, room, asked?.type);
@@ -285,7 +306,7 @@ export class Session {
   #onInvitation({ room, open, info, by }) {
     const key = `invitation:${room}`;
     this.alerts = this.alerts.filter((alert) => alert.key !== key);
-    if (open) this.alerts.push({ key, text: `${by.name} invites you to ${info.title || room}`, invitation: room });
+    if (open) this.alerts.push({ key, text: `${shownName(by)} invites you to ${info.title || room}`, invitation: room });
   }
 
   /** @param {any} welcome */
@@ -303,6 +324,12 @@ export class Session {
       this.alert(`The server no longer recognises you, so you are a new guest here.${waiting}`);
     }
     for (const room of this.rooms.values()) if (room.status !== "closed") this.entrance.join(room);
+    this.#settle("");
+  }
+
+  /** @param {string} wrong */
+  #settle(wrong) {
+    for (const resolve of this.#settling.splice(0)) resolve(wrong);
   }
 
   /** @param {any} error @param {{type: any, room?: Room}} [asked] */
@@ -323,7 +350,8 @@ export class Session {
   #onComplaint(error) {
     this.#complaint = error;
     if (error.field === "u") this.#refuseName(sentence(error));
-    else if (this.identity.known) this.alert(sentence(error));
+    // A token that is not valid any more ends the connection: what follows depends on how it is closed.
+    else if (this.identity.known && error.code !== "unauthorized") this.alert(sentence(error));
   }
 
   /** @param {string} text */
@@ -331,6 +359,7 @@ export class Session {
     this.transport.stop();
     this.identity.take("");
     this.refused = { field: "name", text: text.replace(/^U /, "The name ") };
+    this.#settle(this.refused.text);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { Backoff } from "./backoff.js";
-import { SUBPROTOCOL, mayReconnect, newId } from "./protocol.js";
+import { SUBPROTOCOL, mayReconnect, newId, outdatesToken } from "./protocol.js";
 
 const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that drops packets
 const PONG_WAIT = 10000;
@@ -23,16 +23,21 @@ export class Transport {
   #openedAt = 0;
   #heardAt = 0;
   #pingedAt = 0;
+  /** Counts the attempts, so that one that was given up does not open a socket. */ #attempt = 0;
+  /** Whether the last connection was refused, or ended for its token. */ #doubtful = false;
 
   /** Milliseconds of silence after which a `ping` is sent; `welcome` has the server's interval. */
   heartbeat = 20000;
 
   /**
    * @param {{url: () => string, onState: (state: ConnectionState) => void, onFrame: (frame: any) => void,
-   *   Socket?: typeof WebSocket}} options
+   *   ready?: (doubtful: boolean) => Promise<boolean> | null, Socket?: typeof WebSocket}} options `ready`: what must be
+   *   done before a socket is opened, null for nothing; false: it is not to be opened; `doubtful`: the one before was
+   *   refused, or its token was too old
    */
-  constructor({ url, onState, onFrame, Socket = WebSocket }) {
+  constructor({ url, onState, onFrame, ready = () => null, Socket = WebSocket }) {
     this.url = url;
+    this.ready = ready;
     this.onState = onState;
     this.onFrame = onFrame;
     this.Socket = Socket;
@@ -44,6 +49,18 @@ export class Transport {
   connect() {
     this.#drop();
     this.#set({ name: "connecting" });
+    const attempt = this.#attempt;
+    const waits = this.ready(this.#doubtful);
+    if (!waits) return this.#open();
+    const current = () => attempt === this.#attempt;
+    waits.then(
+      (may) => current() && may && this.#open(),
+      () => current() && this.#lost(0, "not ready"),
+    );
+    return undefined;
+  }
+
+  #open() {
     /** @type {WebSocket} */
     let socket;
     try {
@@ -122,6 +139,7 @@ export class Transport {
   /** @param {number} code @param {string} reason */
   #lost(code, reason) {
     const stable = this.#openedAt > 0 && Date.now() - this.#openedAt > STABLE;
+    this.#doubtful = this.#openedAt === 0 || outdatesToken(code);
     this.#drop();
     if (stable) this.#backoff.reset();
     if (mayReconnect(code)) this.#retry(code, reason);
@@ -139,6 +157,7 @@ export class Transport {
   /** Forget the socket at once: the closing handshake of a dead connection may take a minute. */
   #drop() {
     clearTimeout(this.#timer);
+    this.#attempt += 1;
     this.#openedAt = 0;
     const socket = this.#socket;
     this.#socket = null;

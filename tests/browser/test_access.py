@@ -134,8 +134,9 @@ async def test_a_screen_reader_finds_landmarks_names_and_live_regions(enter: Ent
           - region "People 2":
             - heading "People 2" [level=2]
             - list:
-              - listitem: ann you
-              - listitem: bob
+              - listitem: ann guest you
+              - listitem: bob guest
+          - button "Sign in"
           - button "Leave"
         - main:
           - heading /room-/ [level=1]
@@ -145,7 +146,7 @@ async def test_a_screen_reader_finds_landmarks_names_and_live_regions(enter: Ent
           - status "Connection": Connected
           - log /Messages in room-/:
             - separator "Today"
-            - text: bob joined bob
+            - text: bob (guest) joined bob guest
             - time: /\\d+:\\d+/
             - text: hello there You
             - time: /\\d+:\\d+/

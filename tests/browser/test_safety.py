@@ -20,7 +20,7 @@ async def test_markup_is_shown_as_text_in_every_field(enter: Enter) -> None:
     room = f"{ROOM}{new_room()}"
     ann = await enter("ann", room=room)
     eve = await enter(NAME, room=room)
-    await expect(ann.notices).to_have_text([f"{NAME} joined"])
+    await expect(ann.notices).to_have_text([f"{NAME} (guest) joined"])
     await eve.say(MARKUP, "<b>bold?</b>", "javascript:window.hit=1", "`${window.hit=1}` {{1+1}}")
     await expect(ann.messages).to_have_count(4)
     for chat in (ann, eve):
@@ -37,7 +37,7 @@ async def test_markup_is_shown_as_text_in_every_field(enter: Enter) -> None:
     await expect(ann.people.filter(has_text=NAME)).to_have_count(1)
     await eve.page.close()
     await ann.say("gone?")
-    await expect(ann.notices.last).to_have_text(f"{NAME} left", timeout=15_000)
+    await expect(ann.notices.last).to_have_text(f"{NAME} (guest) left", timeout=15_000)
 
 
 async def test_text_cannot_reach_out_of_its_message(enter: Enter) -> None:

@@ -105,19 +105,19 @@ async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
     bob = await enter("bob")
     await expect(ann.people).to_have_count(2)
     await expect(ann.page.get_by_text("2 people here")).to_be_visible()
-    await expect(ann.notices).to_have_text(["bob joined"])
+    await expect(ann.notices).to_have_text(["bob (guest) joined"])
     await ann.say("hello")
     await ann.delivered("hello")
     await bob.page.close()
     await expect(ann.people).to_have_count(1, timeout=15_000)
-    await expect(ann.notices).to_have_text(["bob joined", "bob left"])
+    await expect(ann.notices).to_have_text(["bob (guest) joined", "bob (guest) left"])
 
 
 async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, server: ServerProcess, room: str) -> None:
     """Consecutive joins and leaves are one line, and those that cancel out are none."""
     ann = await enter("ann")
     async with peer(server, room, "bob"):
-        await expect(ann.notices).to_have_text(["bob joined"])
+        await expect(ann.notices).to_have_text(["bob (guest) joined"])
     await expect(ann.people).to_have_count(1, timeout=15_000)
     await expect(ann.notices).to_have_count(0)
 

@@ -9,23 +9,33 @@ export class EntryView {
   #form = byId("entry");
   #name = byId("name");
   #room = byId("room");
+  #signedIn = false;
   /** @type {Refused | null} */ #refused = null;
 
-  /** @param {(name: string, room: string) => void} start */
-  constructor(start) {
+  /** @param {(name: string, room: string) => void} start @param {(page: string) => void} account open a page about accounts */
+  constructor(start, account) {
+    for (const [id, page] of [["entry-sign-in", "signIn"], ["entry-register", "register"], ["entry-account", "profile"]]) {
+      byId(id).addEventListener("click", () => account(page));
+    }
     this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       const name = this.#name.value.normalize("NFC").trim();
       const room = this.#room.value.normalize("NFC").trim() || "general";
-      if (!name) return this.refuse({ field: "name", text: "Choose a name that others will see." });
+      if (!name && !this.#signedIn) return this.refuse({ field: "name", text: "Choose a name that others will see." });
       this.#clear();
       start(name, room);
     });
     for (const input of [this.#name, this.#room]) input.addEventListener("input", () => this.#clear());
   }
 
-  /** @param {string} name @param {string} room */
-  open(name, room) {
+  /** @param {string} name @param {string} room @param {boolean} signedIn whether the name is that of an account */
+  open(name, room, signedIn) {
+    this.#signedIn = signedIn;
+    byId("entry-name").hidden = signedIn;
+    byId("entry-as").hidden = !signedIn;
+    byId("entry-guest").hidden = signedIn;
+    setText(byId("lead"), signedIn ? "Pick a room, talk." : "Pick a name, pick a room, talk.");
+    setText(byId("entry-me"), signedIn ? name : "");
     this.#name.value = name;
     this.#room.value = room;
     (name ? byId("join") : this.#name).focus();
@@ -36,7 +46,7 @@ export class EntryView {
     if (!refused || refused === this.#refused) return;
     this.#refused = refused;
     this.#clear();
-    const field = refused.field || "name";
+    const field = refused.field === "room" || this.#signedIn ? "room" : "name";
     setText(byId(`${field}-error`), refused.text);
     const input = field === "room" ? this.#room : this.#name;
     input.setAttribute("aria-invalid", "true");

@@ -1,5 +1,7 @@
+import { kindOf } from "../protocol.js";
 import { avatar, initials, tint } from "./avatar.js";
 import { el, icon, setText } from "./dom.js";
+import { mark } from "./mark.js";
 import { isOnlyEmoji, withLinks } from "./text.js";
 import { dayText, exactText, secondsText, timeText } from "./time.js";
 
@@ -61,7 +63,7 @@ function makeMessage(line, actions) {
     el(
       "div",
       { class: "body" },
-      el("div", { class: "head" }, el("bdi", { class: "name" }), " ", el("time", { class: "time" })),
+      el("div", { class: "head" }, el("bdi", { class: "name" }), " ", el("span", { class: "kind" }), " ", el("time", { class: "time" })),
       el(
         "div",
         { class: "bubble" },
@@ -83,6 +85,9 @@ function updateMessage(element, line, before, actions) {
   element.className = ["msg", line.own && "own", line.start && "start", line.end && "end"].filter(Boolean).join(" ");
   if (line.seq !== null) element.dataset.seq = String(line.seq);
   if (old?.author !== line.author) tint(element, line.author);
+  if (old?.author !== line.author || old?.own !== line.own) {
+    element.querySelector(".kind").replaceChildren(line.own ? "" : mark(line.author));
+  }
   if (old?.name !== line.name || old?.own !== line.own) {
     setText(element.querySelector(".avatar"), initials(line.name));
     const name = element.querySelector(".name");
@@ -169,11 +174,11 @@ function updateNotice(element, { notice, at }) {
   time.title = exactText(at);
 }
 
-/** @param {{name: string}[]} users @returns {(Node | string)[]} "ann, bob and 3 others" */
+/** @param {import("../protocol.js").User[]} users @returns {(Node | string)[]} "ann, bob (guest) and 3 others" */
 function names(users) {
   const told = users.slice(0, users.length === NAMES_TOLD + 1 ? NAMES_TOLD + 1 : NAMES_TOLD);
   const rest = users.length - told.length;
-  const parts = told.map((user) => el("bdi", {}, user.name));
+  const parts = told.map(({ id, name }) => el("span", {}, el("bdi", {}, name), kindOf(id) && ` (${kindOf(id)})`));
   return parts.flatMap((part, i) => {
     if (i === 0) return [part];
     return [i === parts.length - 1 && !rest ? " and " : ", ", part];

@@ -1,5 +1,6 @@
 import { avatar } from "./avatar.js";
 import { byId, el, icon, setText } from "./dom.js";
+import { mark } from "./mark.js";
 
 /**
  * The rooms of this tab, the people in the current one, and me. Next to the log if there is space, else a drawer.
@@ -7,7 +8,7 @@ import { byId, el, icon, setText } from "./dom.js";
  * @typedef {import("../room.js").Room} Room
  * @typedef {import("../protocol.js").User} User
  * @typedef {{enter: (room: string) => void, leave: (room: Room) => void, quit: () => void,
- *   link: (room: string) => string}} Actions
+ *   account: () => void, link: (room: string) => string}} Actions
  */
 const WIDE = matchMedia("(min-width: 50rem)");
 
@@ -27,6 +28,10 @@ export class Sidebar {
     byId("menu-close").addEventListener("click", () => this.#show(false));
     byId("backdrop").addEventListener("click", () => this.#show(false));
     byId("quit").addEventListener("click", () => actions.quit());
+    byId("account-open").addEventListener("click", () => {
+      this.#show(false);
+      actions.account();
+    });
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.#open && this.#show(false));
     WIDE.addEventListener("change", () => this.#show(false));
     byId("new-room").addEventListener("submit", (/** @type {Event} */ event) => {
@@ -41,8 +46,10 @@ export class Sidebar {
     this.#show(false);
   }
 
-  /** @param {Map<string, Room>} rooms @param {Room} active @param {User | null} me @param {string} name */
-  render(rooms, active, me, name) {
+  /** @param {Map<string, Room>} rooms @param {Room} active @param {User | null} me @param {string} name
+   * @param {boolean} signedIn */
+  render(rooms, active, me, name, signedIn) {
+    setText(byId("account-open"), signedIn ? "Account" : "Sign in");
     const people = active.presence.list(me?.id);
     this.#renderRooms([...rooms.values()], active);
     this.#renderPeople(people, active.presence.count, me, active.status === "closed");
@@ -125,7 +132,7 @@ export class Sidebar {
     setText(byId("room-count"), closed ? "You are not in this room" : !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);
     const items = people.map((user) => {
       const you = user.id === me?.id ? el("span", { class: "you" }, "you") : "";
-      return el("li", {}, avatar(user.id, user.name), el("bdi", { class: "person" }, user.name), you);
+      return el("li", {}, avatar(user.id, user.name), el("bdi", { class: "person" }, user.name), mark(user.id), you);
     });
     if (count > people.length) items.push(el("li", { class: "more" }, `and ${count - people.length} more`));
     this.#people.replaceChildren(...items);

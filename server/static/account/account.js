@@ -1,0 +1,121 @@
+import { Backoff } from "../backoff.js";
+import { Refused, csrfToken } from "./api.js";
+
+/**
+ * This browser's login: which account all of its tabs act for.
+ *
+ * @typedef {import("./api.js").Api} Api
+ * @typedef {{id: string, username: string, name: string, role: string, email?: string, email_pending?: string,
+ *   second_factor?: boolean}} Me
+ */
+
+const CHANNEL = "parley.account";
+/** An access token is replaced this long before its end, in milliseconds. */
+const EARLY = 60000;
+/** A token that the server has just accepted serves for a connection that is opened at once. */
+const JUST = 20000;
+
+export class Account {
+  /** @type {Me | null} */ me = null;
+  /** Why the account may not be used, "" if it may: suspended, or the address is blocked. */ denied = "";
+  /** When the access token in the cookie ends, in epoch milliseconds; 0 if that is unknown. */
+  #until = 0;
+  /** @type {BroadcastChannel | null} */ #tabs = null;
+
+  /** @param {Api} api @param {() => void} onOther another tab has signed in or out, or changed the account */
+  constructor(api, onOther) {
+    this.api = api;
+    this.path = new URL(".", api.base).pathname;
+    try {
+      this.#tabs = new BroadcastChannel(CHANNEL);
+      this.#tabs.addEventListener("message", ({ data }) => data === this.path && onOther());
+    } catch {
+      // missing, or storage is disabled: other tabs notice when they connect
+    }
+  }
+
+  /** Tell the other tabs that the account is another one, or has other data. */
+  announce() {
+    this.#tabs?.postMessage(this.path);
+  }
+
+  /**
+   * Learn who is signed in. Without a login this asks nothing; while the server does not answer it tries again.
+   * @param {(text: string) => void} onTrouble
+   * @returns {Promise<Me | null>}
+   */
+  async load(onTrouble) {
+    const backoff = new Backoff();
+    while (csrfToken()) {
+      try {
+        this.me = await this.api.ask("GET", "me");
+        this.#until ||= Date.now() + EARLY + JUST;
+        return this.me;
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (error.status === 403) this.denied = error.message;
+        if (!error.retryable) break;
+        onTrouble(error.message);
+        await new Promise((resolve) => setTimeout(resolve, backoff.next()));
+      }
+    }
+    this.me = null;
+    return null;
+  }
+
+  /**
+   * Have a valid access token in the cookie, because a WebSocket is about to be opened, which cannot tell the page that
+   * its token has expired.
+   * @param {boolean} doubtful whether the connection before this one was refused, or ended for the token
+   * @returns {Promise<boolean>} whether the page is still signed in as the same account
+   * @throws {Refused} the server does not answer
+   */
+  async ready(doubtful) {
+    if (!doubtful && Date.now() < this.#until - EARLY) return this.#same(this.me);
+    try {
+      if (!csrfToken()) return false;
+      const signed = await this.api.refresh();
+      this.#until = Date.now() + signed.expires_in * 1000;
+      return this.#same(signed.account);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) return false;
+      throw error;
+    }
+  }
+
+  /** @param {Me | null} now */
+  #same(now) {
+    if (!this.me || now?.id !== this.me.id || !csrfToken()) return false;
+    this.me = { ...this.me, ...now };
+    return true;
+  }
+
+  /**
+   * Sign in, register, or use the first admin's link: each answers with the cookies of a login.
+   * @param {"login"|"register"|"admin/first"} path @param {object} fields
+   */
+  async signIn(path, fields) {
+    await this.api.ask("POST", path, { ...fields, cookie: true }, { renews: false });
+    this.announce();
+  }
+
+  async signOut() {
+    await this.api.ask("POST", "logout", {}, { renews: false });
+    this.me = null;
+    this.announce();
+  }
+
+  /** Change the account. @param {object} fields @returns {Promise<void>} */
+  async change(fields) {
+    this.me = { ...this.me, ...(await this.api.ask("PATCH", "me", fields)) };
+    this.#until = 0;
+    this.announce();
+  }
+
+  /** Make a guest's messages and rooms those of this account. @param {string} token the guest's */
+  async keep(token) {
+    await this.api.ask("POST", "me/guest", { token });
+    this.#until = 0;
+    this.announce();
+  }
+}

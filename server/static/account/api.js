@@ -1,0 +1,125 @@
+import { sentence } from "../protocol.js";
+
+/**
+ * The server's HTTP side, as this page uses it: JSON in and out, with the cookies of this browser's login.
+ */
+
+const CSRF = /(?:^|; )(?:__Host-|__Secure-)?parley-csrf=([^;]+)/;
+
+/** A refused or failed request. `code` is one of docs/protocol.md, or "" if the server gave no answer. */
+export class Refused extends Error {
+  /**
+   * @param {string} code @param {string} text a readable sentence
+   * @param {{status?: number, fields?: Record<string, string>, retryable?: boolean}} [more] `fields`: a sentence for
+   *   each wrong field
+   */
+  constructor(code, text, { status = 0, fields = {}, retryable = false } = {}) {
+    super(text);
+    this.code = code;
+    this.status = status;
+    this.fields = fields;
+    this.retryable = retryable;
+  }
+}
+
+/**
+ * The CSRF token of this browser's login, as its cookie has it. It is there for as long as the login, so it also tells
+ * whether there is one, without a request. The cookie of the longest path is the first one (RFC 6265, 5.4).
+ * @returns {string} "" without a login
+ */
+export function csrfToken() {
+  return CSRF.exec(document.cookie)?.[1] ?? "";
+}
+
+export class Api {
+  /** The refresh under way. @type {Promise<any> | null} */ #refreshing = null;
+
+  /** @param {string} [base] the address of the page: the server may be below a path of a proxy */
+  constructor(base = document.baseURI) {
+    this.base = base;
+  }
+
+  /**
+   * Send a request, and once more after a refresh if its access token has expired.
+   * @param {"GET"|"POST"|"PATCH"|"DELETE"} method @param {string} path such as "me"
+   * @param {object} [body]
+   * @param {{token?: string, renews?: boolean}} [options] `token`: act for a guest instead of the login;
+   *   `renews`: false where 401 does not mean an expired token
+   * @returns {Promise<any>} null for an empty answer
+   * @throws {Refused}
+   */
+  async ask(method, path, body, { token, renews = true } = {}) {
+    try {
+      return await this.#send(method, path, body, token);
+    } catch (error) {
+      const expired = error instanceof Refused && error.code === "unauthorized";
+      if (!expired || !renews || token || !csrfToken()) throw error;
+      await this.refresh();
+      return this.#send(method, path, body);
+    }
+  }
+
+  /**
+   * Get new tokens into the cookies. All tabs of a browser have one login: they take turns, and one that waited uses
+   * the cookies that the tab before it received.
+   * @returns {Promise<any>} the account
+   * @throws {Refused} `unauthorized`: the login has ended, and its cookies were removed
+   */
+  refresh() {
+    this.#refreshing ??= this.#inTurn(() => this.#send("POST", "refresh", {})).finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  /** @param {() => Promise<any>} work @returns {Promise<any>} */
+  #inTurn(work) {
+    if (!navigator.locks) return work(); // plain http beyond localhost; the server allows two at once for 10 s
+    return navigator.locks.request(`parley.refresh.${new URL(".", this.base).pathname}`, work);
+  }
+
+  /** @param {string} method @param {string} path @param {object} [body] @param {string} [token] @returns {Promise<any>} */
+  async #send(method, path, body, token) {
+    /** @type {Record<string, string>} */
+    const headers = method === "GET" ? {} : { "Content-Type": "application/json" };
+    if (token) headers.Authorization = `Bearer ${token}`;
+    else if (method !== "GET" && csrfToken()) headers["X-CSRF-Token"] = csrfToken();
+    let response;
+    try {
+      const json = method === "GET" ? undefined : JSON.stringify(body ?? {});
+      const credentials = token ? "omit" : "same-origin";
+      response = await fetch(new URL(`api/${path}`, this.base), { method, headers, body: json, credentials, cache: "no-store" });
+    } catch {
+      throw new Refused("", "The server cannot be reached. Try again.", { retryable: true });
+    }
+    const text = await response.text().catch(() => "");
+    const data = parsed(text);
+    if (response.ok) return data;
+    throw refusal(response.status, data, Number(response.headers.get("Retry-After")));
+  }
+}
+
+/** @param {string} text @returns {any} null if it is not JSON, as from a proxy in front of a stopped server */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {number} status @param {any} data @param {number} wait seconds */
+function refusal(status, data, wait) {
+  const error = data?.error ?? {};
+  const again = wait > 0 ? ` Try again in ${waitText(wait)}.` : "";
+  const text = error.message ? sentence(error) + again : `The server answered with an error (${status}).${again}`;
+  /** @type {Record<string, string>} */
+  const fields = {};
+  for (const [name, wrong] of Object.entries(error.fields ?? {})) fields[name] = sentence({ message: String(wrong) });
+  if (error.field && !fields[error.field]) fields[error.field] = text;
+  return new Refused(error.code ?? "", text, { status, fields, retryable: error.retryable ?? status >= 500 });
+}
+
+/** @param {number} seconds */
+function waitText(seconds) {
+  if (seconds < 90) return seconds <= 1 ? "a second" : `${Math.ceil(seconds)} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
+}

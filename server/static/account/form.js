@@ -1,0 +1,154 @@
+import { el, setText } from "../view/dom.js";
+import { Refused } from "./api.js";
+
+/**
+ * Forms of the account pages: every field has a label and a place for what is wrong with it; what concerns the whole
+ * form is said above its button.
+ *
+ * @typedef {{name: string, label: string, type?: string, autocomplete?: string, hint?: string, value?: string,
+ *   inputmode?: string, optional?: boolean, later?: boolean, maxlength?: number}} Field `later`: hidden, and not sent,
+ *   until `reveal`
+ * @typedef {Record<string, string>} Values
+ */
+
+let made = 0;
+
+export class Form {
+  /** @type {Map<string, {field: Field, box: HTMLElement, input: HTMLInputElement, error: HTMLElement}>} */ #rows = new Map();
+  #wrong = el("p", { class: "field-error", role: "alert" });
+  #said = el("p", { class: "said", role: "status" });
+  /** @type {HTMLButtonElement} */ #button;
+  #busy = false;
+
+  /**
+   * @param {{fields: Field[], button: string, danger?: boolean, username?: string,
+   *   submit: (values: Values, form: Form) => Promise<void>}} options `username`: for password managers, where the form
+   *   does not ask for it; `submit` may throw `Refused`
+   */
+  constructor({ fields, button, danger = false, username, submit }) {
+    this.submit = submit;
+    made += 1;
+    this.#button = el("button", { type: "submit", class: danger ? "primary danger" : "primary" }, button);
+    this.element = el("form", { class: "form", novalidate: true, submit: (/** @type {Event} */ event) => this.#send(event) });
+    if (username !== undefined) {
+      const hidden = { type: "text", autocomplete: "username", value: username, readonly: true, hidden: true };
+      this.element.append(el("input", hidden));
+    }
+    for (const field of fields) this.element.append(this.#row(field));
+    this.element.append(this.#wrong, this.#button, this.#said);
+  }
+
+  /** Show a field that was to be asked later. @param {string} name @param {string} text what to do, as its error */
+  reveal(name, text) {
+    const row = this.#rows.get(name);
+    if (!row) return;
+    row.box.hidden = false;
+    this.#refuse(name, text);
+  }
+
+  /** Say what has happened. @param {string} text */
+  say(text) {
+    setText(this.#said, text);
+  }
+
+  /** Empty the fields that hold secrets, or all. @param {boolean} [all] */
+  clear(all = false) {
+    for (const { input, field } of this.#rows.values()) if (all || field.type === "password") input.value = "";
+  }
+
+  /** @param {Field} field */
+  #row(field) {
+    const id = `account-${made}-${field.name}`;
+    const error = el("p", { id: `${id}-error`, class: "field-error", role: "alert" });
+    const hint = field.hint ? el("p", { id: `${id}-hint`, class: "field-hint" }, field.hint) : "";
+    const input = el("input", {
+      id,
+      name: field.name,
+      type: field.type ?? "text",
+      autocomplete: field.autocomplete ?? "off",
+      inputmode: field.inputmode,
+      autocapitalize: "none",
+      spellcheck: "false",
+      maxlength: String(field.maxlength ?? 1024),
+      "aria-required": field.optional ? undefined : "true",
+      "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error`,
+      dir: "auto",
+      input: () => this.#clearErrors(),
+    });
+    input.value = field.value ?? "";
+    const label = el("label", { for: id }, field.label);
+    const box = el("div", { class: "field", hidden: Boolean(field.later) }, label, input, hint, error);
+    this.#rows.set(field.name, { field, box, input, error });
+    return box;
+  }
+
+  /** @param {Event} event */
+  async #send(event) {
+    event.preventDefault();
+    if (this.#busy) return;
+    this.#clearErrors();
+    this.say("");
+    /** @type {Values} */
+    const values = {};
+    for (const [name, { field, box, input }] of this.#rows) {
+      if (box.hidden) continue;
+      const value = field.type === "password" ? input.value : input.value.normalize("NFC").trim();
+      if (!value && !field.optional) return this.#refuse(name, `${field.label} is missing.`);
+      values[name] = value;
+    }
+    this.#busy = true;
+    this.#button.setAttribute("aria-disabled", "true"); // not `disabled`: that would lose the focus
+    try {
+      await this.submit(values, this);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#show(error);
+    } finally {
+      this.#busy = false;
+      this.#button.removeAttribute("aria-disabled");
+    }
+  }
+
+  /** @param {Refused} refused */
+  #show(refused) {
+    const known = Object.entries(refused.fields).filter(([name]) => this.#rows.get(name)?.box.hidden === false);
+    for (const [name, text] of known.reverse()) this.#refuse(name, text); // the first one gets the focus
+    if (!known.length) setText(this.#wrong, refused.message);
+  }
+
+  /** @param {string} name @param {string} text */
+  #refuse(name, text) {
+    const row = this.#rows.get(name);
+    if (!row) return;
+    setText(row.error, text);
+    row.input.setAttribute("aria-invalid", "true");
+    row.input.focus();
+  }
+
+  #clearErrors() {
+    setText(this.#wrong, "");
+    for (const { input, error } of this.#rows.values()) {
+      input.removeAttribute("aria-invalid");
+      setText(error, "");
+    }
+  }
+}
+
+// The fields that several forms have, as password managers know them.
+export const USERNAME = { name: "username", label: "Username", autocomplete: "username", maxlength: 64 };
+export const PASSWORD = { name: "password", label: "Password", type: "password", autocomplete: "current-password" };
+export const OLD_PASSWORD = { ...PASSWORD, name: "old_password", label: "Current password" };
+export const NEW_PASSWORD = {
+  name: "password",
+  label: "New password",
+  type: "password",
+  autocomplete: "new-password",
+  hint: "At least 8 characters. A few unrelated words are easy to remember and hard to guess.",
+};
+export const CODE = {
+  name: "code",
+  label: "Code",
+  autocomplete: "one-time-code",
+  maxlength: 64,
+  hint: "From your authenticator app, or one of your recovery codes.",
+};

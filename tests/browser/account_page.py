@@ -1,0 +1,67 @@
+"""The pages about accounts as their users see them."""
+
+import secrets
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.chat_page import ChatPage
+from tests.support.server import ServerProcess
+
+PASSWORD = "a tall giraffe in a small garden"
+# What Chromium logs itself for answers such as 401 to a wrong password.
+REFUSED = r"Failed to load resource: the server responded with a status of 4\d\d"
+
+
+def new_username() -> str:
+    """Return a username that no other test uses: tests share a server."""
+    return f"user{secrets.token_hex(5)}"
+
+
+class AccountPage(ChatPage):
+    """One tab with the client in it, on the pages about accounts."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(page)
+        self.panel = page.locator("#account-panel")
+
+    def part(self, name: str) -> Locator:
+        """Find a section of the user's own account."""
+        return self.panel.get_by_role("region", name=name)
+
+    async def at(self, heading: str) -> None:
+        """Wait until a page about accounts is in front."""
+        await expect(self.panel.get_by_role("heading", level=1, name=heading)).to_be_visible()
+
+    async def press(self, name: str) -> None:
+        """Press a button of the page about accounts in front."""
+        await self.panel.get_by_role("button", name=name, exact=True).click()
+
+    async def register(self, username: str, password: str = PASSWORD, *, email: str = "") -> None:
+        """Create an account on the page in front, until it is signed in."""
+        await self.at("Create an account")
+        await self.panel.get_by_label("Username", exact=True).fill(username)
+        await self.panel.get_by_label("Password").fill(password)
+        if email:
+            await self.panel.get_by_label("E-mail").fill(email)
+        await self.press("Create account")
+
+    async def sign_in(self, username: str, password: str = PASSWORD) -> None:
+        """Fill and send the form in front."""
+        await self.at("Sign in")
+        await self.panel.get_by_label("Username", exact=True).fill(username)
+        await self.panel.get_by_label("Password").fill(password)
+        await self.press("Sign in")
+
+    async def account(self) -> None:
+        """Open the user's own account from the chat."""
+        await self.page.get_by_role("button", name="Account", exact=True).click()
+        await self.at("Your account")
+
+    async def back(self) -> None:
+        """Leave the pages about accounts."""
+        await self.page.get_by_role("button", name="Back", exact=True).click()
+
+
+def home(server: ServerProcess, room: str, fragment: str = "") -> str:
+    """Return the address of a room, without a name, with a fragment."""
+    return f"{server.http_url}/client.html?r={room}{fragment}"

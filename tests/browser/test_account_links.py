@@ -1,0 +1,108 @@
+"""Links by mail on the page: they confirm an address, and reset a password."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.chat_page import SECRET
+from tests.contract.records import until
+from tests.support.browser import Pages
+from tests.support.mail import MailServer
+from tests.support.server import ServerProcess
+
+OTHER_PASSWORD = "a small giraffe in a tall garden"
+
+
+class Mailing(NamedTuple):
+    """A server that sends mail, and where it sends it."""
+
+    server: ServerProcess
+    mail: MailServer
+
+    async def link(self, address: str, kind: str) -> str:
+        """Wait for the link of a kind in a mail to an address."""
+        found: list[str] = []
+
+        def arrived() -> bool:
+            texts = [letter.get_content() for letter in self.mail.to(address)]
+            found[:] = [link for text in texts for link in re.findall(rf"http://\S+#{kind}=\S+", text)]
+            return bool(found)
+
+        await until(arrived)
+        return found[-1]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def mailing() -> AsyncIterator[Mailing]:
+    with MailServer() as mail:
+        server = ServerProcess({"SERVER_SECRET": SECRET, **mail.settings})
+        server.env["PUBLIC_URL"] = server.http_url
+        await asyncio.to_thread(server.start)
+        yield Mailing(server, mail)
+        await asyncio.to_thread(server.remove)
+
+
+async def join(mailing: Mailing, new_page: Pages, room: str, username: str, address: str) -> AccountPage:
+    """Register with an address."""
+    ann = AccountPage(await new_page(home(mailing.server, room)))
+    await ann.page.get_by_role("button", name="Create an account").click()
+    await ann.register(username, email=address)
+    await ann.connected()
+    return ann
+
+
+async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pages, room: str) -> None:
+    """The account shows that it waits; the link, opened on another device, confirms it once."""
+    new_page.expect_error(REFUSED)
+    address = f"{new_username()}@example.org"
+    ann = await join(mailing, new_page, room, new_username(), address)
+    await ann.account()
+    await expect(ann.part("E-mail").get_by_text(f"A link was sent to {address}.")).to_be_visible()
+    link = await mailing.link(address, "email")
+    phone = AccountPage(await new_page(link))
+    await phone.at("Confirm your e-mail")
+    await ann.page.reload()
+    await ann.account()
+    await expect(ann.part("E-mail").get_by_text("No confirmed address")).to_be_visible()
+    await phone.press("Confirm")
+    await phone.at("E-mail confirmed")
+    await ann.page.reload()
+    await ann.account()
+    await expect(ann.part("E-mail").get_by_text(f"Confirmed: {address}.", exact=True)).to_be_visible()
+    again = AccountPage(await new_page(link))
+    await again.press("Confirm")
+    await expect(again.panel.get_by_role("alert").filter(has_text="expired or was used")).to_be_visible()
+
+
+async def test_a_forgotten_password_is_reset_by_mail(mailing: Mailing, new_page: Pages, room: str) -> None:
+    """The link leads to a new password, which signs in; the old one does not, and all devices are signed out."""
+    new_page.expect_error(REFUSED)
+    username, address = new_username(), f"{new_username()}@example.org"
+    ann = await join(mailing, new_page, room, username, address)
+    confirming = AccountPage(await new_page(await mailing.link(address, "email")))
+    await confirming.press("Confirm")
+    await confirming.at("E-mail confirmed")
+
+    phone = AccountPage(await new_page(home(mailing.server, room)))
+    await phone.page.get_by_role("button", name="Sign in", exact=True).click()
+    await phone.press("Forgot your password?")
+    await phone.panel.get_by_label("Username or e-mail").fill(address)
+    await phone.press("Send a link")
+    await expect(phone.panel.get_by_text("a link is on its way")).to_be_visible()
+    await phone.page.goto(await mailing.link(address, "reset"))
+    await phone.at("Set a new password")
+    await phone.panel.get_by_label("New password").fill("12345678")
+    await phone.press("Set the password")
+    await expect(phone.panel.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
+    await phone.panel.get_by_label("New password").fill(OTHER_PASSWORD)
+    await phone.press("Set the password")
+    await ann.at("Sign in")
+    await phone.sign_in(username, PASSWORD)
+    await expect(phone.panel.get_by_role("alert").filter(has_text="wrong")).to_be_visible()
+    await phone.sign_in(username, OTHER_PASSWORD)
+    await expect(phone.page.get_by_text(f"Signed in as {username}")).to_be_visible()

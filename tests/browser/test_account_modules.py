@@ -1,0 +1,154 @@
+"""The modules of the client that act for an account, called directly in a browser."""
+
+import pytest_asyncio
+from playwright.async_api import Page
+
+from tests.browser.test_modules import run
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(server: ServerProcess, new_page: Pages) -> Page:
+    """A page of the client that has not joined."""
+    return await new_page(f"{server.http_url}/client.html")
+
+
+TAB = """
+const kept = {};
+const store = { get: (key) => kept[key] ?? null, set: (key, value) => { kept[key] = value; return true; },
+  remove: (key) => { delete kept[key]; } };
+const seen = [];
+const identity = () => new Identity({ store, ask: (type) => seen.push(type), onOther: () => seen.push('other'),
+  onKnown: (stranger) => seen.push(`known ${stranger}`) });
+const welcome = (id, name, more = {}) => ({ type: 'welcome', session: 's_1', user: { id, name }, token: 't', ...more });
+"""
+
+
+async def test_a_tab_acts_for_its_account_and_for_no_other(page: Page) -> None:
+    """The first `welcome` settles it; one for another user, or an account in a guest's tab, is not accepted."""
+    seen, mine = await run(
+        page,
+        {"identity.js": "Identity"},
+        TAB
+        + """
+        const one = identity();
+        one.signIn({ id: 'a_1', name: 'ann' });
+        one.take('bob');
+        one.onWelcome(welcome('a_1', 'Ann'));
+        const mine = [one.name, one.me.id, one.known, kept.identity ?? null];
+        one.onDisconnect();
+        one.onWelcome(welcome('a_2', 'eve'));
+        one.onWelcome(welcome('g_1', 'ann'));
+        const guest = identity();
+        guest.take('ann');
+        guest.onWelcome(welcome('a_1', 'Ann'));
+        return [seen, mine];
+        """,
+    )
+    assert seen == ["known false", "other", "other", "other"]
+    assert mine == ["Ann", "a_1", True, None]
+
+
+async def test_a_guest_stays_stored_until_the_account_takes_it_over(page: Page) -> None:
+    """Then its messages are the account's, also after a reload, and its token is forgotten."""
+    steps = await run(
+        page,
+        {"identity.js": "Identity"},
+        TAB
+        + """
+        const guest = identity();
+        guest.take('ann');
+        guest.onWelcome(welcome('g_1', 'ann'));
+        const one = identity();
+        one.signIn({ id: 'a_1', name: 'Ann' });
+        const before = [one.guestToken, one.isMine('g_1')];
+        one.keepGuest();
+        const again = identity();
+        again.signIn({ id: 'a_1', name: 'Ann' });
+        const other = identity();
+        other.signIn({ id: 'a_2', name: 'Eve' });
+        return [before, [one.guestToken, one.isMine('g_1')], again.isMine('g_1'), other.isMine('g_1')];
+        """,
+    )
+    assert steps == [["t", False], ["", True], True, False]
+
+
+async def test_a_guests_unsent_message_is_not_sent_as_an_account_of_the_same_name(page: Page) -> None:
+    """Nor the other way round: it stays, with the reason, until the user retries. A new guest of that name sends it."""
+    states = await run(
+        page,
+        {"outbox.js": "Outbox", "delivery.js": "Delivery", "room.js": "Room"},
+        """
+        const states = [];
+        const pairs = ['g_1 a_1', 'a_1 g_1', 'a_1 a_2', 'g_1 g_2', ' g_1', ' a_1'];
+        for (const [author, me] of pairs.map((pair) => pair.split(' '))) {
+          const outbox = new Outbox();
+          outbox.add('m', 'r', 'text', { id: author, name: 'ann' }, 0);
+          const delivery = new Delivery({ outbox, send: () => true, onChange: () => {} });
+          const room = new Room('r');
+          room.onJoined(joined());
+          room.onNewestPage({ messages: [], has_older: false });
+          delivery.flush(room, { id: me, name: 'ann' });
+          states.push(outbox.get('m').state);
+        }
+        return states;
+        """,
+    )
+    assert states == ["failed", "failed", "failed", "sent", "sent", "failed"]
+
+
+async def test_a_connection_waits_until_its_token_is_renewed(page: Page) -> None:
+    """No socket before; none at all if the login has ended or the attempt was given up; a new try after a failure."""
+    steps = await run(
+        page,
+        {"transport.js": "Transport"},
+        """
+        const made = [], doubts = [], states = [];
+        class Socket {
+          constructor() { made.push(this); this.readyState = 1; }
+          close() {}
+        }
+        let answer;
+        const ready = (doubtful) => { doubts.push(doubtful); return answer; };
+        const transport = new Transport({ url: () => 'ws://x', onFrame: () => {}, Socket, ready,
+          onState: (state) => states.push(state.name) });
+        const settle = () => new Promise((resolve) => setTimeout(resolve));
+        const steps = [];
+        const step = async () => { await settle(); steps.push([made.length, transport.state.name]); };
+        answer = Promise.resolve(true);
+        transport.connect();
+        steps.push([made.length, transport.state.name]);
+        await step();
+        made[0].onopen();
+        made[0].onclose({ code: 4003, reason: 'account_changed' });
+        answer = Promise.reject(new Error('no answer'));
+        transport.connect();
+        await step();
+        answer = Promise.resolve(true);
+        transport.connect();
+        transport.stop();
+        await step();
+        answer = Promise.resolve(false);
+        transport.connect();
+        await step();
+        transport.stop();
+        return [steps, doubts];
+        """,
+    )
+    assert steps == [
+        [[0, "connecting"], [1, "connecting"], [1, "waiting"], [1, "stopped"], [1, "connecting"]],
+        [False, True, True, True],
+    ]
+
+
+async def test_ids_tell_how_users_are_marked(page: Page) -> None:
+    marks = await run(
+        page,
+        {"protocol.js": "kindOf, shownName"},
+        """
+        const ids = ['g_1', 'w_1', 'b_1', 'a_1', 'u_1', 'x', ''];
+        return [ids.map(kindOf), shownName({ id: 'g_1', name: 'ann' }), shownName({ id: 'a_1', name: 'ann' })];
+        """,
+    )
+    assert marks == [["guest", "claimed", "bot", "", "", "", ""], "ann (guest)", "ann"]

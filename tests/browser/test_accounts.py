@@ -1,0 +1,379 @@
+"""Accounts on the page: register, sign in, stay signed in, change things, and leave."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pyotp
+import pytest
+from playwright.async_api import Page, Request, expect
+from websockets.asyncio.client import connect
+
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.chat_page import SECRET, Enter
+from tests.browser.test_access import CONTRAST, PHONE
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+Join = Callable[..., Awaitable[AccountPage]]
+OTHER_PASSWORD = "a small giraffe in a tall garden"
+
+
+@pytest.fixture
+def join(new_page: Pages, server: ServerProcess, room: str) -> Join:
+    """Open the test's room as a new account, or as one that exists: `ann = await join(username)`."""
+
+    async def join(username: str, *, new: bool = True, server: ServerProcess = server, **options: Any) -> AccountPage:
+        someone = AccountPage(await new_page(home(server, room), **options))
+        await someone.page.get_by_role("button", name="Create an account" if new else "Sign in", exact=True).click()
+        await (someone.register if new else someone.sign_in)(username)
+        await someone.connected()
+        return someone
+
+    return join
+
+
+async def test_a_new_account_talks_and_is_not_marked_as_a_guest(join: Join, enter: Enter) -> None:
+    """Its name has no mark for others, who are guests and are marked; a reload keeps it signed in."""
+    username = new_username()
+    ann = await join(username)
+    bob = await enter("bob")
+    await expect(bob.people.filter(has_text=username)).to_have_text(re.compile(f"{username}$"))
+    await expect(ann.people.filter(has_text="bob")).to_have_text(re.compile("bobguest$"))
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await bob.say("hi")
+    await expect(bob.message("hello").locator(".name")).to_have_text(username)
+    await expect(bob.message("hello").locator(".mark")).to_have_count(0)
+    await expect(ann.message("hi").locator(".mark")).to_have_text("guest")
+    await ann.page.reload()
+    await ann.connected()
+    await expect(ann.message("hello").locator(".name")).to_have_text("You")
+    await expect(ann.page.locator("#me")).to_contain_text(username)
+
+
+async def test_claimed_ids_are_marked(enter: Enter, server: ServerProcess, room: str) -> None:
+    """In the list of people, in a notice and in a message."""
+    ann = await enter("ann")
+    async with connect(f"{server.ws_url}/ws") as connection:
+        payload = {"room_id": room, "user_id": "7", "user_name": "root"}
+        await connection.send(json.dumps({"type": "join", "payload": payload}))
+        await expect(ann.people.filter(has_text="root")).to_have_text(re.compile("rootclaimed$"))
+        await expect(ann.notices.last).to_have_text("root (claimed) joined")
+        await connection.send(json.dumps({"type": "message", "payload": {"room_id": room, "message": "trust me"}}))
+        await expect(ann.message("trust me").locator(".mark")).to_have_text("claimed")
+
+
+async def test_signing_out_and_in_again(join: Join, new_page: Pages, room: str) -> None:
+    """After signing out the tab is asked for a name; after signing in the account is the same one."""
+    username = new_username()
+    ann = await join(username)
+    await ann.say("before")
+    await ann.delivered("before")
+    await ann.account()
+    await ann.press("Sign out")
+    await expect(ann.page.get_by_label("Your name")).to_be_visible()
+    assert await ann.page.context.cookies() == []
+    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
+    await ann.sign_in(username)
+    await expect(ann.page.get_by_text(f"Signed in as {username}")).to_be_visible()
+    await ann.page.get_by_label("Room", exact=True).fill(room)
+    await ann.page.keyboard.press("Enter")
+    await ann.connected()
+    await expect(ann.message("before").locator(".name")).to_have_text("You")
+
+
+async def test_no_token_is_readable_by_scripts(join: Join) -> None:
+    """What signs in is in HttpOnly cookies; neither they nor the password are in the page's storage."""
+    ann = await join(new_username())
+    cookies = {cookie["name"]: cookie for cookie in await ann.page.context.cookies()}
+    assert {name for name, cookie in cookies.items() if not cookie["httpOnly"]} == {"parley-csrf"}
+    stored = await ann.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
+    secrets = [cookie["value"] for cookie in cookies.values() if cookie["httpOnly"]]
+    assert secrets
+    for secret in (PASSWORD, *secrets):
+        assert secret not in stored
+
+
+async def test_signing_out_leaves_nothing_in_the_tab(join: Join, room: str) -> None:
+    """Rooms and drafts are forgotten, the page shows none of the messages, and a reload shows no more."""
+    ann = await join(new_username())
+    await ann.say("a secret")
+    await ann.delivered("a secret")
+    await ann.box.fill("half a secret")
+    await ann.account()
+    await ann.press("Sign out")
+    await expect(ann.page.get_by_label("Your name")).to_be_visible()
+    stored = await ann.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
+    assert "secret" not in stored
+    assert room not in stored
+    assert "secret" not in await ann.page.content()
+
+
+async def test_errors_are_shown_next_to_their_fields(
+    join: Join, new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """The first wrong field has the focus, a screen reader hears what is wrong, and nothing typed is lost."""
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    await join(username)
+    page = AccountPage(await new_page(home(server, room)))
+    await page.page.get_by_role("button", name="Create an account").click()
+    await page.press("Create account")
+    name, password = page.panel.get_by_label("Username", exact=True), page.panel.get_by_label("Password")
+    await expect(name).to_be_focused()
+    await expect(name).to_have_accessible_description(re.compile("Username is missing"))
+    await page.register(username.upper(), "password")
+    await expect(password).to_have_attribute("aria-invalid", "true")
+    await password.fill(PASSWORD)
+    await page.press("Create account")
+    await expect(name).to_have_attribute("aria-invalid", "true")
+    await expect(name).to_be_focused()
+    await expect(name).to_have_value(username.upper())
+
+
+async def test_a_wrong_password_and_an_unknown_name_look_the_same(
+    join: Join, new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    await join(username)
+    page = AccountPage(await new_page(home(server, room)))
+    await page.page.get_by_role("button", name="Sign in", exact=True).click()
+    said = []
+    for name in (username, new_username()):
+        await page.sign_in(name, OTHER_PASSWORD)
+        error = page.panel.get_by_role("alert").filter(has_text="wrong")
+        await expect(error).to_be_visible()
+        said.append(await error.inner_text())
+    assert said[0] == said[1]
+
+
+async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: Pages) -> None:
+    """Turning it on shows the key, then the recovery codes; signing in asks for a code after the password."""
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    ann = await join(username)
+    await ann.account()
+    part = ann.part("Second factor")
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Turn on").click()
+    secret = (await part.locator(".secret").inner_text()).replace(" ", "")
+    await part.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    await part.get_by_role("button", name="Confirm").click()
+    codes = await part.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
+    assert len(set(codes)) >= 8
+    await part.get_by_role("button", name="I have kept them").click()
+    await expect(part.get_by_text("On.", exact=True)).to_be_visible()
+
+    other = await new_page(ann.page.url)
+    page = AccountPage(other)
+    await other.get_by_role("button", name="Sign in", exact=True).click()
+    await page.sign_in(username)
+    code = page.panel.get_by_label("Code")
+    await expect(code).to_be_focused()
+    await code.fill(codes[0])
+    await other.keyboard.press("Enter")
+    await page.connected()
+
+
+async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join: Join, new_page: Pages) -> None:
+    """Its page asks to sign in; what it had written and not sent is kept for the same account."""
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    ann = await join(username)
+    phone = await join(username, new=False, user_agent="Mozilla/5.0 (Android 15; Mobile) Firefox/140.0")
+    await phone.box.fill("half a thou")
+    await ann.account()
+    devices = ann.panel.get_by_role("list", name="Signed-in devices").get_by_role("listitem")
+    await expect(devices).to_have_count(2)
+    await expect(devices.filter(has_text="this device")).to_have_count(1)
+    await devices.get_by_role("button", name=re.compile("^Sign out")).click()
+    await expect(devices).to_have_count(1)
+    await phone.at("Sign in")
+    await expect(phone.panel.get_by_text("You were signed out.")).to_be_visible()
+    await phone.sign_in(username)
+    await phone.connected()
+    await expect(phone.box).to_have_value("half a thou")
+
+
+async def test_changing_the_password_signs_out_the_other_devices_only(join: Join, new_page: Pages) -> None:
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    ann = await join(username)
+    phone = await join(username, new=False)
+    await ann.account()
+    part = ann.part("Password")
+    await part.get_by_label("Current password").fill(OTHER_PASSWORD)
+    await part.get_by_label("New password").fill(OTHER_PASSWORD)
+    await part.get_by_role("button", name="Change password").click()
+    await expect(part.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Change password").click()
+    await expect(part.get_by_text("Your password is changed.")).to_be_visible()
+    await phone.at("Sign in")
+    await ann.back()
+    await ann.connected()
+    await ann.say("still here")
+    await ann.delivered("still here")
+
+
+async def test_a_new_name_is_shown_to_others(join: Join, enter: Enter) -> None:
+    ann = await join(new_username())
+    bob = await enter("bob")
+    name = f"Ann {new_username()}"
+    await ann.account()
+    await ann.part("Name").get_by_label("Name that others see").fill(name)
+    await ann.press("Change name")
+    await expect(ann.part("Name").get_by_text("Your name is changed.")).to_be_visible()
+    await ann.back()
+    await expect(bob.people.filter(has_text=name)).to_have_count(1)
+    await ann.connected()
+    await ann.say("it is me")
+    await expect(bob.message("it is me").locator(".name")).to_have_text(name)
+
+
+async def test_all_tabs_of_a_browser_act_for_one_account(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """A guest's tab acts for the account once another tab has signed in, and for a guest after signing out."""
+    bob = await enter("bob")
+    tab = AccountPage(await new_page(home(server, room), same_context_as=bob.page))
+    username = new_username()
+    await tab.page.get_by_role("button", name="Create an account").click()
+    await tab.register(username)
+    await tab.connected()
+    await expect(bob.page.locator("#me")).to_have_text(re.compile(username))
+    await bob.say("from the other tab")
+    await bob.delivered("from the other tab")
+    await expect(tab.message("from the other tab").locator(".name")).to_have_text("You")
+    await tab.account()
+    await tab.press("Sign out")
+    await expect(bob.page.get_by_label("Your name")).to_have_value("bob")
+
+
+async def test_an_expired_access_token_is_renewed_unseen(join: Join, new_page: Pages) -> None:
+    """Without a valid access token the page refreshes once, and nothing is to be seen of it."""
+    new_page.expect_error(REFUSED)
+    ann = await join(new_username())
+    asked: list[str] = []
+    ann.page.on("request", lambda request: asked.append(request.url) if "/api/refresh" in request.url else None)
+    context = ann.page.context
+    await context.clear_cookies(name="parley")
+    await ann.page.reload()
+    await ann.connected()
+    assert len(asked) == 1
+    await expect(ann.page.locator("#me")).to_contain_text("user")
+
+
+@pytest.mark.parametrize("kind", ["reset", "email", "admin", "invite"])
+async def test_a_link_is_used_only_by_a_click(new_page: Pages, server: ServerProcess, room: str, kind: str) -> None:
+    """Opening it sends its secret nowhere and removes it from the address; pressing the button sends it once."""
+    new_page.expect_error(REFUSED)
+    page = await new_page()
+    secret = "not-a-real-token-but-one-of-its-form-0123"
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request))
+    await page.goto(home(server, room, f"#{kind}={secret}"))
+    someone = AccountPage(page)
+    await expect(someone.panel.get_by_role("button").first).to_be_visible()
+    assert page.url == home(server, room)
+    sent = [f"{request.url.split('#')[0]} {request.post_data}" for request in asked]
+    assert sent
+    assert [each for each in sent if secret in each] == []
+    if kind != "email":
+        return
+    await someone.press("Confirm")
+    await expect(someone.panel.get_by_role("alert").filter(has_text="expired or was used")).to_be_visible()
+    assert [request.method for request in asked if secret in f"{request.post_data}"] == ["POST"]
+
+
+async def test_a_server_without_guests_asks_to_sign_in(start_server: Start, new_page: Pages, room: str) -> None:
+    server = start_server({"GUESTS": "off", "SERVER_SECRET": SECRET})
+    ann = AccountPage(await new_page(home(server, room)))
+    await ann.at("Sign in")
+    await expect(ann.panel.get_by_text("This server requires an account.")).to_be_visible()
+    await ann.press("Create an account")
+    await ann.register(new_username())
+    await ann.connected()
+
+
+async def test_a_closed_server_offers_no_registration(start_server: Start, new_page: Pages, room: str) -> None:
+    server = start_server({"REGISTRATION": "closed", "SERVER_SECRET": SECRET})
+    page = await new_page(home(server, room))
+    await expect(page.get_by_role("button", name="Create an account")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+
+
+async def test_the_pages_work_by_keyboard_alone(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """Register, open the account, go back with Escape: without a pointer, and the focus is never lost."""
+    page = await new_page(home(server, room))
+    keys = page.keyboard
+    await page.get_by_role("button", name="Create an account").focus()
+    await keys.press("Enter")
+    ann = AccountPage(page)
+    await expect(ann.panel.get_by_label("Username", exact=True)).to_be_focused()
+    await keys.type(new_username())
+    await keys.press("Tab")
+    await keys.type(PASSWORD)
+    await keys.press("Enter")
+    await ann.connected()
+    await page.get_by_role("button", name="Account", exact=True).focus()
+    await keys.press("Enter")
+    await ann.at("Your account")
+    await expect(ann.part("Name").get_by_label("Name that others see")).to_be_focused()
+    await keys.press("Escape")
+    await expect(ann.box).to_be_focused()
+
+
+async def test_a_screen_reader_finds_what_a_form_is_about(new_page: Pages, server: ServerProcess, room: str) -> None:
+    page = await new_page(home(server, room))
+    await page.get_by_role("button", name="Create an account").click()
+    await AccountPage(page).at("Create an account")
+    await expect(page).to_have_title("Create an account · Parley")
+    await expect(page.get_by_role("main")).to_match_aria_snapshot(
+        """
+        - main "Create an account":
+          - button "Back"
+          - heading "Create an account" [level=1]
+          - text: Username
+          - textbox "Username"
+          - paragraph: /You sign in with it/
+          - text: Password
+          - textbox "Password"
+          - paragraph: /At least 8 characters/
+          - text: Name that others see
+          - textbox "Name that others see"
+          - paragraph: /Your username/
+          - button "Create account"
+          - button "I have an account"
+        """
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_account_fits_a_phone_and_has_contrast(join: Join, scheme: str) -> None:
+    """320 CSS pixels wide (WCAG 1.4.10), 24 pixels for each target (2.5.8), 4.5 to 1 for each text (1.4.3)."""
+    options: dict[str, Any] = {**PHONE, "viewport": {"width": 320, "height": 640}}
+    ann = await join(new_username(), color_scheme=scheme, reduced_motion="reduce", **options)
+    await ann.page.get_by_role("button", name="Rooms and people").click()
+    await ann.account()
+    await expect(ann.panel.get_by_role("list", name="Signed-in devices").get_by_role("listitem")).to_have_count(1)
+    assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert await ann.page.evaluate(
+        "(view => view.scrollWidth <= view.clientWidth)(document.querySelector('#account-view'))"
+    )
+    assert await ann.page.evaluate(CONTRAST) == []
+    assert await _small(ann.page) == []
+
+
+async def _small(page: Page) -> list[str]:
+    found: list[str] = await page.evaluate(
+        """() => [...document.querySelectorAll('button, input, summary')]
+          .filter((each) => each.checkVisibility())
+          .map((each) => [each.id || each.textContent, each.getBoundingClientRect()])
+          .filter(([, box]) => box.width < 24 || box.height < 24).map(([name]) => name)"""
+    )
+    return found
