@@ -94,6 +94,7 @@ class Server:
             issuer=settings.jwt_issuer,
         )
         self.chat = Chat(self._storage, self._clock, self._tokens, _chat_options(settings))
+        self.chat.parts.names = self._access
         self._expirer = self._storage.writer()
         self._cutter = self._storage.writer()
         self._eraser = self._storage.writer()

@@ -149,6 +149,9 @@ async def test_a_guest_loses_a_name_that_gets_registered(serve: Serve) -> None:
         await guest.refused("reserved_name")
         assert await guest.closing() == (REFUSED.code, REFUSED.reason)
         await other.pong()
+    async with await RawClient.open(server.port, f"/chat?u={ann.username}", NATIVE) as again:
+        assert (await again.expect("welcome"))["user"]["name"].startswith("guest-")
+        await again.refused("reserved_name")
 
 
 # --- by cookie --------------------------------------------------------------------------------------------------------
