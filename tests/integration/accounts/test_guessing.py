@@ -1,12 +1,16 @@
 """Guessing: the same work for known and unknown names, delays, and no lock-out."""
 
+import asyncio
+import threading
 from typing import Any
 
+import bcrypt
 import pytest
 
 from model.account import AccountChange, guess_key
 from server.accounts import guesses, hashing
 from server.app import Server
+from tests.contract.records import until
 from tests.support.accounts import PASSWORD, noted, signed_in, visitor
 from tests.support.rawws import Reply
 from tests.support.web import code
@@ -112,7 +116,6 @@ async def test_a_wrong_old_password_counts_as_a_guess(server: Server) -> None:
 async def test_a_hash_of_another_server_is_replaced_at_the_next_login(server: Server) -> None:
     ann = await signed_in(server, "ann")
     accounts = server.accounts.storage.accounts
-    import bcrypt
 
     old = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
     await accounts.change(ann.id, AccountChange(password=old), noted("password"))
@@ -121,3 +124,32 @@ async def test_a_hash_of_another_server_is_replaced_at_the_next_login(server: Se
     assert account is not None
     assert account.password.startswith("$argon2id$")
     assert (await sign_in(server, PASSWORD)).status == 200
+
+
+async def test_a_full_pool_refuses_logins_and_delays_no_one_else(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one address one password is hashed and two wait. Other requests, and passwords of rooms, do not wait."""
+    ann = await signed_in(server, "ann")
+    go_on = threading.Event()
+    started = threading.Semaphore(0)
+
+    def verify(hashed: str, password: str) -> hashing.Verified:
+        started.release()
+        assert go_on.wait(20)
+        return hashing.Verified(matches=False)
+
+    monkeypatch.setattr(hashing, "_verify", verify)
+    try:
+        calls = [asyncio.create_task(sign_in(server, PASSWORD, **HERE)) for _ in range(8)]
+        await asyncio.to_thread(started.acquire)
+        await until(lambda: sum(call.done() for call in calls) == 5)
+        assert (await ann.get("/api/me")).status == 200
+        reply = await ann.post("/api/rooms", {"name": "cellar", "password": "let me in"})
+        assert reply.status == 201
+    finally:
+        go_on.set()
+    replies = [await call for call in calls]
+    assert sorted(reply.status for reply in replies) == [401] * 3 + [503] * 5
+    refused = next(reply for reply in replies if reply.status == 503)
+    assert (code(refused), refused.headers["retry-after"]) == ("overloaded", "1")

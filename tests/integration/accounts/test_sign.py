@@ -8,13 +8,15 @@ from msgspec.structs import replace
 
 from model.account import AccountChange
 from model.audit import AuditFilter
+from server.accounts import signing_in
 from server.app import Server
 from server.auth.access_tokens import read_refresh
+from server.settings.values import Settings
 from storage.memory.storage import MemoryStorage
 from tests.support.accounts import DAY, PASSWORD, invite_link, noted, signed_in, visitor
 from tests.support.rawws import Reply
 from tests.support.serving import Serve
-from tests.support.web import Web, code
+from tests.support.web import SECRET, Web, code
 from utils.ids import hash_secret, new_secret
 
 ANN = {"username": "ann", "password": PASSWORD}
@@ -258,3 +260,42 @@ async def test_a_role_is_in_the_next_token(server: Server) -> None:
     await server.accounts.storage.accounts.change(ann.id, AccountChange(role="admin"), noted("role"))
     await ann.refresh()
     assert (await ann.json("/api/me"))["role"] == "admin"
+
+
+# --- limits and suspensions ------------------------------------------------------------------------------------------
+
+
+async def test_a_suspended_account_cannot_sign_in(server: Server) -> None:
+    """Only who knows the password finds out."""
+    ann = await signed_in(server, "ann")
+    until_us = server.accounts.clock.now_us() + DAY
+    await server.accounts.storage.access.suspend(ann.id, until_us, "spam", noted("suspend"))
+    await server.accounts.follower.catch_up()
+    web = visitor(server.port)
+    for target, body in (("/api/login", ANN), ("/api/refresh", {"refresh_token": ann.refresh_token})):
+        reply = await web.post(target, body)
+        assert (reply.status, code(reply)) == (403, "suspended")
+        assert "spam" in reply.json()["error"]["message"]
+    reply = await web.post("/api/login", {**ANN, "password": "wrong horse battery"})
+    assert (reply.status, code(reply)) == (401, "wrong_credentials")
+    await server.accounts.storage.access.suspend(ann.id, 0, "", noted("restore"))
+    await server.accounts.follower.catch_up()
+    assert (await web.post("/api/login", ANN)).status == 200
+
+
+async def test_an_account_has_a_bounded_number_of_logins(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest ends when there is one more."""
+    monkeypatch.setattr(signing_in, "LOGINS", 2)
+    first, _, third = [await signed_in(server, "ann") for _ in range(3)]
+    assert len((await third.json("/api/me/sessions"))["sessions"]) == 2
+    reply = await visitor(server.port).post("/api/refresh", {"refresh_token": first.refresh_token})
+    assert reply.status == 401
+
+
+@pytest.mark.one_server("settings are reloaded at each node")
+async def test_registration_is_closed_while_the_server_runs(server: Server) -> None:
+    await signed_in(server, "ann")
+    server.renew(Settings({"REGISTRATION": "closed", "PORT": "0", "JWT_SECRET": SECRET}))
+    reply = await visitor(server.port).post("/api/register", {"username": "bob", "password": PASSWORD})
+    assert (reply.status, code(reply)) == (403, "registration_closed")
+    assert (await visitor(server.port).post("/api/login", ANN)).status == 200
