@@ -39,8 +39,6 @@ from server.rest import rest_endpoints
 from server.spec.asyncapi import asyncapi
 from server.spec.openapi import openapi
 from server.web.accounts import account_endpoints
-from server.web.accounts.audit import audit_endpoints
-from server.web.accounts.export import export_endpoints
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
 from server.web.site import FRESH, ReadyParams, Site, exposition, health_of, readiness
 from server.wire.connections import Shared
@@ -129,8 +127,6 @@ class HttpEndpoints:
             *self._site.endpoints(),
             *account_endpoints(self._accounts, self._shared),
             *self._rooms,
-            *audit_endpoints(self._accounts),
-            *export_endpoints(self._accounts),
             self._document("/openapi.json", "This document", "OpenAPI 3", lambda: openapi(self.endpoints())),
             self._document(
                 "/asyncapi.json",

@@ -3,6 +3,8 @@
 from server.accounts.service import Accounts
 from server.http.endpoints import Endpoint
 from server.web.accounts.keys import KeyRows
+from server.web.accounts.audit import audit_endpoints
+from server.web.accounts.export import export_endpoints
 from server.web.accounts.me import MeRows
 from server.web.accounts.operators import OperatorRows
 from server.web.accounts.recovery import RecoveryRows
@@ -20,4 +22,6 @@ def account_endpoints(accounts: Accounts, shared: Shared) -> tuple[Endpoint, ...
         *RecoveryRows(accounts, shared).endpoints(),
         *OperatorRows(accounts, shared).endpoints(),
         *KeyRows(accounts, shared).endpoints(),
+        *audit_endpoints(accounts),
+        *export_endpoints(accounts),
     )
