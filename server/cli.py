@@ -20,6 +20,8 @@ from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
 from server.app import ListenError, serve, server_name
 from server.auth.tokens import sign_account
+from server.commands import audit, blocks, keys, sessions, users
+from server.commands.opening import run_command
 from server.logs import set_up_logging
 from server.settings.sources import read_settings
 from server.settings.table import settings_help
@@ -29,12 +31,15 @@ from utils.clock import DAY_SECONDS
 DOTENV = Path(".env")  # in the working directory
 # The longest validity of a token: a hundred years.
 DAYS = 36_500
+# Commands about accounts, each with a parser of its own.
+_NOUNS = {"user": users, "session": sessions, "key": keys, "block": blocks, "audit": audit}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a server, print a token or check the settings, as ``arguments`` say (by default those of the process).
+    """Run a server, print a token, check the settings, or work on accounts, as ``arguments`` say (by default those of
+    the process).
 
-    Returns the exit status: 2 for wrong arguments or settings.
+    Returns the exit status: 2 for wrong arguments or settings, 1 for a command that is refused.
     """
     _open_standard_streams()
     try:
@@ -43,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read()
         if options.command == "token":
             print(_token(settings, options))
+        elif options.command in _NOUNS:
+            return run_command(settings, options)
         elif options.command == "check":
             print("\n".join((*settings.oddities(), "The settings are valid.")))
         else:
@@ -90,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         usage=(
             "%(prog)s [-h] [--host HOST] [--port PORT]\n"
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
-            "       %(prog)s check [--host HOST] [--port PORT]"
+            "       %(prog)s check [--host HOST] [--port PORT]\n"
+            "       %(prog)s {user,session,key,block,audit} ..."
         ),
         description="Parley: a self-hosted real-time chat server.",
         epilog=f"Settings, from the environment or a .env file in the working directory:\n\n{settings_help()}",
@@ -111,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         help="check the settings",
         description="Check the settings as the server does at startup. No connection is made.",
     )
+    for noun in _NOUNS.values():
+        noun.add(commands)
     _add_where(check, argparse.SUPPRESS)  # None would override an option before `check`
     token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
     token.add_argument("--name", help="display name (default: the id)")

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from model.account import Ticket
@@ -13,7 +12,7 @@ from server.accounts.service import Accounts
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import READER
 from utils.fairness import Party
-from utils.ids import new_token
+from utils.ids import hash_secret, new_secret
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +20,6 @@ FILE = Path("first-admin-link.txt")  # in the working directory
 VALID_SECONDS = 3600
 # Until the next look whether this server has the rooms, and whether there is an admin.
 LOOK_SECONDS = 2.0
-_SECRET_BYTES = 32
 
 
 async def offer_first_admin(accounts: Accounts, has_rooms: Callable[[], bool]) -> None:
@@ -40,10 +38,10 @@ async def offer_first_admin(accounts: Accounts, has_rooms: Callable[[], bool]) -
         has_admin = await _has_admin(accounts) if has_rooms() else None
     if has_admin:
         return
-    secret = new_token("", _SECRET_BYTES)
+    secret = new_secret()
     until = accounts.clock.now_us() + VALID_SECONDS * 1_000_000
     try:
-        await accounts.storage.secrets.insert_ticket(Ticket(_hash(secret), "admin", None, None, until), None)
+        await accounts.storage.secrets.insert_ticket(Ticket(hash_secret(secret), "admin", None, None, until), None)
         path = _write(f"{accounts.settings.public_url}/client.html#admin={secret}\n")
     except (StorageUnavailable, OSError) as error:
         log.warning("there is no admin yet, and no link to make one: %s; use the command user create --admin", error)
@@ -63,10 +61,6 @@ async def _has_admin(accounts: Accounts) -> bool | None:
         return await accounts.storage.accounts.has_admin()
     except StorageUnavailable:
         return None
-
-
-def _hash(secret: str) -> bytes:
-    return sha256(secret.encode()).digest()
 
 
 def _remove() -> None:

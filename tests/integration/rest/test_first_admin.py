@@ -2,7 +2,6 @@
 
 import asyncio
 import stat
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from storage.ports.accounts import Inserted
 from tests.contract.records import until
 from tests.support.accounts import account, noted
 from tests.support.serving import Serve
+from utils.ids import hash_secret
 
 FILE = Path("first-admin-link.txt")
 MISSING = Path("missing") / "file"
@@ -57,7 +57,7 @@ async def test_the_link_is_in_a_file_for_the_server_s_user_alone(
     assert len(secret) == 43
     assert secret not in caplog.text
     now = server.accounts.clock.now_us()
-    hashed = sha256(secret.encode()).digest()
+    hashed = hash_secret(secret)
     ticket = await server.accounts.storage.secrets.find_ticket(hashed, "admin", now)
     assert ticket is not None
     assert 3_500_000_000 < ticket.until - now <= 3_600_000_000

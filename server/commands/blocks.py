@@ -1,0 +1,68 @@
+"""``block``: addresses and networks that the server refuses."""
+
+from argparse import Namespace
+
+from model.audit import OPERATOR, entry
+from model.limits import REASON_CHARS
+from model.networks import check_network
+from model.room import User
+from model.text import check_text
+from server.accounts.lines import time_of
+from server.commands.opening import Command, CommandRefused, Nouns, add_noun, add_verb, read_until
+
+_COLUMNS = ("network", "since", "until", "reason")
+_NETWORK = "an IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32"
+
+
+def add(nouns: Nouns) -> None:
+    """Add the parser."""
+    verbs = add_noun(nouns, "block", "block addresses and networks")
+    adding = add_verb(
+        verbs,
+        "add",
+        _add,
+        "block an address or a network; its connections close within a second",
+        "  main.py block add 192.0.2.7 --until 12h --reason 'flooding'\n  main.py block add 2001:db8::/32",
+    )
+    adding.add_argument("network", help=_NETWORK)
+    adding.add_argument(
+        "--until", metavar="WHEN", help="7d, 12h, or a time such as 2027-01-01T00:00:00Z (default: no end)"
+    )
+    adding.add_argument("--reason", default="", help="for admins")
+    add_verb(verbs, "list", _list, "list what is blocked", "  main.py block list\n  main.py block list --json")
+    remove = add_verb(verbs, "remove", _remove, "end a block", "  main.py block remove 192.0.2.7")
+    remove.add_argument("network", help="as block list shows it")
+
+
+async def _add(command: Command, options: Namespace) -> None:
+    network = check_network(options.network)
+    until = read_until(options.until, command.clock)
+    reason = check_text(options.reason, "--reason", REASON_CHARS)
+    end = time_of(until)
+    detail = "without an end" if end is None else f"until {end}"
+    recorded = entry(command.clock, "block", OPERATOR, target=User(network, ""), detail=detail)
+    await command.storage.access.block(network, until, reason, recorded)
+    command.output.done(f"blocked {network} {detail}", {"network": network, "until": end, "reason": reason})
+
+
+async def _list(command: Command, options: Namespace) -> None:
+    rows = [
+        {
+            "network": notice.subject,
+            "since": time_of(notice.at),
+            "until": time_of(notice.deny_until),
+            "reason": notice.reason,
+        }
+        for notice in await command.storage.access.blocks(command.clock.now_us())
+    ]
+    command.output.rows(_COLUMNS, rows)
+
+
+async def _remove(command: Command, options: Namespace) -> None:
+    network = check_network(options.network)
+    blocked = await command.storage.access.blocks(command.clock.now_us())
+    if network not in {notice.subject for notice in blocked}:
+        raise CommandRefused(f"{network} is not blocked")
+    recorded = entry(command.clock, "unblock", OPERATOR, target=User(network, ""))
+    await command.storage.access.block(network, 0, "", recorded)
+    command.output.done(f"{network} is no longer blocked", {"network": network})

@@ -1,0 +1,194 @@
+"""What a user does with their data: take along what they wrote as a guest, export all of it, delete the account; and
+how the first admin is made.
+"""
+
+import asyncio
+from typing import Literal
+
+from aiohttp import web
+from msgspec import Struct
+
+from model.account import Account, RoomWork
+from model.commands import Token
+from model.errors import ParleyError
+from model.principals import GUEST
+from model.room import User
+from server.accounts.erasing import erase_account
+from server.accounts.registering import Registration, register
+from server.auth.access_tokens import ALIASES
+from server.auth.cookies import clear_cookies
+from server.http.endpoints import Answer, Endpoint
+from server.web.accounts.shared import (
+    GUESS_REFUSALS,
+    OPEN_REFUSALS,
+    SIGNED,
+    AccountRows,
+    GivenCode,
+    GivenEmail,
+    GivenName,
+    GivenPassword,
+    GivenSecret,
+    GivenUsername,
+    Signed,
+    caller,
+)
+from utils.ids import hash_secret
+
+# How long the answer waits until the rooms know the account in place of the guest, and how often that is looked up.
+MOVE_SECONDS = 5.0
+LOOK_SECONDS = 0.1
+
+
+class FormerGuest(Struct, frozen=True):
+    """A guest.
+
+    Attributes:
+        token: the guest's, from `welcome`.
+    """
+
+    token: Token
+
+
+class Deletion(Struct, frozen=True):
+    """The deletion of the caller's account.
+
+    Attributes:
+        code: required if the account has a second factor.
+        messages: whether what the user wrote stays, as by a deleted user, or is deleted too.
+    """
+
+    password: GivenPassword
+    code: GivenCode | None = None
+    messages: Literal["keep", "delete"] = "keep"
+
+
+class FirstAdmin(Struct, frozen=True):
+    """The first admin.
+
+    Attributes:
+        token: from the link in the file `first-admin-link.txt`.
+        name: by default the username.
+        email: counts once the link in a mail was clicked.
+        cookie: whether the tokens are cookies, as for a page.
+    """
+
+    token: GivenSecret
+    username: GivenUsername
+    password: GivenPassword
+    name: GivenName | None = None
+    email: GivenEmail | None = None
+    cookie: bool = False
+
+
+class OwnDataRows(AccountRows):
+    """The rows of this file."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return them."""
+        return (
+            Endpoint(
+                "POST",
+                "/api/me/guest",
+                "Keep what you wrote as a guest",
+                self.adopt,
+                FormerGuest,
+                (Answer(200, SIGNED, Signed),),
+                ("conflict", "rate_limited", "unavailable"),
+                "The account takes the guest's memberships, roles, cursors, bans and mutes, and its messages get the "
+                "account's name and can be edited by it. The guest's token is no longer valid, and connections of both "
+                "are closed: reconnect with the new tokens.",
+                auth="own",
+            ),
+            Endpoint(
+                "DELETE",
+                "/api/me",
+                "Delete your account",
+                self.delete,
+                Deletion,
+                (Answer(202, "the account is deleted; what is in rooms follows in the background"),),
+                ("code_required", *GUESS_REFUSALS),
+                "Its name, address, sessions and keys are removed at once, and it is signed out everywhere. Its rows "
+                "and messages in rooms are worked through afterwards. It cannot be undone.",
+                auth="own",
+                body=True,
+            ),
+            Endpoint(
+                "POST",
+                "/api/admin/first",
+                "Make the first admin",
+                self.first_admin,
+                FirstAdmin,
+                (Answer(201, SIGNED, Signed),),
+                ("no_such_ticket", "reserved_name", "name_taken", "overloaded", *OPEN_REFUSALS),
+                "With the secret of a link that the server writes to a file while no account is an admin.",
+            ),
+        )
+
+    async def adopt(self, request: web.Request, params: FormerGuest) -> web.StreamResponse:
+        """Make a guest an alias of the account, and wait a little until the rooms know it."""
+        asker = self._changer(request)
+        guest = self._guest(params.token)
+        account = await self._account(request)
+        work = RoomWork("adopt", account.account_id, (guest.id,), account.name)
+        entry = self._accounts.entry("guest_moved", account.user, asker, target=guest)
+        storage = self._accounts.storage
+        if not await storage.accounts.adopt(guest.id, account.account_id, work, ALIASES, entry):
+            raise ParleyError(
+                "conflict", f"this guest belongs to an account already, or yours has {ALIASES} guests", field="token"
+            )
+        self._accounts.follower.wake()
+        await self._moved(guest.id)
+        login = await storage.logins.find(caller(request).login, self._accounts.clock.now_us())
+        if login is None:
+            raise ParleyError("unauthorized", "this login has ended; sign in again", field="token")
+        return await self._signed(await self._account(request), login)
+
+    def _guest(self, token: str) -> User:
+        """Return the guest that a token proves.
+
+        Raises:
+            ParleyError: ``unauthorized``; ``bad_field`` for the token of another user.
+        """
+        identity = self._shared.chat.parts.tokens.verify(token)
+        if not (identity.guest and identity.user.id.startswith(GUEST)):
+            raise ParleyError("bad_field", "token must be that of a guest", field="token")
+        return identity.user
+
+    async def _moved(self, guest_id: str) -> None:
+        """Wait until the server with the rooms has moved a guest, or for `MOVE_SECONDS`: it goes on by itself."""
+        for _ in range(round(MOVE_SECONDS / LOOK_SECONDS)):
+            if not any(guest_id in work.ids for work in await self._accounts.storage.accounts.room_work()):
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def delete(self, request: web.Request, params: Deletion) -> web.StreamResponse:
+        """Delete the caller's account."""
+        asker = self._changer(request)
+        accounts = self._accounts
+        account: Account = await self._account(request)
+        await accounts.prove(account, params.password, params.code, asker, field="password", with_code=True)
+        await erase_account(
+            accounts.storage,
+            accounts.clock,
+            account,
+            account.user,
+            messages=params.messages == "delete",
+            address=asker.address,
+        )
+        accounts.follower.wake()
+        response = web.Response(status=202)
+        if caller(request).by_cookie:
+            clear_cookies(response, accounts.settings.public_url)
+        return response
+
+    async def first_admin(self, request: web.Request, params: FirstAdmin) -> web.StreamResponse:
+        """Make the first admin."""
+        asker = self._stranger(request)
+        accounts = self._accounts
+        accounts.count_link(asker)
+        ticket = hash_secret(params.token)
+        if await accounts.storage.secrets.find_ticket(ticket, "admin", accounts.clock.now_us()) is None:
+            raise ParleyError("no_such_ticket", field="token")
+        asked = Registration(params.username, params.password, params.name, params.email, None, params.cookie)
+        account, login = await register(accounts, asked, asker, admin_ticket=ticket)
+        return await self._signed(account, login, 201)

@@ -1,0 +1,192 @@
+"""A guest becomes an account, an account is exported and deleted, and the first admin is made: over HTTP."""
+
+import asyncio
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+
+from model.account import Ticket
+from server.app import Server
+from tests.support.accounts import PASSWORD, SignedIn, signed_in, visitor
+from tests.support.client import Client
+from tests.support.rawws import Reply
+from tests.support.serving import Serve
+from tests.support.web import Web, code, path
+from utils.ids import hash_secret, new_secret
+
+ROOM = "plans"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.room_work.SETTLE_SECONDS", 0.0)
+
+
+async def wrote_as_guest(server: Server, content: str = "as a guest") -> tuple[str, str, int]:
+    """Join a room as a guest, post, and return the guest's token, id and the seq of the message."""
+    async with Client(f"ws://127.0.0.1:{server.port}", room=ROOM) as guest:
+        await guest.say(content, id="1", room=ROOM)
+        await guest.holds(lambda: "1" in guest.acked(), "the ack")
+        return guest.token, str(guest.of("welcome")[-1]["user"]["id"]), guest.acked()["1"]
+
+
+async def work_is_done(server: Server) -> None:
+    async with asyncio.timeout(20):
+        while await server.accounts.storage.accounts.room_work():  # noqa: ASYNC110  # of a task without an event
+            await asyncio.sleep(0.02)
+
+
+async def moved(server: Server, ann: SignedIn, token: str) -> None:
+    reply = await ann.post("/api/me/guest", {"token": token})
+    assert reply.status == 200, reply
+    ann.take(reply.json())
+    await work_is_done(server)
+    await server.accounts.follower.catch_up()
+
+
+async def messages(web: Web) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await web.json(f"{path(ROOM)}/messages"))["messages"]
+    return found
+
+
+# --- a guest becomes an account --------------------------------------------------------------------------------------
+
+
+async def test_an_account_keeps_what_its_user_wrote_as_a_guest(server: Server) -> None:
+    await Web(server.port, "owner").create(ROOM)
+    token, guest_id, seq = await wrote_as_guest(server)
+    ann = await signed_in(server, "ann")
+    await moved(server, ann, token)
+    (message,) = await messages(ann)
+    assert (message["seq"], message["sender"], message["sender_id"]) == (seq, "ann", guest_id)
+    edited = await ann.patch(f"{path(ROOM)}/messages/{seq}", {"content": "as ann"})
+    assert edited.status == 200, edited
+    assert ROOM in [room["room"] for room in (await ann.json("/api/rooms?mine=true"))["rooms"]]
+
+
+async def test_the_guest_s_token_is_refused_afterwards(server: Server) -> None:
+    token, _, _ = await wrote_as_guest(server)
+    ann = await signed_in(server, "ann")
+    await moved(server, ann, token)
+    assert (await Web(server.port, token=token).get("/search?q=guest")).status == 401
+
+
+async def test_connections_of_the_guest_are_closed(server: Server) -> None:
+    ann = await signed_in(server, "ann")
+    async with Client(f"ws://127.0.0.1:{server.port}", room=ROOM) as guest:
+        await moved(server, ann, guest.token)
+        assert (await guest.closed())[0] == 4105
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "own"])
+async def test_only_the_token_of_a_guest_is_accepted(server: Server, token: str) -> None:
+    ann = await signed_in(server, "ann")
+    reply = await ann.post("/api/me/guest", {"token": ann.token if token == "own" else token})
+    assert reply.status in (400, 401), reply
+
+
+async def test_a_guest_becomes_one_account_only(server: Server) -> None:
+    token, _, _ = await wrote_as_guest(server)
+    ann, bob = await signed_in(server, "ann"), await signed_in(server, "bob")
+    await moved(server, ann, token)
+    assert (await bob.post("/api/me/guest", {"token": token})).status in (401, 409)
+
+
+# --- deletion --------------------------------------------------------------------------------------------------------
+
+
+async def delete(ann: SignedIn, **fields: Any) -> Reply:
+    return await ann.ask("DELETE", "/api/me", {"password": PASSWORD, **fields})
+
+
+@pytest.mark.parametrize(("messages_", "left"), [("keep", ["hello"]), ("delete", [])])
+async def test_a_deleted_account_is_gone(server: Server, messages_: str, left: list[str]) -> None:
+    owner = Web(server.port, "owner")
+    await owner.create(ROOM)
+    ann = await signed_in(server, "ann")
+    await ann.say(ROOM, "hello")
+    assert (await delete(ann, messages=messages_)).status == 202
+    await work_is_done(server)
+    found = await messages(owner)
+    assert [message["content"] for message in found] == left
+    assert {message["sender"] for message in found} <= {"deleted user"}
+    await server.accounts.follower.catch_up()
+    assert (await ann.get("/api/me")).status == 401
+    login = await visitor(server.port).post("/api/login", {"username": "ann", "password": PASSWORD})
+    assert code(login) == "wrong_credentials"
+    assert (await signed_in(server, "ann")).id != ann.id
+
+
+async def test_deletion_needs_the_password(server: Server) -> None:
+    ann = await signed_in(server, "ann")
+    assert code(await delete(ann, password="wrong horse battery")) == "wrong_credentials"
+    assert (await ann.ask("DELETE", "/api/me", {})).status == 400
+    assert (await delete(ann, messages="some")).status == 400
+    assert (await ann.get("/api/me")).status == 200
+
+
+# --- export ----------------------------------------------------------------------------------------------------------
+
+
+async def exported(web: Web) -> dict[str, list[dict[str, Any]]]:
+    """Return the files of an export, decoded."""
+    reply = await web.get("/api/me/export")
+    assert reply.status == 200, reply
+    assert reply.headers["content-disposition"] == 'attachment; filename="parley.zip"'
+    with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
+        assert archive.testzip() is None
+        return {name: [json.loads(line) for line in archive.read(name).splitlines()] for name in archive.namelist()}
+
+
+async def test_an_export_has_everything_about_its_user_and_nothing_of_others(server: Server) -> None:
+    bob = Web(server.port, "bob")
+    await bob.create(ROOM)
+    token, _, _ = await wrote_as_guest(server)
+    ann = await signed_in(server, "ann", name="Ann Lee")
+    await moved(server, ann, token)
+    theirs = await bob.say(ROOM, "bob's own words")
+    await ann.say(ROOM, "hello", reply_to=theirs)
+    files = await exported(ann)
+    (account,) = files["account.jsonl"]
+    assert (account["username"], account["name"], len(account["guests"])) == ("ann", "Ann Lee", 1)
+    assert len(files["sessions.jsonl"]) == 1
+    assert [message["content"] for message in files["messages.jsonl"]] == ["as a guest", "hello"]
+    assert files["messages.jsonl"][1]["reply_to"] == theirs
+    assert [row["room"] for row in files["rooms.jsonl"]] == [ROOM]
+    assert {entry["action"] for entry in files["audit.jsonl"]} >= {"register", "guest_moved", "export"}
+    shown = json.dumps(files)
+    assert "bob's own words" not in shown
+    assert "argon2" not in shown
+
+
+async def test_an_export_is_limited_to_three_a_day(server: Server) -> None:
+    ann = await signed_in(server, "ann")
+    for _ in range(3):
+        await exported(ann)
+    reply = await ann.get("/api/me/export")
+    assert code(reply) == "rate_limited"
+    assert int(reply.headers["retry-after"]) > 3600
+    assert code(await Web(server.port, "bob").get("/api/me/export")) == "forbidden"
+
+
+# --- the first admin -------------------------------------------------------------------------------------------------
+
+
+async def test_the_link_makes_an_admin_once(serve: Serve, storage: dict[str, str]) -> None:
+    server = await serve(REGISTRATION="closed", **storage)
+    secret, now = new_secret(), server.accounts.clock.now_us()
+    ticket = Ticket(hash_secret(secret), "admin", None, None, now + 10**9)
+    await server.accounts.storage.secrets.insert_ticket(ticket, None)
+    body = {"token": secret, "username": "root", "password": PASSWORD}
+    anyone = visitor(server.port)
+    assert code(await anyone.post("/api/admin/first", {**body, "token": "wrong"})) == "no_such_ticket"
+    assert code(await anyone.post("/api/admin/first", {**body, "password": "short"})) == "bad_field"
+    made = await anyone.post("/api/admin/first", body)
+    assert made.status == 201, made
+    assert made.json()["account"]["role"] == "admin"
+    assert code(await anyone.post("/api/admin/first", {**body, "username": "other"})) == "no_such_ticket"
+    root = SignedIn(server.port, made.json(), anyone)
+    assert (await root.get("/api/audit")).status == 200

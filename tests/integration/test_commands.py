@@ -1,0 +1,271 @@
+"""`main.py user`, `session`, `key`, `block` and `audit`: as processes, next to a running server."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.account import NewAccount
+from model.principals import BOT
+from server.accounts.hashing import Hashing
+from server.app import Server
+from server.cli import main
+from storage.ports.accounts import Inserted
+from tests.support.accounts import account, login, noted
+from tests.support.process import ROOT, inherited_environment
+from tests.support.serving import started
+
+pytestmark = pytest.mark.one_server("commands talk to the database alone")
+PASSWORD = "correct horse battery"
+VERBS = [
+    ["user", "create"],
+    ["user", "list"],
+    ["user", "suspend"],
+    ["user", "restore"],
+    ["user", "erase"],
+    ["user", "reset-password"],
+    ["user", "make-admin"],
+    ["session", "list"],
+    ["session", "end"],
+    ["key", "create"],
+    ["key", "list"],
+    ["key", "revoke"],
+    ["block", "add"],
+    ["block", "list"],
+    ["block", "remove"],
+    ["audit"],
+]
+
+
+class Commands:
+    """Runs commands on one database, in an empty folder."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.folder = folder
+        self._environment = {**inherited_environment(), "PYTHONWARNINGS": "error", "DATABASE_URL": url}
+
+    async def __call__(self, *arguments: str, given: str = "", status: int = 0) -> str:
+        """Run a command with `given` as its standard input, and return what it printed: with another status than 0 to
+        standard error."""
+
+        def run() -> "subprocess.CompletedProcess[str]":
+            return subprocess.run(
+                [sys.executable, str(ROOT / "main.py"), *arguments],
+                input=given,
+                capture_output=True,
+                text=True,
+                env=self._environment,
+                cwd=self.folder,
+                timeout=60,
+                check=False,
+            )
+
+        done = await asyncio.to_thread(run)
+        assert done.returncode == status, done
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stderr if status else done.stdout
+
+    async def json(self, *arguments: str, given: str = "") -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (await self(*arguments, "--json", given=given)).splitlines()]
+
+    async def create(self, username: str, *more: str) -> str:
+        """Make an account, and return its id."""
+        (made,) = await self.json("user", "create", username, "--password-file", "-", *more, given=f"{PASSWORD}\n")
+        return str(made["id"])
+
+
+@pytest.fixture
+async def server(database_url: str) -> AsyncIterator[Server]:
+    """A server, which has made the tables."""
+    server = await started({"DATABASE_URL": database_url})
+    yield server
+    assert await server.stop() == 0
+
+
+@pytest.fixture
+def run(server: Server, database_url: str, tmp_path: Path) -> Commands:
+    return Commands(database_url, tmp_path)
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_help_has_examples(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*verb, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert f"main.py {' '.join(verb)}" in shown.partition("Examples:")[2]
+    assert "--json" in shown
+
+
+def test_the_help_of_the_program_names_each_noun(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(f"\n    {noun}" in shown for noun in ("user", "session", "key", "block", "audit", "token", "check"))
+
+
+async def test_an_account_is_made_and_listed(server: Server, run: Commands) -> None:
+    (run.folder / "password").write_text(f"{PASSWORD}\n")
+    said = await run("user", "create", "Ann", "--admin", "--name", "Ann B", "--password-file", "password")
+    assert said.startswith("made the account ann (a_")
+    found = await server.accounts.storage.accounts.find_by_username("ann")
+    assert found is not None
+    assert (found.name, found.role, found.email) == ("Ann B", "admin", None)
+    hashing = Hashing()
+    assert (await hashing.verify(found.password, PASSWORD, "")).matches
+    hashing.close()
+    bob = await run.create("bob", "--email", "Bob@example.org")
+    table = (await run("user", "list")).splitlines()
+    assert table[0].split() == ["USERNAME", "ID", "NAME", "ROLE", "EMAIL", "CREATED", "AT", "SUSPENDED"]
+    assert table[1].split()[:2] == ["ann", found.account_id]
+    assert table[2].index(bob) == table[1].index(found.account_id)
+    assert [one["username"] for one in await run.json("user", "list", "--contains", "bo")] == ["bob"]
+
+
+async def test_hashes_of_other_servers_are_taken_over(server: Server, run: Commands) -> None:
+    of_bcrypt = "$2b$04$ZxJ2uBxGfRz0oAO2zPrmLeh1fjkGBuQwAbYGYgVtkYlK6YzKvJp1q"
+    await run("user", "create", "eve", "--password-hash", of_bcrypt)
+    found = await server.accounts.storage.accounts.find_by_username("eve")
+    assert found is not None
+    assert found.password == of_bcrypt
+    too_costly = of_bcrypt.replace("$04$", "$15$")
+    for wrong in (too_costly, "md5"):
+        assert "--password-hash" in await run("user", "create", "max", "--password-hash", wrong, status=2)
+
+
+REFUSALS: list[tuple[list[str], str, int, str]] = [
+    (["a b"], PASSWORD, 2, "username has a character"),
+    (["bob", "--name", "\u200b"], PASSWORD, 2, "--name"),
+    (["bob", "--email", "bob"], PASSWORD, 2, "--email"),
+    (["bob"], "short", 2, "at least 8"),
+    (["bob"], "password1", 2, "most common"),
+    (["bob"], "", 2, "at least 8"),
+    (["ann"], PASSWORD, 1, "taken"),
+    (["аnn"], PASSWORD, 1, "taken"),  # its first letter is Cyrillic
+    (["bob", "--name", "Ann"], PASSWORD, 1, "looks like"),
+    (["bob", "--role", "king"], PASSWORD, 2, "--role"),
+]
+
+
+async def test_what_user_create_refuses(server: Server, run: Commands) -> None:
+    assert await server.accounts.storage.accounts.insert(NewAccount(account("ann")), noted()) is Inserted.STORED
+
+    async def refused(arguments: list[str], given: str, status: int, said: str) -> None:
+        error = await run("user", "create", *arguments, "--password-file", "-", given=given, status=status)
+        assert said in error, (arguments, error)
+
+    await asyncio.gather(*(refused(*case) for case in REFUSALS))
+    assert await server.accounts.storage.accounts.page(after="b", contains="", limit=9) == []
+
+
+async def test_a_password_is_never_an_argument_and_needs_a_terminal_or_a_file(run: Commands) -> None:
+    assert "--password-file is required" in await run("user", "create", "bob", status=2)
+    assert "cannot be read" in await run("user", "create", "bob", "--password-file", "missing", status=2)
+
+
+async def test_suspend_and_restore(server: Server, run: Commands) -> None:
+    ann = await run.create("ann")
+    await run("user", "suspend", "ann", "--until", "7d", "--reason", "spam")
+    await run("user", "suspend", "u_42", "--until", "2099-01-01T00:00:00Z")
+    (listed,) = await run.json("user", "list")
+    assert (listed["suspended"], listed["reason"]) == (True, "spam")
+    suspended = await server.accounts.storage.access.suspensions(server.accounts.clock.now_us())
+    assert {notice.subject for notice in suspended} == {ann, "u_42"}
+    await run("user", "restore", ann)
+    assert "not suspended" in await run("user", "restore", "ann", status=1)
+    assert (await run.json("user", "list"))[0]["suspended"] is False
+    for wrong in ("yesterday", "2001-01-01T00:00:00Z", "0d", "5y"):
+        assert "--until" in await run("user", "suspend", "ann", "--until", wrong, status=2)
+    assert "no account" in await run("user", "suspend", "eve", status=1)
+
+
+async def test_erase_asks_first(server: Server, run: Commands) -> None:
+    ann = await run.create("ann")
+    assert "--yes" in await run("user", "erase", "ann", status=2)
+    assert "deleted ann" in await run("user", "erase", "ann", "--yes")
+    assert await server.accounts.storage.accounts.find(ann) is None
+    assert "no account" in await run("user", "erase", "ann", "--yes", status=1)
+
+
+async def test_a_new_password_ends_all_sessions(server: Server, run: Commands) -> None:
+    ann = await run.create("ann")
+    logins = server.accounts.storage.logins
+    now = server.accounts.clock.now_us()
+    before = await server.accounts.storage.accounts.find(ann)
+    assert before is not None
+    for _ in range(2):
+        device = login(before, created_at=now, refreshed_at=now, ends_at=now + 10**12, device="Firefox", address="::1")
+        assert await logins.insert(device, 9, noted()) == []
+    listed = await run.json("session", "list", "ann")
+    assert [(one["device"], one["address"]) for one in listed] == [("Firefox", "::1")] * 2
+    assert "ended 1 session of ann" in await run("session", "end", "ann", "--session", listed[0]["id"])
+    assert "no such session" in await run("session", "end", "ann", "--session", listed[0]["id"], status=1)
+    await run("user", "reset-password", "ann", "--password-file", "-", given="another one of mine\n")
+    assert await run.json("session", "list", "ann") == []
+    after = await server.accounts.storage.accounts.find(ann)
+    assert after is not None
+    assert after.password != before.password
+    assert after.version > before.version
+
+
+async def test_make_admin(server: Server, run: Commands) -> None:
+    ann = await run.create("ann")
+    await run("user", "make-admin", "ann")
+    found = await server.accounts.storage.accounts.find(ann)
+    assert found is not None
+    assert found.role == "admin"
+
+
+async def test_keys(run: Commands) -> None:
+    (made,) = await run.json("key", "create", "news", "--scope", "write", "--days", "90")
+    assert made["key"].startswith(made["prefix"])
+    assert len(made["key"]) == 46
+    assert made["bot"].startswith(BOT)
+    (again,) = await run.json("key", "create", "news", "--scope", "read", "--bot", made["bot"])
+    assert again["bot"] == made["bot"]
+    table = await run("key", "list")
+    assert made["id"] in table
+    assert made["key"] not in table
+    await run("key", "revoke", made["id"])
+    assert [one["id"] for one in await run.json("key", "list")] == [again["id"]]
+    assert "no key" in await run("key", "revoke", made["id"], status=1)
+    assert "--days" in await run("key", "create", "x", "--scope", "read", "--days", "0", status=2)
+    assert "no key belongs" in await run("key", "create", "x", "--scope", "read", "--bot", "b_x", status=1)
+
+
+async def test_blocks(run: Commands) -> None:
+    assert "blocked 192.0.2.0/24 without an end" in await run("block", "add", "192.0.2.77/24", "--reason", "flood")
+    await run("block", "add", "::ffff:198.51.100.7", "--until", "12h")
+    listed = await run.json("block", "list")
+    assert [(one["network"], one["reason"]) for one in listed] == [("198.51.100.7", ""), ("192.0.2.0/24", "flood")]
+    assert listed[1]["until"] is None
+    await run("block", "remove", "192.0.2.0/24")
+    assert "not blocked" in await run("block", "remove", "192.0.2.0/24", status=1)
+    for wrong in ("0.0.0.0/0", "2001:db8::/16", "example.org", "fe80::1%eth0"):
+        assert "network" in await run("block", "add", wrong, status=2)
+
+
+async def test_the_audit_log_has_what_commands_did(run: Commands) -> None:
+    ann = await run.create("ann")
+    await run("user", "suspend", "ann")
+    table = (await run("audit")).splitlines()
+    assert table[0].split() == ["AT", "ACTION", "RESULT", "ACTOR", "TARGET", "ADDRESS", "ROOM", "DETAIL"]
+    assert table[1].split()[1:6] == ["suspend", "ok", "operator", ann, "(ann)"]
+    (entry,) = await run.json("audit", "--target", ann, "--action", "register", "--since", "2020-01-01T00:00:00Z")
+    assert entry["actor"] == {"id": "operator", "name": ""}
+    assert "invalid choice" in await run("audit", "--action", "sing", status=2)
+    assert "--since" in await run("audit", "--since", "now", status=2)
+
+
+async def test_without_a_database_or_tables_a_command_says_so(database_url: str, tmp_path: Path) -> None:
+    assert "DATABASE_URL" in await Commands("", tmp_path)("user", "list", status=1)
+    assert "no tables for accounts yet" in await Commands(database_url, tmp_path)("user", "list", status=1)
+    away = Commands("postgresql://nobody:hunter2@127.0.0.1:1/none", tmp_path)
+    said = await away("user", "list", status=1)
+    assert "cannot connect to Postgres at 127.0.0.1:1" in said
+    assert "hunter2" not in said
