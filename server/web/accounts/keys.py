@@ -9,15 +9,12 @@ from model.account import ApiKey, Scope
 from model.api_keys import make_key
 from model.audit import entry
 from model.errors import ParleyError
-from model.limits import SENT_NAME_CHARS
+from model.limits import KEY_DAYS, KEYS, SENT_NAME_CHARS
 from model.room import User
 from model.text import check_user_name
 from server.http.endpoints import SENDER, Answer, Endpoint, Nothing
 from server.web.accounts.shared import DONE, AccountRows, answer, caller, done
 from utils.clock import rfc3339
-
-MOST_KEYS = 100
-_MOST_DAYS = 3660
 
 
 class NewKey(Struct, frozen=True):
@@ -33,7 +30,7 @@ class NewKey(Struct, frozen=True):
 
     name: Annotated[str, Meta(max_length=SENT_NAME_CHARS)]
     scope: Scope
-    days: Annotated[int, Meta(ge=1, le=_MOST_DAYS)]
+    days: Annotated[int, Meta(ge=1, le=KEY_DAYS)]
     bot: Annotated[str, Meta(max_length=80)] | None = None
 
 
@@ -102,7 +99,7 @@ class KeyRows(AccountRows):
                 NewKey,
                 (Answer(201, "the key, which is shown only once", KeyMade),),
                 ("conflict", "reserved_name", "no_such_user"),
-                f"At most {MOST_KEYS} keys. A bot sends `Authorization: Bearer pk_...`, over HTTP and WebSocket.",
+                f"At most {KEYS} keys. A bot sends `Authorization: Bearer pk_...`, over HTTP and WebSocket.",
                 auth="admin",
             ),
             Endpoint(
@@ -130,8 +127,8 @@ class KeyRows(AccountRows):
         accounts, maker = self._accounts, caller(request).user
         now = accounts.clock.now_us()
         keys = await accounts.storage.access.keys(now)
-        if len(keys) >= MOST_KEYS:
-            raise ParleyError("conflict", f"there are {MOST_KEYS} keys; revoke one first")
+        if len(keys) >= KEYS:
+            raise ParleyError("conflict", f"there are {KEYS} keys; revoke one first")
         if params.bot is not None and params.bot not in {key.bot_id for key in keys}:
             raise ParleyError("no_such_user", "no bot with this id has a key", field="bot")
         secret, key = make_key(name, params.scope, maker.id, now, params.days, params.bot)
