@@ -57,6 +57,11 @@ class AccountPage(ChatPage):
         await self.page.get_by_role("button", name="Account", exact=True).click()
         await self.at("Your account")
 
+    async def at_entry(self) -> None:
+        """Wait until the page asks for a name: a page that is being loaded has the field, but does not listen yet."""
+        await expect(self.page.locator("body")).to_have_attribute("data-view", "entry")
+        await expect(self.page.get_by_label("Your name")).to_be_visible()
+
     async def back(self) -> None:
         """Leave the pages about accounts."""
         await self.page.get_by_role("button", name="Back", exact=True).click()

@@ -74,7 +74,7 @@ async def test_signing_out_and_in_again(join: Join, new_page: Pages, room: str) 
     await ann.delivered("before")
     await ann.account()
     await ann.press("Sign out")
-    await expect(ann.page.get_by_label("Your name")).to_be_visible()
+    await ann.at_entry()
     assert await ann.page.context.cookies() == []
     await ann.page.get_by_role("button", name="Sign in", exact=True).click()
     await ann.sign_in(username)
@@ -105,7 +105,7 @@ async def test_signing_out_leaves_nothing_in_the_tab(join: Join, room: str) -> N
     await ann.box.fill("half a secret")
     await ann.account()
     await ann.press("Sign out")
-    await expect(ann.page.get_by_label("Your name")).to_be_visible()
+    await ann.at_entry()
     stored = await ann.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
     assert "secret" not in stored
     assert room not in stored
