@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from msgspec.structs import replace
 
 from chat.chat import Chat
-from chat.rooms import members
+from chat.rooms import members, sanctions
 from chat.rooms.access import member_changed
 from chat.rooms.jobs import ChangeJob
 from chat.rooms.loading import load
@@ -165,7 +165,10 @@ class _Work:
             check_space(parts, room, "")
             parts.cursors.discard(room, user_id)
             members.note_removed(parts, room, user_id)
-            if not self._erases:
+            if self._erases:
+                for one in self._work.ids:  # they record addresses
+                    sanctions.lift(parts, room, one, bans=True, mutes=True)
+            else:
                 self._merge(room, own, replace(old, account_role=known.account_role))
             gone = Member(old.user)
             members.save(parts, room, gone)

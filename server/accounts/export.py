@@ -11,6 +11,7 @@ from model.account import Account
 from model.audit import AuditFilter
 from model.message import Message
 from model.room import Member, RoomRecord
+from model.safety import REPORT_STATES
 from server.accounts.lines import line_of, time_of
 from storage.ports.messages import ENDLESS
 from storage.ports.storage import Storage
@@ -82,7 +83,12 @@ async def _pages(storage: Storage, clock: Clock, account: Account) -> AsyncItera
         async for page in _rooms(storage, user_id):
             yield "rooms.jsonl", page
     keys = [key for key in await storage.access.keys(now) if key.maker_id == account_id]
-    yield "keys.jsonl", [{name: value for name, value in _times(key).items() if name != "hash"} for key in keys]
+    yield "keys.jsonl", [_without_hash(key) for key in keys]
+    links = await storage.links.of_maker(account_id, now)
+    yield "links.jsonl", [_without_hash(link) for link in links]
+    yield "blocks.jsonl", [{"user": blocked_id} for blocked_id in await storage.safety.blocked_by(account_id)]
+    async for page in _reports(storage, ids):
+        yield "reports.jsonl", page
     async for page in _messages(storage, ids):
         yield "messages.jsonl", page
     async for page in _audit(storage, account_id):
@@ -122,6 +128,17 @@ def _row(record: RoomRecord, row: Member) -> dict[str, object]:
     return {"room": record.name, "title": record.title, "kind": record.kind, **fields}
 
 
+async def _reports(storage: Storage, ids: Sequence[str]) -> AsyncIterator[list[object]]:
+    """Yield the reports that the account has made, without the reported messages, which others wrote."""
+    for state in REPORT_STATES:
+        before: int | None = ENDLESS
+        while before is not None:
+            found = await storage.safety.reports(room_id=None, state=state, before=before, limit=PAGE)
+            shown = ("report_id", "room", "seq", "reason", "created_at", "state")
+            yield [{name: _times(one)[name] for name in shown} for one in found if one.reporter.id in ids]
+            before = found[-1].created_at if len(found) == PAGE else None
+
+
 async def _messages(storage: Storage, ids: Sequence[str]) -> AsyncIterator[list[object]]:
     room_id: int | None = -1
     while room_id is not None:
@@ -152,6 +169,10 @@ async def _audit(storage: Storage, account_id: str) -> AsyncIterator[list[object
         entries = await storage.audit.page(AuditFilter(actor=account_id), before=before, limit=PAGE)
         yield [line_of(number, entry) for number, entry in entries]
         before = entries[-1][0] if len(entries) == PAGE else None
+
+
+def _without_hash(record: Any) -> dict[str, Any]:
+    return {name: value for name, value in _times(record).items() if name != "hash"}
 
 
 def _times(record: Any) -> dict[str, Any]:

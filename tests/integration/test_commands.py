@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from model.account import NewAccount
+from model.errors import ACCOUNT_CHANGED, BLOCKED, SIGNED_OUT, SUSPENDED, CloseCode
 from model.principals import BOT
 from server.accounts.hashing import Hashing
 from server.app import Server
 from server.cli import main
 from storage.ports.accounts import Inserted
-from tests.support.accounts import account, login, noted
+from tests.support.accounts import account, login, noted, signed_in
+from tests.support.client import Client
 from tests.support.process import ROOT, inherited_environment
 from tests.support.serving import started
 
@@ -82,7 +84,7 @@ class Commands:
 @pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Server]:
     """A server, which has made the tables."""
-    server = await started({"DATABASE_URL": database_url})
+    server = await started({"DATABASE_URL": database_url, "REGISTRATION": "open"})
     yield server
     assert await server.stop() == 0
 
@@ -269,3 +271,23 @@ async def test_without_a_database_or_tables_a_command_says_so(database_url: str,
     said = await away("user", "list", status=1)
     assert "cannot connect to Postgres at 127.0.0.1:1" in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("command", "close"),
+    [
+        (["user", "suspend", "ann", "--reason", "spam"], SUSPENDED),
+        (["session", "end", "ann"], SIGNED_OUT),
+        (["user", "erase", "ann", "--yes"], SIGNED_OUT),
+        (["user", "make-admin", "ann"], ACCOUNT_CHANGED),
+        (["block", "add", "127.0.0.1"], BLOCKED),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+async def test_a_command_closes_connections_of_a_running_server(
+    server: Server, run: Commands, command: list[str], close: CloseCode
+) -> None:
+    ann = await signed_in(server, "ann")
+    async with Client(f"ws://127.0.0.1:{server.port}", room="plans", token=ann.token) as client:
+        await run(*command)
+        assert (await client.closed())[0] == close.code

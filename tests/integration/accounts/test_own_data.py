@@ -149,7 +149,10 @@ async def test_an_export_has_everything_about_its_user_and_nothing_of_others(ser
     await moved(server, ann, token)
     theirs = await bob.say(ROOM, "bob's own words")
     await ann.say(ROOM, "hello", reply_to=theirs)
+    report = await ann.post(f"{path(ROOM)}/messages/{theirs}/reports", {"reason": "rude"})
+    assert report.status == 201, report
     files = await exported(ann)
+    assert [(one["seq"], one["reason"], one["state"]) for one in files["reports.jsonl"]] == [(theirs, "rude", "open")]
     (account,) = files["account.jsonl"]
     assert (account["username"], account["name"], len(account["guests"])) == ("ann", "Ann Lee", 1)
     assert len(files["sessions.jsonl"]) == 1

@@ -383,6 +383,20 @@ async def test_it_stops_with_the_tenure(chat: Chat, worker: RoomWorker, reposito
     assert [m.sender for m in await log_of(repository)] == ["Ann"]
 
 
+async def test_sanctions_of_networks_that_follow_an_erased_guest_are_lifted(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    owner, guest = account(chat, "owner"), Person(chat, "gus", network="192.0.2.0/24")
+    await created(chat, owner)
+    await ask(guest, "join", room="lobby")
+    await ask(owner, "mute", room="lobby", user=id_of(guest), seconds=600)
+    record = await room_of(repository)
+    assert await repository.inner.rooms.sanctions(record.room_id)
+    order(repository, erasure(id_of(guest)))
+    await done(worker, repository)
+    assert await repository.inner.rooms.sanctions(record.room_id) == []
+
+
 # --- aliases ---------------------------------------------------------------------------------------------------------
 
 
