@@ -1,16 +1,39 @@
-"""What operators decide, as users see it on the page: suspensions, ended logins, bots."""
+"""What operators decide, as users see it on the page: the first admin, suspensions, bots."""
 
+import asyncio
 import re
 import secrets
 
 from playwright.async_api import expect
 
-from tests.browser.account_page import REFUSED, AccountPage, home, new_username
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
 from tests.browser.chat_page import SECRET, SERVER_AWAY, Enter
 from tests.browser.peer import peer
+from tests.contract.records import until
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
+
+
+async def test_the_first_admin_opens_the_link_in_the_file(new_page: Pages, room: str) -> None:
+    """Its page makes an account with the role of an admin, once, and the file is gone."""
+    server = ServerProcess({"SERVER_SECRET": SECRET})
+    server.env["PUBLIC_URL"] = server.http_url
+    file = server.folder / "first-admin-link.txt"
+    try:
+        await asyncio.to_thread(server.start)
+        await until(file.exists)
+        ann = AccountPage(await new_page(file.read_text().strip()))
+        await ann.at("Create the first admin")
+        await ann.panel.get_by_label("Username", exact=True).fill("ann")
+        await ann.panel.get_by_label("Password").fill(PASSWORD)
+        await ann.press("Create account")
+        await expect(ann.page.get_by_text("Signed in as ann")).to_be_visible()
+        me = await ann.page.evaluate("fetch('api/me').then((answer) => answer.json())")
+        assert me["role"] == "admin"
+        await until(lambda: not file.exists())
+    finally:
+        await asyncio.to_thread(server.remove)
 
 
 async def test_a_suspended_user_is_told_why(server: ServerProcess, new_page: Pages, room: str) -> None:

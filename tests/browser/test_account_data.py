@@ -1,0 +1,68 @@
+"""What becomes of a user's data, on the page: what a guest wrote becomes the account's, and an account is deleted."""
+
+import zipfile
+
+from playwright.async_api import expect
+
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.chat_page import Enter
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+
+async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
+    """ "Keep what I wrote": the messages are shown as the account's, to it and to others."""
+    bob = await enter("bob")
+    ann = AccountPage((await enter("ann")).page)
+    await ann.say("written as a guest")
+    await ann.delivered("written as a guest")
+    username = new_username()
+    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
+    await ann.press("Create an account")
+    await ann.register(username)
+    await ann.connected()
+    await expect(ann.message("written as a guest").locator(".name")).to_have_text("ann")
+    await ann.account()
+    await ann.press("Keep what I wrote")
+    await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()
+    await ann.back()
+    await ann.connected()
+    await expect(ann.message("written as a guest").locator(".name")).to_have_text("You")
+    await bob.page.reload()
+    await expect(bob.message("written as a guest").locator(".name")).to_have_text(username)
+
+
+async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """It cannot sign in again, and its page is that of a new visitor."""
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    ann = AccountPage(await new_page(home(server, room)))
+    await ann.page.get_by_role("button", name="Create an account").click()
+    await ann.register(username)
+    await ann.connected()
+    await ann.account()
+    part = ann.part("Delete the account")
+    await part.get_by_label("Password").fill(PASSWORD)
+    await part.get_by_role("button", name="Delete my account").click()
+    await ann.at_entry()
+    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
+    await ann.sign_in(username)
+    await expect(ann.panel.get_by_role("alert").filter(has_text="wrong")).to_be_visible()
+
+
+async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """As a zip file with what they wrote, also when the access token has just ended."""
+    new_page.expect_error(REFUSED)
+    ann = AccountPage(await new_page(home(server, room)))
+    await ann.page.get_by_role("button", name="Create an account").click()
+    await ann.register(new_username())
+    await ann.connected()
+    await ann.say("mine for ever")
+    await ann.delivered("mine for ever")
+    await ann.account()
+    await ann.page.context.clear_cookies(name="parley")
+    async with ann.page.expect_download() as downloading:
+        await ann.press("Download your data")
+    download = await downloading.value
+    with zipfile.ZipFile(await download.path()) as archive:
+        assert any(b"mine for ever" in archive.read(name) for name in archive.namelist())
