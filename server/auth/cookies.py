@@ -4,7 +4,7 @@ Their prefix, path and attributes follow from ``PUBLIC_URL``. Browsers refuse th
 ``Secure``, so over plain http there are none.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from model.account import Login
+from server.access.addresses import Headers
 from server.auth.access_tokens import Pair
 
 # Every name of a cookie of ours contains this.
@@ -83,23 +84,23 @@ def read_cookies(headers: Iterable[str], name: str) -> list[str]:
     return found
 
 
-def counts_cookie(method: str, headers: Mapping[str, str], own_origin: str, *, upgrades: bool = False) -> bool:
+def counts_cookie(method: str, headers: Headers, own_origin: str, *, upgrades: bool = False) -> bool:
     """Return whether the cookies of a request count: only if a page of this server, or its user, has sent it.
 
     Otherwise the request is answered as if it had none. A token in ``Authorization`` counts instead of them. A
     WebSocket is not protected by the same-origin policy, so an upgrade must name its origin.
 
     Args:
-        headers: of the request; compares names without case.
+        headers: of the request.
         own_origin: that of this server's pages.
         upgrades: whether the request opens a WebSocket.
     """
-    if "Authorization" in headers:
+    if headers("Authorization"):
         return False
-    origin = headers.get("Origin")
-    if origin is None and (upgrades or method not in _SAFE):
+    origins = headers("Origin")
+    if not origins and (upgrades or method not in _SAFE):
         return False
-    return origin in (None, own_origin) and headers.get("Sec-Fetch-Site", "none") in _OWN_SITES
+    return list(origins) in ([], [own_origin]) and _OWN_SITES.issuperset(headers("Sec-Fetch-Site"))
 
 
 def access_cookies(headers: Sequence[str], public_url: str) -> list[str]:

@@ -20,7 +20,7 @@ from server.accounts.service import Accounts
 from server.auth.cookies import counts_cookie
 from server.auth.csrf import HEADER as CSRF_HEADER
 from server.auth.csrf import check_unsafe, sends_login
-from server.http.asked import Asked
+from server.http.asked import Answered, Asked
 from server.http.endpoints import (
     CROWDED,
     OPEN,
@@ -77,7 +77,7 @@ class HttpEndpoints:
             client_max_size=self._shared.settings.max_frame_bytes,
         )
         app.on_response_prepare.extend((add_headers, self._open))
-        add_routes(app, self.endpoints(), self._authenticate, self._forwarding.run)
+        add_routes(app, self.endpoints(), self._authenticate, self._run)
         return app
 
     @web.middleware
@@ -182,7 +182,7 @@ class HttpEndpoints:
         headers = request.headers
         try:
             self._check_unsafe(request, auth)
-            counts = counts_cookie(request.method, headers, self._own(request))
+            counts = counts_cookie(request.method, lambda name: headers.getall(name, ()), self._own(request))
             cookies = headers.getall(hdrs.COOKIE, ()) if counts else ()
             identity = self._shared.authenticate(headers.getall(hdrs.AUTHORIZATION, ()), cookies, auth in _OF_ACCOUNTS)
             _check_caller(identity, auth)
@@ -202,6 +202,16 @@ class HttpEndpoints:
         request[BY_COOKIE] = identity is not None and identity.by_cookie
         reads_for(identity, request[SENDER].network)
         return identity
+
+    async def _run(self, row: Endpoint, asked: Asked, params: Any) -> Answered:
+        """Run a row about rooms. Before each further part of an answer, the caller must still be allowed to act."""
+        if asked.place is not None:
+            denial = self._shared.access.denial_of(asked.address)
+            if denial is None and asked.identity is not None:
+                denial = self._chat.parts.tokens.denial(asked.identity)
+            if denial is not None:
+                raise denial.error
+        return await self._forwarding.run(row, asked, params)
 
     async def _begin(self, row: Endpoint, asked: Asked) -> None:
         """Begin a request that another server has received, as if it were received here."""

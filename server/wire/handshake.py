@@ -150,14 +150,16 @@ def _answer(
     else:
         response = protocol.accept(request)
         _name_the_version(response, protocol.handshake_exc)
-        origin = request.headers.get("Origin")
-        if response.status_code == 101 and origin is not None and not origins.allows(origin, own(request)):
+        if response.status_code == 101 and not all(
+            origins.allows(origin, own(request))
+            for origin in request.headers.get_all("Origin")  # one at most
+        ):
             response = protocol.reject(http.HTTPStatus.FORBIDDEN, "Pages of this origin may not connect.\n")
     identity = None
     if response.status_code == 101:
         try:
             headers = request.headers
-            counts = counts_cookie("GET", headers, own(request), upgrades=True)
+            counts = counts_cookie("GET", headers.get_all, own(request), upgrades=True)
             cookies = headers.get_all("Cookie") if counts else ()
             identity = authenticate(headers.get_all("Authorization"), cookies, address.path in ACCOUNTS_ONLY)
         except ParleyError as error:

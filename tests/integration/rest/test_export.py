@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from chat.one_shot import CommandRunner
+from model.room import FOREVER
 from server.app import Server
 from server.http import parts, sending
 from storage.ports.errors import StorageUnavailable
 from tests.contract.records import until
 from tests.integration.conftest import ON_BOTH
+from tests.support.accounts import noted
 from tests.support.client import Client
 from tests.support.edges import Way, make_edge
 from tests.support.rawws import RawClient, request
 from tests.support.serving import Serve, owner_of
+from tests.support.signed import now_us
 from tests.support.web import Web, code
 
 EXPORT = "/api/rooms/plans/export"
@@ -175,6 +178,27 @@ async def test_a_former_moderator_gets_no_more_of_the_export(server: Server, mon
 
     monkeypatch.setattr(owner_of(server).chat.parts.storage.messages, "history", meanwhile)
     async with await begun(ben) as client:
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            async for _ in client.chunks():
+                pass
+
+
+async def test_a_suspended_user_gets_no_more_of_the_export(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat.queries.history.EXPORT_PAGE", 50)
+    ann = Web(server.port, "ann")
+    await talk(ann, 200)
+    history = owner_of(server).chat.parts.storage.messages.history
+
+    async def meanwhile(*args: Any, **named: Any) -> Any:
+        page = await history(*args, **named)
+        if named["after"]:  # not the first one
+            monkeypatch.undo()
+            await server.accounts.storage.access.suspend("u_ann", FOREVER, "", noted("suspend", at=now_us()))
+            await server.accounts.follower.catch_up()
+        return page
+
+    monkeypatch.setattr(owner_of(server).chat.parts.storage.messages, "history", meanwhile)
+    async with await begun(ann) as client:
         with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
             async for _ in client.chunks():
                 pass

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from multidict import CIMultiDict
 
 from model.errors import ParleyError
+from server.access.addresses import Headers
 from server.auth.access_tokens import sign_pair
 from server.auth.cookies import (
     MARK,
@@ -72,6 +73,20 @@ def test_cookies_are_found_among_others() -> None:
     assert len(read_cookies(["; ".join(["parley=x"] * 1000)], "parley")) == 4
 
 
+def values_of(headers: dict[str, str] | list[tuple[str, str]]) -> Headers:
+    given = CIMultiDict(headers)
+    return lambda name: given.getall(name, [])
+
+
+def test_a_header_that_is_sent_twice_counts_only_if_each_value_does() -> None:
+    for name, first, second in (
+        ("Origin", OWN, "https://evil.example"),
+        ("Origin", OWN, OWN),
+        ("Sec-Fetch-Site", "none", "cross-site"),
+    ):
+        assert not counts_cookie("GET", values_of([(name, first), (name, second)]), OWN)
+
+
 @pytest.mark.parametrize(
     ("method", "headers", "counts"),
     [
@@ -91,14 +106,14 @@ def test_cookies_are_found_among_others() -> None:
     ],
 )
 def test_a_cookie_counts_only_for_pages_of_this_server(method: str, headers: dict[str, str], counts: bool) -> None:
-    assert counts_cookie(method, CIMultiDict(headers), OWN) is counts
+    assert counts_cookie(method, values_of(headers), OWN) is counts
 
 
 @pytest.mark.parametrize(
     ("headers", "counts"), [({}, False), ({"Origin": OWN}, True), ({"Origin": "https://chat.example.evil"}, False)]
 )
 def test_an_upgrade_by_cookie_needs_the_own_origin(headers: dict[str, str], counts: bool) -> None:
-    assert counts_cookie("GET", CIMultiDict(headers), OWN, upgrades=True) is counts
+    assert counts_cookie("GET", values_of(headers), OWN, upgrades=True) is counts
 
 
 # --- requests without Authorization -----------------------------------------------------------------------------------
