@@ -183,7 +183,7 @@ def _times(record: Any) -> dict[str, Any]:
 def _with_times(record: Any) -> Iterator[tuple[str, Any]]:
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        if name.endswith(("_at", "_until")) or name == "until":
+        if isinstance(value, int) and (name.endswith(("_at", "_until")) or name == "until"):
             yield name, time_of(value)
         else:
             yield name, to_builtins(value)
