@@ -65,6 +65,23 @@ class FairQueue:
         finally:
             self._give_back(party.group)
 
+    def check(self, party: Party) -> None:
+        """Refuse a party that could not be queued now, before work that leads to a turn.
+
+        Raises:
+            Exception: what ``full`` made.
+        """
+        own = self._has_too_many(party)
+        if own or self.waiting >= 40 * self._limit:
+            raise self._full(own=own)
+
+    def _has_too_many(self, party: Party) -> bool:
+        group = self._groups.get(party.group)
+        if group is None:
+            return False
+        queue = group.queues.get(party.member)
+        return (queue is not None and len(queue) >= self._limit) or group.waiting >= 4 * self._limit
+
     async def _take(self, party: Party) -> None:
         group = self._groups.get(party.group)
         if group is None:
@@ -73,11 +90,11 @@ class FairQueue:
             self._under_way += 1
             group.under_way += 1
             return
-        queue = group.queues.get(party.member)
-        own = (queue is not None and len(queue) >= self._limit) or group.waiting >= 4 * self._limit
+        own = self._has_too_many(party)
         if own or self.waiting >= 40 * self._limit:
             self._forget(party.group, group)
             raise self._full(own=own)
+        queue = group.queues.get(party.member)
         if queue is None:
             queue = group.queues[party.member] = deque()
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -79,6 +79,14 @@ class Hashing:
         """
         return await self._run(address, lambda: _verify(_NO_PASSWORD if hashed is None else hashed, password))
 
+    def check(self, address: str) -> None:
+        """Refuse an address whose next call would be refused now, before storage is asked for it.
+
+        Raises:
+            ParleyError: ``overloaded``, as :meth:`hash`.
+        """
+        self._queue.check(Party(address, address))
+
     async def common(self) -> frozenset[str]:
         """Return `utils.common_passwords.common_passwords`, which a thread reads once."""
         if self._common is None:

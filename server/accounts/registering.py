@@ -83,6 +83,7 @@ async def register(
         raise ParleyError("registration_closed")
     if by_link and not asked.invite:
         raise ParleyError("invite_invalid", field="invite")
+    accounts.hashing.check(asker.network)
     username, name, password = await _check(accounts, asked)
     accounts.count_registration(asker)
     await _check_names(accounts, username, name)

@@ -147,6 +147,7 @@ class Accounts:
         asked = asked_username(username)
         key = guess_key("login", asked or casefold(username[:_ASKED_CHARS]))
         _check_length(password, "password")
+        self.hashing.check(asker.network)
         await self.guesses.enter(key, asker.network)
         account = await self.storage.accounts.find_by_username(asked)
         return await self._compare(account, key, password, code, asker)
@@ -161,6 +162,7 @@ class Accounts:
         """
         key = guess_key("login", account.username)
         _check_length(password, field)
+        self.hashing.check(asker.network)
         await self.guesses.enter(key, asker.network)
         return await self._compare(account, key, password, code, asker, with_code=with_code)
 

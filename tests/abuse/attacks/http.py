@@ -154,7 +154,7 @@ async def lists_and_words_in_memory(port: int, ready: Callable[[], None]) -> Non
     )
 
 
-@attack(databases=("memory", "postgres"), RATE_LIMIT_REQUESTS="0")
+@attack(databases=("memory", "postgres"))
 async def logins(port: int, ready: Callable[[], None]) -> None:
     """Sign in with wrong passwords and unknown names from 250 addresses, 500 at a time."""
     ready()

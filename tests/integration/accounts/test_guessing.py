@@ -144,6 +144,9 @@ async def test_a_full_pool_refuses_logins_and_delays_no_one_else(
         calls = [asyncio.create_task(sign_in(server, PASSWORD, **HERE)) for _ in range(8)]
         await asyncio.to_thread(started.acquire)
         await until(lambda: sum(call.done() for call in calls) == 5)
+        with monkeypatch.context() as storage:
+            storage.setattr(server.accounts.guesses, "_secrets", None)  # is not asked for what would be refused
+            assert (await sign_in(server, PASSWORD, **HERE)).status == 503
         assert (await ann.get("/api/me")).status == 200
         reply = await ann.post("/api/rooms", {"name": "cellar", "password": "let me in"})
         assert reply.status == 201

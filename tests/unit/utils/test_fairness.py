@@ -107,6 +107,24 @@ async def test_too_many_waiting_callers_are_refused() -> None:
     assert turns.waiting == 0
 
 
+async def test_a_full_queue_is_found_out_before_a_turn_is_requested() -> None:
+    turns = FairQueue(1, each=1, waiting=2, full=FullError)
+    play = Play(turns)
+    await play.ask("ann 0", "ann 1")
+    turns.check(Party("ann"))
+    await play.ask("ann 2")
+    with pytest.raises(FullError) as refused:
+        turns.check(Party("ann"))
+    assert refused.value.own
+    turns.check(Party("bob"))
+    await play.ask(*(f"user{n} {m}" for n in range(39) for m in range(2)))
+    assert turns.waiting == 80
+    with pytest.raises(FullError) as refused:
+        turns.check(Party("bob"))
+    assert not refused.value.own
+    await play.end_all()
+
+
 async def test_a_cancelled_caller_is_skipped() -> None:
     turns = FairQueue(1, each=1, waiting=5, full=FullError)
     play = Play(turns)
