@@ -11,6 +11,7 @@ from model.account import AccountChange
 from model.errors import ACCOUNT_CHANGED, BLOCKED, REFUSED, SIGNED_OUT, SUSPENDED, TOKEN_EXPIRED, CloseCode
 from model.room import FOREVER
 from server.app import Server
+from server.auth.access_tokens import ACCESS_SECONDS, sign_pair
 from storage.ports.storage import Storage
 from tests.support.accounts import DAY, account, noted, stored
 from tests.support.rawws import NATIVE, RawClient, command, fetch, upgrade
@@ -152,6 +153,27 @@ async def test_a_guest_loses_a_name_that_gets_registered(serve: Serve) -> None:
     async with await RawClient.open(server.port, f"/chat?u={ann.username}", NATIVE) as again:
         assert (await again.expect("welcome"))["user"]["name"].startswith("guest-")
         await again.refused("reserved_name")
+
+
+async def test_an_access_token_and_a_key_expire(serve: Serve) -> None:
+    """With a code that says so, unless `hello` has brought a newer token in time."""
+    server = await serve(HEAD_SECONDS="0.2")
+    ann, ben = await signed_in(server), await signed_in(server)
+    almost = now_us() - (ACCESS_SECONDS - 2) * 1_000_000
+    soon = [one._replace(pair=sign_pair(server._keys, one.account, one.login, (), almost)) for one in (ann, ben)]
+    secret, _ = await bot(server._storage, days=2 / 86_400)
+    await until_known(server)
+    async with (
+        await RawClient.open(server.port, "/chat?r=den", [*NATIVE, *soon[0].bearer]) as expires,
+        await RawClient.open(server.port, "/chat?r=den", [*NATIVE, *soon[1].bearer]) as renewed,
+        await RawClient.open(server.port, "/chat?r=den", [*NATIVE, ("Authorization", f"Bearer {secret}")]) as robot,
+    ):
+        renewed.send(command(type="hello", id="h", token=ben.pair.access))
+        await renewed.expect("welcome", id="h")
+        for client in (expires, robot):
+            await client.refused("unauthorized")
+            assert await client.closing() == (TOKEN_EXPIRED.code, TOKEN_EXPIRED.reason)
+        await renewed.pong()
 
 
 # --- by cookie --------------------------------------------------------------------------------------------------------
