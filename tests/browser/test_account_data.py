@@ -64,5 +64,6 @@ async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProces
     async with ann.page.expect_download() as downloading:
         await ann.press("Download your data")
     download = await downloading.value
+    assert download.suggested_filename == "parley.zip"
     with zipfile.ZipFile(await download.path()) as archive:
         assert any(b"mine for ever" in archive.read(name) for name in archive.namelist())
