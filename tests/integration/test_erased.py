@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from psycopg import sql
 from model.account import Account, NewAccount, RoomWork
 from model.audit import OPERATOR, VISITOR
 from model.room import Invitation, User
+from model.safety import Report
 from server.accounts.erasing import erase_account
 from server.app import Server
 from storage.ports.accounts import Inserted
@@ -18,7 +20,7 @@ from storage.ports.messages import ChangeMessage
 from storage.ports.rooms import SetMember, UpdateRoom
 from storage.ports.storage import STORED, Write
 from tests.contract.records import inserts, member, message, room
-from tests.support.accounts import account, api_key, login, noted, ticket
+from tests.support.accounts import account, api_key, invite_link, login, noted, ticket
 from tests.support.serving import started
 from utils.clock import rfc3339
 
@@ -106,6 +108,20 @@ async def lived(server: Server) -> Account:
     ]
     assert set(map(type, await writer.write(changes))) == {type(STORED)}
     await writer.close()
+    about: dict[str, Any] = {
+        "room_id": public.room_id,
+        "room": public.name,
+        "posted_at": rfc3339(now),
+        "created_at": now,
+    }
+    bob = User("u_bob", "bob")
+    by_him = Report("p_1", seq=2, reporter=user, reason="rude", sender=bob, content="what others wrote", **about)
+    about_him = Report("p_2", seq=1, reporter=bob, reason="rude", sender=user, content=f"{WORDS} 1", **about)
+    for report in (by_him, about_him):
+        assert await storage.safety.insert_report(report, noted("report", report.reporter, at=now, target=user))
+    await storage.safety.block_user(user.id, "u_bob", now, 9, noted("user_block", user, at=now, target=bob))
+    link = invite_link(maker_id=user.id, created_at=now, until=now + LONG)
+    await storage.links.insert(link, noted("link", user, at=now, address=ADDRESS))
     return zaphod
 
 
@@ -123,7 +139,14 @@ async def test_a_deleted_account_leaves_no_trace(server: Server, database_url: s
     before = await asyncio.to_thread(traces, database_url, *OF_THE_PERSON, WORDS)
     for place in ("accounts.username", "logins.device", "tickets.email", "audit.actor_name", "audit.address"):
         assert any(found.startswith(f"{place}:") for found in before), (place, before)
-    for place in ("members.name", "members.inviter", "messages.sender", "messages.content", "mentions.name"):
+    for place in (
+        "members.name",
+        "members.inviter",
+        "messages.sender",
+        "messages.content",
+        "mentions.name",
+        "reports.sender",
+    ):
         assert any(found.startswith(f"{place}:") for found in before), (place, before)
     await erase(server, zaphod, messages=messages)
     assert await asyncio.to_thread(traces, database_url, *OF_THE_PERSON) == []

@@ -204,6 +204,45 @@ async def test_a_row_that_is_not_stored_yet_is_moved_too(
     assert [m.sender for m in await log_of(repository)] == ["Ann"]
 
 
+async def test_a_direct_room_of_the_guest_belongs_to_the_account(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    bob, guest = account(chat, "bob"), Person(chat, "gus")
+    await ask(bob, "direct", user=id_of(guest))
+    name = bob.last("joined")["room"]
+    await ask(guest, "join", room=name)
+    await said(guest, "between us", room=name)
+    order(repository, adoption(guest))
+    await done(worker, repository)
+    assert sorted(chat.parts.hub.rooms[name].members) == [ANN.id, id_of(bob)]
+    ann = signed_in(chat)
+    assert await code_of(ann, "join", room=name) == ""
+    await ask(ann, "history", room=name)
+    assert [(m["sender"], m["content"]) for m in ann.last("history")["messages"]] == [("Ann", "between us")]
+    await said(bob, "hello Ann", room=name)
+    assert ann.heard()[-1] == "hello Ann"
+
+
+async def test_an_empty_room_is_loaded_and_freed_again(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    owner, guest = account(chat, "owner"), Person(chat, "gus")
+    await created(chat, owner)
+    await ask(guest, "join", room="lobby")
+    await said(guest, room="lobby")
+    for person in (owner, guest):
+        person.disconnect()
+    await passes(1)
+    assert not chat.parts.hub.rooms
+    order(repository, adoption(guest))
+    await done(worker, repository)
+    assert not chat.parts.hub.rooms
+    row = await row_of(repository, ANN.id)
+    assert row is not None
+    assert row.role == "member"
+    assert [m.sender for m in await log_of(repository)] == ["Ann"]
+
+
 # --- an account is erased --------------------------------------------------------------------------------------------
 
 
