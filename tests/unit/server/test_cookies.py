@@ -162,7 +162,11 @@ def test_what_a_form_can_send_is_refused(media: str | None, held: list[str]) -> 
     assert refusal(media=media, cookies=held) == "unsupported"
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", PAIR.csrf[:-1], PAIR.csrf + "x", "\ud800", "ä"])
+@pytest.mark.parametrize(
+    "token",
+    [None, "", "wrong", PAIR.csrf[:-1], PAIR.csrf + "x", "\ud800", "ä"],
+    ids=["none", "empty", "wrong", "short", "long", "surrogate", "not ASCII"],  # the same in each process of the tests
+)
 def test_a_login_needs_its_csrf_token(token: str | None) -> None:
     assert refusal(token=token) == "csrf"
     assert refusal(token=token, cookies=cookies(access="")) == "csrf"
