@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
+from tests.browser.account_page import REFUSED, AccountPage, new_username
 from tests.browser.chat_page import ChatPage
 from tests.support.browser import Pages
 from tests.support.client import Client
@@ -58,3 +59,19 @@ async def test_the_form_leads_into_a_room_under_a_path(base: str, new_page: Page
     await ann.connected()
     await ann.say("hello")
     await ann.delivered("hello")
+
+
+async def test_an_account_works_under_a_path(base: str, new_page: Pages, room: str) -> None:
+    """Requests, cookies and the connection of an account: registering, an expired token, signing out."""
+    new_page.expect_error(REFUSED)
+    ann = AccountPage(await new_page(f"{base}client.html?r={room}"))
+    await ann.page.get_by_role("button", name="Create an account").click()
+    await ann.register(new_username())
+    await ann.connected()
+    await ann.page.context.clear_cookies(name="parley")
+    await ann.page.reload()
+    await ann.connected()
+    await ann.account()
+    await ann.press("Sign out")
+    await ann.at_entry()
+    assert ann.page.url == f"{base}client.html"
