@@ -14,6 +14,7 @@ from aiohttp import web
 from model.account import Login
 from server.access.addresses import Headers
 from server.auth.access_tokens import Pair
+from server.auth.tokens import bearer_tokens
 
 # Every name of a cookie of ours contains this.
 MARK = b"parley"
@@ -95,7 +96,7 @@ def counts_cookie(method: str, headers: Headers, own_origin: str, *, upgrades: b
         own_origin: that of this server's pages.
         upgrades: whether the request opens a WebSocket.
     """
-    if headers("Authorization"):
+    if bearer_tokens(headers("Authorization")):
         return False
     origins = headers("Origin")
     if not origins and (upgrades or method not in _SAFE):

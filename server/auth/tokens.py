@@ -278,6 +278,13 @@ class JwtTokens:
         return Identity(user, guest=False, role=claims.role, expires=expires)
 
 
+def bearer_tokens(values: Sequence[str]) -> list[str]:
+    """Return the tokens in values of ``Authorization``. Other schemes are meant for a proxy, and browsers send them
+    with every request to it: they prove nothing here.
+    """
+    return [value.partition(" ")[2].strip() for value in values if value.partition(" ")[0].lower() == "bearer"]
+
+
 def authenticate(
     values: Sequence[str], cookies: Sequence[str], tokens: Tokens, *, guests: bool, accounts_only: bool
 ) -> Identity | None:
@@ -293,7 +300,7 @@ def authenticate(
     Raises:
         ParleyError: ``unauthorized`` with the reason, ``forbidden`` for a role that is not allowed.
     """
-    given = [value.partition(" ")[2].strip() for value in values if value.partition(" ")[0].lower() == "bearer"]
+    given = bearer_tokens(values)
     if len(given) > 1:
         raise ParleyError("unauthorized", "Authorization contains more than one token")
     if not given:

@@ -20,6 +20,7 @@ from server.accounts.service import Accounts
 from server.auth.cookies import counts_cookie
 from server.auth.csrf import HEADER as CSRF_HEADER
 from server.auth.csrf import check_unsafe, sends_login
+from server.auth.tokens import bearer_tokens
 from server.http.asked import Answered, Asked
 from server.http.endpoints import (
     CROWDED,
@@ -156,7 +157,7 @@ class HttpEndpoints:
         """
         headers, settings = request.headers, self._shared.settings
         cookies = headers.getall(hdrs.COOKIE, ())
-        if request.method in _READS or hdrs.AUTHORIZATION in headers:
+        if request.method in _READS or bearer_tokens(headers.getall(hdrs.AUTHORIZATION, ())):
             return
         if auth and not sends_login(cookies, settings.public_url):
             return

@@ -43,9 +43,11 @@ class Renewals:
         finally:
             sessions = self._asking.pop(login_id)
         for session in sessions:
+            if session.ended:  # an end would keep its lost connection in memory until then
+                continue
             if login is not None:
                 session.connection.end_at(login.ends_at)
-            elif not session.ended:
+            else:
                 end(session, TOO_LATE)
 
     async def _find(self, login_id: str) -> Login | None:

@@ -96,6 +96,9 @@ async def test_signing_in_needs_the_own_origin(server: Server, path: str) -> Non
     for origin in ("", "http://evil.example", "null", "http://localhost.evil.example"):
         reply = await visitor(server.port, origin).post(path, {"username": "ann", "password": "correct horse battery"})
         assert (reply.status, code(reply)) == (403, "forbidden")
+    basic = {"Authorization": "Basic eDp5"}  # which a browser sends by itself to a proxy that has asked for it
+    reply = await visitor(server.port, "http://evil.example").post(path, {"username": "ann"}, **basic)
+    assert (reply.status, code(reply)) == (403, "forbidden")
     headers = [("Origin", OWN), ("Content-Type", "text/plain")]
     reply = await fetch(server.port, path, headers, method="POST", body=b"{}")
     assert (reply.status, code(reply)) == (415, "unsupported")

@@ -45,13 +45,15 @@ def connected(chat: Chat, monkeypatch: pytest.MonkeyPatch, logins: Logins) -> tu
 async def test_all_connections_of_a_login_ask_once(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     logins: Any = Logins(replace(LOGIN, ends_at=NOW + 7))
     asking, people = connected(chat, monkeypatch, logins)
+    lost = people[0].connection.ends
     for person in people:
         asking.ask(person.session)
+    people[0].disconnect()  # meanwhile
     await passes(0.1)
     assert logins.asked == 1
-    assert {person.connection.ends for person in people} == {NOW + 7}
+    assert [person.connection.ends for person in people] == [lost, NOW + 7, NOW + 7]
     assert {person.connection.closed for person in people} == {None}
-    asking.ask(people[0].session)  # the next time
+    asking.ask(people[1].session)  # the next time
     await passes(0.1)
     assert logins.asked == 2
 

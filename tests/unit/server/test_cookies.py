@@ -99,6 +99,7 @@ def test_a_header_that_is_sent_twice_counts_only_if_each_value_does() -> None:
         ("GET", {"Sec-Fetch-Site": "same-site"}, False),
         ("GET", {"Sec-Fetch-Site": "cross-site"}, False),
         ("GET", {"Authorization": "Bearer x"}, False),
+        ("GET", {"Authorization": "Basic eDp5"}, True),  # of a proxy
         ("POST", {}, False),
         ("POST", {"Origin": OWN}, True),
         ("POST", {"Origin": OWN, "Sec-Fetch-Site": "same-origin"}, True),
