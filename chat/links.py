@@ -3,8 +3,6 @@
 The secret is in the link alone; storage has its hash.
 """
 
-from hashlib import sha256
-from secrets import token_urlsafe
 from typing import NamedTuple
 
 from chat.ports import Actor, Identity
@@ -18,9 +16,8 @@ from model.errors import ParleyError
 from model.limits import LINKS_OF_MAKER
 from model.permissions import Action
 from model.room import User
-from utils.ids import new_token
+from utils.ids import hash_secret, new_secret, new_token
 
-_SECRET_BYTES = 32
 _TOKEN_CHARS = 100
 
 
@@ -29,11 +26,6 @@ class NewLink(NamedTuple):
 
     link: InviteLink
     token: str
-
-
-def hash_of(token: str) -> bytes:
-    """Return the hash under which a link is stored."""
-    return sha256(token.encode(errors="surrogatepass")).digest()
 
 
 async def make_link(
@@ -50,10 +42,10 @@ async def make_link(
     take_invitation(parts, actor)
     if len(await ask(parts, parts.storage.links.of_maker(actor.user.id, now))) >= LINKS_OF_MAKER:
         raise ParleyError("conflict", f"you have {LINKS_OF_MAKER} invite links; revoke one first")
-    token = token_urlsafe(_SECRET_BYTES)
+    token = new_secret()
     link = InviteLink(
         new_token("i_", 12),
-        hash_of(token),
+        hash_secret(token),
         room_id,
         actor.user.id,
         now,
@@ -117,7 +109,7 @@ async def find_link(parts: Parts, actor: Actor, token: str) -> Usable:
     take_link_use(parts, actor)
     link = None
     if len(token) <= _TOKEN_CHARS:
-        link = await ask(parts, parts.storage.links.find(hash_of(token), parts.clock.now_us()))
+        link = await ask(parts, parts.storage.links.find(hash_secret(token), parts.clock.now_us()))
     if link is None or link.room_id is None:
         raise ParleyError("no_such_link", field="token")
     record = await ask(parts, parts.storage.rooms.find_room_by_id(link.room_id))

@@ -8,8 +8,9 @@ from model.errors import SUSPENDED
 from server.app import Server
 from tests.contract.records import until
 from tests.integration.rest.test_access import DELETE, EXPORT, RANKS, READS, WRITES, seen
-from tests.support.accounts import SignedIn, signed_in
+from tests.support.accounts import PASSWORD, SignedIn, signed_in, visitor
 from tests.support.rawws import NATIVE, RawClient, upgrade
+from tests.support.serving import Serve
 from tests.support.web import Web, code
 
 CAPS = {"read": "readonly", "write": "member", "moderate": "moderator"}
@@ -165,3 +166,29 @@ async def test_a_guest_may_not_have_the_name_of_an_account(server: Server) -> No
     assert "this name belongs to an account" in (await plain.message())["content"]
     assert (await plain.closing())[0] == 4102
     await plain.close()
+
+
+async def test_an_account_is_registered_by_a_link_that_an_admin_has_made(serve: Serve, storage: dict[str, str]) -> None:
+    server = await serve(REGISTRATION="invite", **storage)
+    admin = Web(server.port, "boss", "admin")
+    made = (await admin.post("/api/links", {"uses": 1, "seconds": 60})).json()
+    ann = await signed_in(server, "ann", invite=made["token"])
+    assert ann.id.startswith("a_")
+    refused = await visitor(server.port).post(
+        "/api/register", {"username": "ben", "password": PASSWORD, "invite": made["token"]}
+    )
+    assert (refused.status, code(refused)) == (403, "invite_invalid")
+    assert code(await ann.post("/api/links", {"uses": 1, "seconds": 60})) == "forbidden"
+
+
+async def test_accounts_report_block_and_join_by_links(server: Server) -> None:
+    ann, ben = await signed_in(server, "ann"), await signed_in(server, "ben")
+    await ann.create("plans", private=True)
+    made = (await ann.post("/api/links", {"room": "plans", "uses": 1, "seconds": 60})).json()
+    assert (await ben.post("/api/links/accept", {"token": made["token"]})).json() == {"room": "plans"}
+    seq = await ann.say("plans", "hello")
+    assert (await ben.post(f"/api/rooms/plans/messages/{seq}/reports", {"reason": "rude"})).status == 201
+    (listed,) = await ann.json("/api/rooms/plans/reports")
+    assert (listed["reporter"]["id"], listed["sender"]["id"]) == (ben.id, ann.id)
+    assert (await ann.put(f"/api/me/blocks/{ben.id}")).status == 204
+    assert code(await ben.post(f"/api/direct/{ann.id}")) == "no_such_user"

@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 import pytest
 from msgspec import structs
 
-from chat.links import hash_of
 from model.account import InviteLink
 from model.room import User
 from model.safety import Report
@@ -24,6 +23,7 @@ from tests.support.rawws import Reply, fetch
 from tests.support.serving import Serve
 from tests.support.web import Web
 from utils.clock import DAY_US, SystemClock
+from utils.ids import hash_secret
 
 pytestmark = pytest.mark.one_server("it has edges of its own")
 
@@ -110,7 +110,7 @@ class Pair:
         storage, now = server.chat.parts.storage, self.clock.us
         room = await storage.rooms.find_room("plans")
         assert room is not None
-        link = InviteLink("i_1", hash_of("t"), room.room_id, "u_ann", now, now + DAY_US, 9, 9)
+        link = InviteLink("i_1", hash_secret("t"), room.room_id, "u_ann", now, now + DAY_US, 9, 9)
         await storage.links.insert(link, noted("link", at=now))
         cay, eve = User("u_cay", "cay"), User("u_eve", "eve")
         report = Report("p_1", room.room_id, "plans", 1, cay, "rude", eve, "a message", "2026-01-01T00:00:00Z", now)
