@@ -68,6 +68,13 @@ class AccessList:
         """Take over looks of usernames. Call it before :meth:`take`, whose notices are newer."""
         self._looks.update(map(look_hash, looks))
 
+    def clear(self) -> None:
+        """Forget everything: it is read anew."""
+        self.number = 0
+        for known in (self._notices, self._blocking, self._keys, self._hashes, self._looks):
+            known.clear()
+        self._read_at = None
+
     def confirm(self) -> float:
         """Note that every notice until now was taken. Returns for how many seconds that was not so; 0 at first."""
         now = self._clock.monotonic()

@@ -66,18 +66,28 @@ class Follower:
         async with self._reading:
             if not self._has_looks:
                 await self._read_looks()
-            notices = await self._read_page()
-            while len(notices) == _PAGE:
-                notices = await self._read_page()
+            while await self._read_page():
+                pass
             if self._access.confirm() > MISSED_SECONDS:
                 await self._tell(())
 
-    async def _read_page(self) -> Sequence[Notice]:
-        notices = await self._storage.access.notices(after=self._access.number, limit=_PAGE)
+    async def _read_page(self) -> bool:
+        """Read a page, and return whether there may be another one.
+
+        It begins with the last notice that is known. If that is not there and no later one, it has expired, or the
+        database has gone back, as after a backup was restored: then everything is read anew.
+        """
+        known = self._access.number
+        found = await self._storage.access.notices(after=max(0, known - 1), limit=_PAGE)
+        if known and not found:
+            self._access.clear()
+            await self._read_looks()
+            return True
+        notices = [notice for notice in found if notice.number > known]
         if notices:
             self._access.take(notices)
             await self._tell(notices)
-        return notices
+        return len(found) == _PAGE
 
     async def _tell(self, notices: Sequence[Notice]) -> None:
         for listener in self.listeners:

@@ -15,7 +15,7 @@ from server.auth.follower import Follower
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import Storage
 from tests.contract.records import until
-from tests.support.accounts import At, api_key, noted, stored
+from tests.support.accounts import NOW, At, api_key, noted, stored
 from utils.ids import new_token
 
 
@@ -60,6 +60,28 @@ async def test_each_new_notice_is_read_once(repository: Storage, monkeypatch: py
     await following.catch_up()
     assert told[5:] == principals[:1]
     access.check(identity(principals[0]))
+
+
+async def test_a_database_that_goes_back_is_read_anew(repository: Storage) -> None:
+    """As after a backup was restored: its numbers begin below the ones that the server knows."""
+    key = api_key()
+    ann, principal, later = await stored(repository.accounts), new_token("u_"), new_token("u_")
+    await repository.access.suspend(principal, FOREVER, "", noted("suspend"))
+    access = AccessList(At())
+    following = Follower(repository, access)
+    await following.catch_up()
+    last = access.number
+    access.take([Notice("key", key.key_id, last + 1000, NOW, key.until, 0, 0, "", key)])
+    bot = Identity(User(key.bot_id, "bot"), guest=False, role="bot", login=key.key_id, scope=key.scope)
+    access.check(bot)
+    await repository.access.suspend(later, FOREVER, "", noted("suspend"))
+    await following.catch_up()
+    assert last < access.number < last + 1000
+    for suspended in (principal, later):
+        assert access.denial(identity(suspended)) is not None
+    assert access.denial(bot) is not None
+    assert access.is_taken(ann.username)
+    assert not access.is_stale()
 
 
 async def test_after_a_day_without_storage_everything_may_have_been_missed(repository: Storage) -> None:
