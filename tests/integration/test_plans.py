@@ -351,3 +351,28 @@ def test_statements_never_switch_to_generic_plans(connection: psycopg.Connection
     """psycopg prepares a statement after five uses; Postgres must still plan for the values of each call."""
     row = connection.execute("SHOW plan_cache_mode").fetchone()
     assert row == ("force_custom_plan",)
+
+
+@pytest.mark.parametrize("text", [sql.WINDOW, sql.BY_SENDERS], ids=["window", "by senders"])
+def test_work_for_an_account_reads_a_log_a_window_at_a_time(connection: psycopg.Connection, text: bytes) -> None:
+    values = PAGE | {"limit": 1000, "until": 21000, "senders": ["u7", "g_1"]}
+    plan = explain(connection, text, values)
+    assert "Seq Scan" not in types(plan)
+    assert rows_read(plan) <= 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "rows"),
+    [
+        (sql_rooms.ALL_ROOMS, {"after": 15000, "limit": 100}, 100),
+        (sql_rooms.ROWS_OF, {"user_id": "u7", "after": 0, "limit": 100}, 210),
+        (sql_rooms.INVITED_BY, {"users": ["u7", "g_1"]}, 10),
+    ],
+    ids=["all rooms", "rows of a user", "invited by a user"],
+)
+def test_work_for_an_account_finds_its_rooms(
+    connection: psycopg.Connection, text: bytes, values: dict[str, Any], rows: int
+) -> None:
+    plan = explain(connection, text, values)
+    assert "Seq Scan" not in types(plan)
+    assert rows_read(plan) <= rows
