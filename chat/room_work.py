@@ -72,6 +72,10 @@ class RoomWorker:
                 except (ParleyError, StorageUnavailable, BatchRefused) as error:
                     log.warning("work for accounts in the rooms is interrupted, and will be continued: %s", error)
                     await asyncio.sleep(RETRY_SECONDS)
+                except Exception:
+                    # An unforeseen error must not end it: what is stored would wait until a restart.
+                    log.exception("work for accounts in the rooms failed, and will be tried again")
+                    await asyncio.sleep(RETRY_SECONDS)
 
     def has_rooms(self) -> bool:
         """Whether this server has the rooms and can store what it changes in them."""

@@ -386,6 +386,23 @@ async def test_work_continues_after_an_outage(
     assert await tasks.close(1) == []
 
 
+async def test_an_unforeseen_error_does_not_end_it(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    bob, ann = account(chat, "bob"), signed_in(chat)
+    await created(chat, bob)
+    await ask(ann, "join", room="lobby")
+    await said(ann, "hello", room="lobby")
+    order(repository, erasure(ANN.id))
+    repository.faults["rows_of"] = [ValueError("unforeseen")]
+    tasks = TaskRegistry()
+    tasks.spawn(worker.run(), name="room work")
+    await passes(30)
+    assert "unforeseen" in caplog.text
+    assert [m.sender for m in await log_of(repository)] == [DELETED_USER]
+    assert await tasks.close(1) == []
+
+
 async def test_many_messages_are_changed_in_bounded_batches(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
