@@ -1,4 +1,4 @@
-"""Fixtures of the browser tests: a server with one secret and no rate limit, and pages that are in a room."""
+"""Fixtures of the browser tests: a server without limits of messages and accounts, and pages that are in a room."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,7 +12,12 @@ from tests.support.server import ServerProcess
 
 expect.set_options(timeout=15_000)  # a busy machine must not fail a test
 
-PLAIN = {"JWT_SECRET": SECRET, "SERVER_SECRET": SECRET[::-1], "RATE_LIMIT_MESSAGES": "0"}
+PLAIN = {
+    "JWT_SECRET": SECRET,
+    "SERVER_SECRET": SECRET[::-1],
+    "RATE_LIMIT_MESSAGES": "0",
+    "RATE_LIMIT_REGISTRATIONS": "0",
+}
 Start = Callable[[Mapping[str, str]], ServerProcess]
 
 
