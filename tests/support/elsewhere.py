@@ -97,6 +97,8 @@ class _Asked:
         self.writer = elsewhere.writer
         self.rooms = _AskedReads(elsewhere, inner.rooms)
         self.messages = _AskedReads(elsewhere, inner.messages)
+        for name in ("accounts", "logins", "secrets", "access", "links", "safety", "audit"):
+            setattr(self, name, _AskedReads(elsewhere, getattr(inner, name)))
         self.was_ready = inner.was_ready
         self.another_writes = inner.another_writes
         self.is_full = inner.is_full

@@ -133,7 +133,7 @@ async def test_a_second_signal_stops_at_once(start_server: Start, database_url: 
         ({"type": "edit", "content": "another"}, "edited"),
         ({"type": "react", "emoji": "x"}, "reaction"),
         ({"type": "delete"}, "deleted"),
-        ({"type": "ban", "user": "ben"}, "member"),
+        ({"type": "set_role", "user": "ben", "role": "readonly"}, "member"),
     ],
 )
 async def test_a_broadcast_change_that_was_not_stored_is_counted(
