@@ -65,6 +65,7 @@ async def test_the_link_is_in_a_file_for_the_server_s_user_alone(
     await until(lambda: not exists())
 
 
+@pytest.mark.one_server("of several nodes, the one that has the rooms writes the file")
 async def test_a_server_that_stops_removes_the_file(serve: Serve) -> None:
     server = await serve(PUBLIC_URL=URL)
     await until(exists)
