@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from model.audit import AuditEntry, AuditFilter
 from model.room import User
 from storage.ports.messages import ENDLESS, ChangeMessage
-from storage.ports.rooms import SetMember, UpdateRoom
+from storage.ports.rooms import RemoveMember, SetMember, UpdateRoom
 from storage.ports.storage import NO_ROOM, STORED, Refused, Storage, Write, Writer
 from tests.contract.records import at, inserts, member, message, room
 from tests.support.accounts import NOW, noted
@@ -88,14 +88,15 @@ async def test_old_entries_are_removed(repository: Storage) -> None:
 
 async def test_an_entry_is_stored_with_the_write_that_it_records(repository: Storage, writer: Writer) -> None:
     ann, where = someone(), room(kind="public")
-    entries = [noted(action, ann) for action in ("set_role", "update_room", "delete_message")]
+    entries = [noted(action, ann) for action in ("set_role", "update_room", "delete_message", "kick")]
     await writer.write(inserts(where, message(where, 1)))
     writes: list[Write] = [
         SetMember(where.room_id, member(), entries[0]),
         UpdateRoom(replace(where, title="x"), entries[1]),
         ChangeMessage(where.room_id, 1, 2, deleted_at=at(2), audit=entries[2]),
+        RemoveMember(where.room_id, "u_gone", entries[3]),
     ]
-    assert await writer.write(writes) == [STORED] * 3
+    assert await writer.write(writes) == [STORED] * 4
     assert await writer.write(writes[:1]) == [STORED]
     assert await log_of(repository, ann) == entries[::-1]
     assert await repository.rooms.find_member(where.room_id, "u_ann") == member()

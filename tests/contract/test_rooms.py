@@ -197,3 +197,12 @@ async def test_a_name_similar_to_that_of_a_lasting_room_is_found(repository: Sto
     where = room(like[0])
     await writer.write([InsertRoom(where), UpdateRoom(replace(where, kind="public"))])
     assert await repository.rooms.kept_like(like[1])
+
+
+async def test_a_room_is_found_by_its_id_until_it_is_deleted(repository: Storage, writer: Writer) -> None:
+    made = room(kind="private", guests="read")
+    await writer.write([InsertRoom(made)])
+    assert await repository.rooms.find_room_by_id(made.room_id) == made
+    await writer.write([UpdateRoom(replace(made, deleted_at=made.created_at))])
+    assert await repository.rooms.find_room_by_id(made.room_id) is None
+    assert await repository.rooms.find_room_by_id(1) is None
