@@ -4,6 +4,7 @@ So every endpoint that is served is documented, and vice versa. Parameters are d
 handler is called (`server.http.parameters`).
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +23,7 @@ TEXT = "text/plain"
 NDJSON = "application/x-ndjson"
 # At the end of a path: any number of segments.
 FILE = "{file}"
+_SEGMENT = re.compile(r"\{(\w+)\}")
 # The client that sent the request.
 SENDER = web.RequestKey("sender", Client)
 # Whether the connection exceeds a limit: it is closed after the answer.
@@ -163,11 +165,12 @@ def add_routes(
     exports = Exports()
     for endpoint in endpoints:
         route = _route(endpoint, authenticate, _answer(endpoint, run, exports))
+        path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
+        path = _SEGMENT.sub(r"{\1:[^/]+}", path)  # aiohttp's own pattern excludes braces
         if endpoint.method == "GET":
-            path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
             app.router.add_get(path, route, expect_handler=_expect)
         else:
-            app.router.add_route(endpoint.method, endpoint.path, route, expect_handler=_expect)
+            app.router.add_route(endpoint.method, path, route, expect_handler=_expect)
 
 
 def _route(endpoint: Endpoint, authenticate: Authenticate, answer: _Answer) -> _Route:

@@ -10,7 +10,7 @@ from tests.support.web import Web, code, path
 HOSTILE = [
     "'; DROP TABLE rooms; --",
     '" OR 1=1 /*',
-    "%s %(name)s \\x00",
+    "%s %(name)s {0} {room} \\x00",
     "<script>alert(1)</script>",
     "javascript:alert(1)",
     "$(reboot) `reboot` | reboot",
