@@ -141,8 +141,7 @@ def take_invitation(parts: Parts, actor: Actor) -> None:
     Raises:
         ParleyError: ``rate_limited``.
     """
-    inviter = actor.network if actor.identity.guest and actor.network else actor.user.id
-    if wait := parts.inviters.take(inviter, parts.clock.monotonic()):
+    if wait := parts.inviters.take(_counted_for(actor), parts.clock.monotonic()):
         raise rate_limited(wait)
 
 
@@ -152,9 +151,12 @@ def take_report(parts: Parts, actor: Actor) -> None:
     Raises:
         ParleyError: ``rate_limited``.
     """
-    reporter = actor.network if actor.identity.guest and actor.network else actor.user.id
-    if wait := parts.reporters.take(reporter, parts.clock.monotonic()):
+    if wait := parts.reporters.take(_counted_for(actor), parts.clock.monotonic()):
         raise rate_limited(wait)
+
+
+def _counted_for(actor: Actor) -> str:
+    return actor.network if actor.identity.guest and actor.network else actor.user.id
 
 
 def take_link_use(parts: Parts, actor: Actor) -> None:
