@@ -9,9 +9,10 @@ from chat.cluster.edge import PAUSE_BYTES
 from chat.delivery.ratelimit import Rate
 from chat.ports import Identity
 from chat.rooms.presence import CROWD
-from model.errors import FLOOD, REFUSED, CloseCode
-from model.room import User
-from server.auth.tokens import sign_account
+from model.errors import FLOOD, REFUSED, SUSPENDED, CloseCode
+from model.room import FOREVER, User
+from server.auth.tokens import JwtTokens, sign_account
+from storage.ports.access import suspended
 from storage.ports.messages import InsertMessage
 from tests.support.chatting import BY_PATH, START_US, Person, limits
 from tests.support.cluster import FaultyBus, account, clustered
@@ -266,6 +267,24 @@ async def test_hello_at_an_edge() -> None:
         await ask(ann, "hello", id="other", token=token_of("bob"))
         await ask(ann, "hello", id="bad", token="nonsense")
         assert ann.errors() == {"other": "principal_fixed", "bad": "unauthorized"}
+
+
+async def test_a_suspension_during_a_hello_at_an_edge_closes_the_connection() -> None:
+    """When it became known, the session did not act for the account yet."""
+    async with clustered(2) as cluster:
+        edge = cluster.nodes[1]
+        ann, bob = Person(edge.chat, "ann"), Person(edge.chat, "bob")
+        for person, name in ((ann, "ann"), (bob, "bob")):
+            person.send("hello", id="h", token=token_of(name))
+        tokens = edge.chat.parts.tokens
+        assert isinstance(tokens, JwtTokens)
+        tokens._access.take([suspended("u_ann", 0, FOREVER, "spam", START_US)])
+        assert ann.session.provisional
+        await passes(1.0)
+        assert ann.connection.closed == SUSPENDED
+        assert ann.last("error")["message"] == "this account is suspended: spam"
+        assert bob.connection.closed is None
+        assert bob.session.user.id == "u_bob"
 
 
 async def test_tokens_stay_off_the_bus(monkeypatch: pytest.MonkeyPatch) -> None:
