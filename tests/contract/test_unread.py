@@ -5,6 +5,8 @@ from storage.ports.messages import Unread
 from storage.ports.rooms import InsertRoom, RemoveMember
 from storage.ports.storage import Storage, Writer
 from tests.contract.records import delete, edit, inserts, inserts_more, message, room
+from tests.support.accounts import NOW, noted
+from utils.ids import new_token
 
 ANN, BOB = User("u_ann", "Ann"), User("u_bob", "bob")
 
@@ -104,3 +106,19 @@ async def test_unread_counts_need_no_member_row(repository: Storage, writer: Wri
     where = room()
     await writer.write([*inserts(where, message(where, 1, sender_id="u_bob")), RemoveMember(where.room_id, "u_ann")])
     assert await repository.messages.unread(ANN, [(where.room_id, 0)], limit=9) == {where.room_id: Unread(1, 0)}
+
+
+async def test_mentions_by_a_blocked_user_do_not_count(repository: Storage, writer: Writer) -> None:
+    where, reader, rude = room(), User(new_token("a_"), "zoe"), new_token("a_")
+    log = [message(where, n, sender_id=rude if n % 2 else "u_bob", mentions=("zoe",)) for n in range(1, 6)]
+    await writer.write(inserts(where, *log))
+
+    async def unread(limit: int = 99) -> Unread:
+        return (await repository.messages.unread(reader, [(where.room_id, 0)], limit=limit))[where.room_id]
+
+    assert await unread() == Unread(5, 5)
+    assert await repository.safety.block_user(reader.id, rude, NOW, 9, noted("user_block"))
+    assert await unread() == Unread(5, 2)
+    assert await unread(1) == Unread(1, 1)
+    assert await repository.safety.unblock_user(reader.id, rude, noted("user_block"))
+    assert await unread() == Unread(5, 5)
