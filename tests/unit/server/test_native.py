@@ -57,6 +57,7 @@ WRONG: dict[str, list[str]] = {
     "title": ["7", "[]", "true"],
     "topic": ["7", "[]", "true"],
     "private": ["7", '"yes"'],
+    "guests": ["-1", "86401", "1e10", '"1"', '"some"', "true", "[]"],  # seconds of a sanction, or a room's access
     "slow_mode": ["-1", '"1"', "true", "86401"],
     "retention_days": ["-1", "1.5", '"1"', "true", "36501"],
     "user": ["7", "null", "[]"],
