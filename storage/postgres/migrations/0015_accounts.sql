@@ -37,7 +37,7 @@ CREATE TABLE logins (
 CREATE INDEX logins_account ON logins (account_id, created_at);
 CREATE INDEX logins_ends ON logins (ends_at);
 
--- SHA-256 of each code: they have 80 random bits.
+-- SHA-256 of each code: they have 120 random bits.
 CREATE TABLE recovery_codes (
     account_id text COLLATE "C" NOT NULL REFERENCES accounts ON DELETE CASCADE,
     hash       bytea NOT NULL,

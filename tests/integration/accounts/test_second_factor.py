@@ -1,5 +1,8 @@
 """The second factor: codes of an app (RFC 6238), and recovery codes."""
 
+import re
+from base64 import b32decode
+
 import pyotp
 
 from server.app import Server
@@ -65,8 +68,27 @@ async def test_each_recovery_code_is_used_once(server: Server) -> None:
     assert (await ann.json("/api/me"))["recovery_codes"] == 10
     assert (await sign_in(server, codes[0])).status == 200
     assert (await sign_in(server, codes[0])).status == 401
-    assert (await sign_in(server, codes[1].upper().replace("-", " "))).status == 200
-    assert (await ann.json("/api/me"))["recovery_codes"] == 8
+    assert (await ann.json("/api/me"))["recovery_codes"] == 9
+
+
+async def test_recovery_codes_have_120_bits_in_groups_of_four(server: Server) -> None:
+    """From 112 bits on, a plain hash protects them (OWASP ASVS 5, 6.5.2)."""
+    _, _, codes = await set_up(server)
+    for given in codes:
+        assert re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){5}", given)
+        assert len(b32decode(given.replace("-", "").upper())) * 8 == 120
+
+
+async def test_case_hyphens_and_spaces_of_a_recovery_code_do_not_matter(server: Server) -> None:
+    _, _, codes = await set_up(server)
+    for given in (
+        codes[0].upper(),
+        codes[1].replace("-", ""),
+        f" {codes[2].replace('-', ' ').title()} ",
+        codes[3].replace("-", " - "),
+    ):
+        assert (await sign_in(server, given)).status == 200
+        assert (await sign_in(server, given)).status == 401
 
 
 async def test_recovery_codes_are_replaced(server: Server) -> None:
