@@ -63,7 +63,7 @@ class EntryTo(Need[Entry]):
     def find(self, parts: Parts, session: Session, room: Room, command: Join, stored: Entry | Ask) -> Entry | Ask:
         known = is_row_known(parts, room, session.actor.identity)
         if stored is ASK:
-            if not known or command.password is not None or not _exists(room, command):
+            if not known or command.password is not None or not _exists(session, room, command):
                 return ASK
             recovered = command.since is None or may_resume(parts, room, command)
             entry = Entry(room.members.get(session.user.id), None, recovered)
@@ -77,7 +77,7 @@ class EntryTo(Need[Entry]):
         return ASK if missed is None and stored is ASK else entry._replace(missed=missed)
 
     async def fetch(self, parts: Parts, session: Session, room: Room, command: Join, held: AsyncExitStack) -> Entry:
-        if not _exists(room, command):
+        if not _exists(session, room, command):
             if command.password is not None:
                 await try_password(parts, session.actor, room.name, None, command.password)
             raise ParleyError("no_such_room", field="room")
@@ -87,9 +87,14 @@ class EntryTo(Need[Entry]):
         return Entry(member, matched, await can_recover(parts, room, command))
 
 
-def _exists(room: Room, command: Join) -> bool:
-    """Whether the room exists, or entering it creates it."""
-    return room.stored or bool(room.presence.sessions) or (command.create and may_be_made(room.name))
+def _exists(session: Session, room: Room, command: Join) -> bool:
+    """Whether the room exists, or entering it creates it. A key to read creates none.
+
+    The refusal is that of a private room: a bot cannot find out which of them exist.
+    """
+    if room.stored or room.presence.sessions:
+        return True
+    return command.create and may_be_made(room.name) and session.actor.identity.scope != "read"
 
 
 async def _match_password(

@@ -141,6 +141,21 @@ async def test_the_native_protocol_follows_the_permission_table(
     assert await scene.state() == before
 
 
+async def entering(chat: Chat, identity: Identity, path: str | None, room: str) -> Person:
+    """Connect in a dialect, the native one if it is None, and try to enter a room."""
+    if path is None:
+        person = Person(chat, identity=identity)
+        person.send("join", room=room)
+        await passes(0.2)
+        return person
+    person = Person(chat, None, None if path == "/ws" else room, dialect=BY_PATH[path], identity=identity)
+    if path == "/ws":
+        joining = {"room_id": room, "user_id": identity.user.id, "user_name": "try"}
+        chat.receive(person.session, json.dumps({"type": "join", "payload": joining}))
+    await passes(0.2)
+    return person
+
+
 MADE_HERE = Identity(User("a_try", "try"), guest=False, role="user", login="l_1", version=1)
 CAPS: dict[Scope, Standing] = {"read": "readonly", "write": "member", "moderate": "moderator"}
 
@@ -205,6 +220,35 @@ async def test_a_bot_whose_key_only_reads_writes_nowhere(chat: Chat, scope: Scop
     assert await code_of(founder, "message", room="hall", content="x") == ""
 
 
+@pytest.mark.parametrize("scope", CAPS)
+@pytest.mark.parametrize("path", [None, "/chat", "/ws", "/api/chat"])
+async def test_a_key_to_read_makes_no_room_by_entering_it(chat: Chat, path: str | None, scope: Scope) -> None:
+    """In no dialect; it enters a room that is there, also one that exists only while others are in it."""
+    rooms, ann = chat.parts.hub.rooms, account(chat, "ann")
+    await entering(chat, bot(scope), path, "new")
+    assert ("new" in rooms) == (scope != "read" and path != "/ws")  # joining in /ws creates none
+    assert await code_of(ann, "join", room="hers") == ""  # an ephemeral room, of which nothing is stored
+    await entering(chat, bot(scope), path, "hers")
+    assert "b_try" in rooms["hers"].presence.people
+
+
+async def test_what_a_key_to_read_changes_is_the_bots_own(chat: Chat) -> None:
+    """It is a member as other users are, and keeps a cursor; it neither quits nor takes part."""
+    founder, reads = account(chat, "founder"), Person(chat, identity=bot("read"))
+    await created(chat, founder, "den", private=True)
+    assert await code_of(reads, "join", room="den") == await code_of(reads, "join", room="none") == "no_such_room"
+    await ask(founder, "invite", room="den", user="b_try")
+    assert await code_of(reads, "join", room="den") == ""
+    founder.say("hello", "h", "den")
+    await passes(1)
+    reads.send("read", room="den", seq=founder.acked()["h"])
+    await passes(1)
+    row = chat.parts.hub.rooms["den"].members["b_try"]
+    assert (row.role, row.read_seq) == ("member", founder.acked()["h"])
+    for command, wanted in (("leave", {"quit": True}), ("typing", {}), ("decline", {})):
+        assert await code_of(reads, command, room="den", **wanted) == "forbidden"
+
+
 @pytest.mark.parametrize("identity", [MADE_HERE, bot("moderate"), bot("read")], ids=["account", "write", "read"])
 @pytest.mark.parametrize("path", ["/chat", "/ws", "/api/chat"])
 async def test_accounts_and_bots_are_kept_out_in_every_dialect(chat: Chat, path: str, identity: Identity) -> None:
@@ -212,12 +256,7 @@ async def test_accounts_and_bots_are_kept_out_in_every_dialect(chat: Chat, path:
     await scene.open()
     told = []
     for room in ("den", "none"):
-        home = None if path == "/ws" else room
-        person = Person(chat, None, home, dialect=BY_PATH[path], identity=identity)
-        if path == "/ws":
-            joining = {"room_id": room, "user_id": identity.user.id, "user_name": "try"}
-            chat.receive(person.session, json.dumps({"type": "join", "payload": joining}))
-        await passes(0.2)
+        person = await entering(chat, identity, path, room)
         told.append([{**frame, "timestamp": "", "room": ""} for frame in person.frames])
         if room == "den":
             assert not person.session.rooms
