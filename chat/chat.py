@@ -211,6 +211,7 @@ class Chat:
         if session.identity is not None:
             release_buckets(self.parts, session)
             self.parts.directory.departed(session)
+            self.parts.guest_networks.note(session.actor, self.parts.clock.monotonic())
 
     # Commands.
 

@@ -125,6 +125,7 @@ def _enter(
     if not room.stored and not room.presence.people:
         raise ParleyError("no_such_room", field="room")
     check_entry(parts, room, row, session.actor)
+    parts.guest_networks.note(session.actor, parts.clock.monotonic())  # no directory has this session
     if not isinstance(command, Leave):
         impostors.refuse(parts, room, session.actor.identity)
     pins.enter_context(members.pinned(parts, room, session.user.id))

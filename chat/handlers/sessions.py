@@ -109,6 +109,8 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
     former = session.identity
     if former is not None:
         parts.directory.departed(session)
+        if session.joins or session.rooms:  # most generated guests are replaced before they are in any room
+            parts.guest_networks.note(session.actor, parts.clock.monotonic())
         release_buckets(parts, session)
     session.identity, session.user = identity, identity.user
     if identity.expires or (former is not None and former.expires):

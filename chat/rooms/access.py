@@ -120,7 +120,6 @@ def check_entry(parts: Parts, room: Room, member: Member | None, actor: Actor) -
         if record.guests == "no" and actor.identity.guest:
             raise ParleyError("forbidden", "this room admits no guests", field="room")
         raise ParleyError("no_such_room", field="room")
-    parts.guest_networks.note(actor, parts.clock.monotonic())
     return standing
 
 

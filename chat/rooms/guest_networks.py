@@ -1,4 +1,7 @@
-"""From where guests have entered rooms: a ban by address must also work if they have just left."""
+"""From where guests were here: a ban by address must also work if they have just left.
+
+Of guests who are connected, `chat.ports.Directory` knows it: here it would take 170 bytes for each of them.
+"""
 
 from collections import OrderedDict
 
@@ -10,7 +13,7 @@ _REMEMBERED = 86_400.0
 
 
 class GuestNetworks:
-    """The last network of each guest."""
+    """The last network of each guest who has disconnected, or who posts over HTTP."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[str, tuple[str, float]] = OrderedDict()

@@ -146,6 +146,24 @@ async def test_a_guest_who_has_left_is_known_by_the_last_network(chat: Chat) -> 
     assert await code_of(Person(chat, "new", network=HOME), "join", room="lobby") == "banned"
 
 
+async def test_a_guest_who_became_another_user_is_known_by_the_last_network(chat: Chat) -> None:
+    ann, eve = await opened(chat), await guest(chat, "eve")
+    former = id_of(eve)
+    assert await code_of(eve, "leave", room="lobby") == ""
+    identify(chat.parts, eve.session, Identity(User("g_other", "eve"), guest=True))
+    assert await code_of(ann, "ban", room="lobby", user=former) == ""
+    assert await code_of(eve, "join", room="lobby") == "banned"
+
+
+async def test_a_guest_who_posts_over_http_is_known_by_the_last_network(chat: Chat, runner: CommandRunner) -> None:
+    ann, eve = await opened(chat), await guest(chat, "eve")
+    eve.disconnect()
+    post = PostMessage(id="m", room="lobby", content="hello")
+    await runner.run(eve.session.actor.identity, post, Ack, network=ELSEWHERE)
+    assert await code_of(ann, "ban", room="lobby", user=id_of(eve)) == ""
+    assert await code_of(Person(chat, "new", network=ELSEWHERE), "join", room="lobby") == "banned"
+
+
 async def test_a_guest_without_a_known_network_is_banned_alone(chat: Chat) -> None:
     ann, eve = await opened(chat), await guest(chat, "eve", "")
     assert await code_of(ann, "ban", room="lobby", user=id_of(eve)) == ""
