@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from chat.ports import Actor, Identity
 from chat.rooms.access import RoomAccess, access_room
-from chat.rooms.pacing import take_invitation, take_link_use
+from chat.rooms.pacing import take_invitation, take_link_look, take_link_use
 from chat.rooms.parts import Parts
 from chat.rooms.storing import ask
 from model.account import InviteLink
@@ -92,6 +92,35 @@ async def revoke_link(parts: Parts, caller: Identity, link_id: str, address: str
         raise ParleyError("no_such_link")
 
 
+class Found(NamedTuple):
+    """A link that may be used, and the room to which it leads, "" for one to register."""
+
+    link: InviteLink
+    room: str
+
+
+async def find_link(parts: Parts, token: str, network: str) -> Found:
+    """Return the link with this secret, for a client whose user may not be known.
+
+    Raises:
+        ParleyError: ``no_such_link``, ``rate_limited``, ``unavailable``.
+    """
+    take_link_look(parts, network)
+    return await _find(parts, token)
+
+
+async def _find(parts: Parts, token: str) -> Found:
+    link, room = None, ""
+    if len(token) <= _TOKEN_CHARS:
+        link = await ask(parts, parts.storage.links.find(hash_secret(token), parts.clock.now_us()))
+    if link is not None and link.room_id is not None:
+        record = await ask(parts, parts.storage.rooms.find_room_by_id(link.room_id))
+        link, room = (None, "") if record is None else (link, record.name)
+    if link is None:
+        raise ParleyError("no_such_link", field="token")
+    return Found(link, room)
+
+
 class Usable(NamedTuple):
     """A link that may be used, and the room to which it leads; whether the user is a member there already."""
 
@@ -100,24 +129,19 @@ class Usable(NamedTuple):
     joined: bool
 
 
-async def find_link(parts: Parts, actor: Actor, token: str) -> Usable:
-    """Return the link to a room with this secret.
+async def usable_link(parts: Parts, actor: Actor, token: str) -> Usable:
+    """Return the link to a room with this secret, for a user who wants to use it.
 
     Raises:
         ParleyError: ``no_such_link``, ``rate_limited``, ``unavailable``.
     """
     take_link_use(parts, actor)
-    link = None
-    if len(token) <= _TOKEN_CHARS:
-        link = await ask(parts, parts.storage.links.find(hash_secret(token), parts.clock.now_us()))
-    if link is None or link.room_id is None:
+    link, room = await _find(parts, token)
+    if not room:
         raise ParleyError("no_such_link", field="token")
-    record = await ask(parts, parts.storage.rooms.find_room_by_id(link.room_id))
-    if record is None:
-        raise ParleyError("no_such_link", field="token")
-    access = await access_room(parts, record.name, actor.identity, Action.SEE)
+    access = await access_room(parts, room, actor.identity, Action.SEE)
     joined = access is not None and access.member is not None and access.member.role is not None
-    return Usable(link, record.name, joined)
+    return Usable(link, room, joined)
 
 
 async def spend(parts: Parts, link: InviteLink) -> None:

@@ -169,6 +169,16 @@ def take_link_use(parts: Parts, actor: Actor) -> None:
         raise rate_limited(wait)
 
 
+def take_link_look(parts: Parts, network: str) -> None:
+    """Count a question where an invite link leads, which needs no user.
+
+    Raises:
+        ParleyError: ``rate_limited``.
+    """
+    if wait := parts.network_links.take(network, parts.clock.monotonic()):
+        raise rate_limited(wait)
+
+
 async def try_password(parts: Parts, actor: Actor, name: str, hashed: str | None, password: str) -> bool:
     """Count an attempt, and return whether ``password`` is that of the room of this name.
 

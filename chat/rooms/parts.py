@@ -131,5 +131,6 @@ class Parts:
         self.inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
         self.reporters = Allowances(REPORTS_PER_SECOND, REPORTS_BURST)
         self.link_users = Allowances(LINKS_PER_SECOND, LINKS_BURST)
+        self.network_links = Allowances(NETWORK_ATTEMPTS * LINKS_PER_SECOND, NETWORK_ATTEMPTS * LINKS_BURST)
         self.attempts = Allowances(ATTEMPTS_PER_SECOND, ATTEMPTS_BURST)
         self.network_attempts = Allowances(NETWORK_ATTEMPTS * ATTEMPTS_PER_SECOND, NETWORK_ATTEMPTS * ATTEMPTS_BURST)

@@ -86,6 +86,18 @@ class LinkInfo(Struct, frozen=True, omit_defaults=True):
     url: str = ""
 
 
+class LinkTarget(Struct, frozen=True, omit_defaults=True):
+    """Where an invite link leads.
+
+    Attributes:
+        registers: whether it is one to register, and not to a room.
+        room: the room.
+    """
+
+    registers: bool
+    room: str = ""
+
+
 class LinkedRoom(Struct, frozen=True):
     """The room of which the caller is a member now."""
 
@@ -159,6 +171,23 @@ async def revoke(rest: RestContext, params: LinkParams) -> Answered:
 @ROUTES.add(
     Endpoint(
         "POST",
+        "/api/links/find",
+        "Find out where an invite link leads",
+        params=LinkToken,
+        answers=(Answer(200, "it can be used", LinkTarget),),
+        refusals=("no_such_link", "rate_limited", "unavailable"),
+        text="Also without a token. No use of the link is spent.",
+    )
+)
+async def find(rest: RestContext, params: LinkToken) -> Answered:
+    """Answer with where a link leads."""
+    found = await links.find_link(rest.parts, params.token, rest.asked.network)
+    return json_answer(LinkTarget(not found.room, found.room))
+
+
+@ROUTES.add(
+    Endpoint(
+        "POST",
         "/api/links/accept",
         "Become a member of the room of an invite link",
         params=LinkToken,
@@ -170,7 +199,7 @@ async def revoke(rest: RestContext, params: LinkParams) -> Answered:
 )
 async def accept(rest: RestContext, params: LinkToken) -> Answered:
     """Use a link."""
-    usable = await links.find_link(rest.parts, rest.actor, params.token)
+    usable = await links.usable_link(rest.parts, rest.actor, params.token)
     if usable.joined:
         return json_answer(LinkedRoom(usable.room))
     await links.spend(rest.parts, usable.link)

@@ -1,5 +1,6 @@
+import { invite } from "./invite.js";
 import { confirmEmail, confirmed, forgotten, reset } from "./recovery.js";
-import { denied, firstAdmin, invite, register, signIn } from "./sign.js";
+import { denied, firstAdmin, register, signIn } from "./sign.js";
 import { profile } from "./profile.js";
 
 /** Every page about accounts, by name, and those that a link leads to. */

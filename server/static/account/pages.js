@@ -7,8 +7,9 @@ import { Refused } from "./api.js";
  *
  * @typedef {import("./account.js").Account} Account
  * @typedef {{registration: "open"|"invite"|"closed", guests: boolean, mail: boolean}} Server
- * @typedef {{title: string, lead?: string, body: (Node | string)[]}} Page
- * @typedef {(pages: Pages, options: any) => Page} Draw
+ * @typedef {{title: string, lead?: Node | string, body: (Node | string)[]}} Page
+ * @typedef {(pages: Pages, options: any) => Page | Promise<Page>} Draw
+ * @typedef {{token: string, registers: boolean, room?: string}} Invite an invite link, and what it is for
  * @typedef {{token: () => string, moved: () => void}} Guest the guest of this tab: its token, "" without one; and what to
  *   do when it has become the account
  */
@@ -25,7 +26,7 @@ export class Pages {
   /**
    * @param {{account: Account, pages: Record<string, Draw>, guest: Guest, onClose: () => void,
    *   onSigned: (out?: boolean) => void, unsent: () => boolean, forgetInvite: () => void, acceptAsGuest: (name: string, token: string) => Promise<void>, enter: (room: string) => void}} options
-   *   `onSigned`: the browser has signed in, or out; `unsent`: whether messages wait to be sent; `forgetInvite`: the invite link of this tab was used
+   *   `onSigned`: the browser has signed in, or out; `unsent`: whether messages wait to be sent; `forgetInvite`: the invite link of this tab was used, or is of no use
    */
   constructor({ account, pages, guest, onClose, onSigned, unsent, forgetInvite, acceptAsGuest, enter }) {
     this.api = account.api;
@@ -57,7 +58,7 @@ export class Pages {
   /** @param {string} name a key of the pages @param {any} [options] */
   async open(name, options = {}) {
     await this.ask();
-    const { title, lead, body } = this.pages[name](this, options);
+    const { title, lead, body } = await this.pages[name](this, options);
     this.title = title;
     document.body.dataset.view = "account";
     const heading = el("h1", { id: "account-title", tabindex: "-1" }, title);

@@ -12,7 +12,7 @@ import { CODE, Form, NEW_PASSWORD, OLD_PASSWORD, PASSWORD } from "./form.js";
  * @typedef {import("./pages.js").Pages} Pages
  */
 
-/** @param {Pages} pages @returns {Page} */
+/** @param {Pages} pages @returns {Page | Promise<Page>} */
 export function profile(pages) {
   const { account, guest } = pages;
   const me = account.me;

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.support.accounts import visitor
 from tests.support.client import Client
 from tests.support.serving import Serve
 from tests.support.web import Web, code
@@ -81,6 +82,24 @@ async def test_only_moderators_make_links_to_a_room_and_admins_to_register(store
     assert [one["id"] for one in await root.json("/api/links")] == [registers["id"]]
 
 
+async def test_where_a_link_leads_is_answered_to_visitors_and_spends_no_use(stored: int) -> None:
+    ann, ben, root = await scene(stored)
+    made = await linked(ann)
+    registers = (await root.post("/api/links", {"uses": 1, "seconds": 60})).json()
+    for asker in (visitor(stored), ben):
+        found = await asker.post("/api/links/find", {"token": made["token"]})
+        assert (found.status, found.json()) == (200, {"registers": False, "room": "plans"})
+        found = await asker.post("/api/links/find", {"token": registers["token"]})
+        assert (found.status, found.json()) == (200, {"registers": True})
+    assert (await ben.post("/api/links/accept", {"token": made["token"]})).status == 200
+    assert (await root.delete(f"/api/links/{registers['id']}")).status == 204
+    last = await linked(ann)
+    assert (await ann.delete("/api/rooms/plans")).status == 204
+    for token in (made["token"], registers["token"], last["token"], "x"):
+        refused = await visitor(stored).post("/api/links/find", {"token": token})
+        assert (refused.status, code(refused)) == (404, "no_such_link")
+
+
 async def test_wrong_fields_are_named(port: int) -> None:
     ann, _, _ = await scene(port)
     for wrong in ({"uses": 0}, {"uses": 1001}, {"seconds": 0}, {"seconds": 31 * 86_400}, {"room": 7}):
@@ -94,6 +113,8 @@ async def test_guessing_is_limited(port: int) -> None:
     ben = Web(port, "ben")
     replies = [await ben.post("/api/links/accept", {"token": "x"}) for _ in range(21)]
     assert [reply.status for reply in replies] == [404] * 20 + [429]
+    replies = [await visitor(port).post("/api/links/find", {"token": "x"}) for _ in range(81)]
+    assert [reply.status for reply in replies] == [404] * 80 + [429]
 
 
 async def test_a_link_has_the_public_url(serve: Serve) -> None:
