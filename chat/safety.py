@@ -17,6 +17,7 @@ from model.audit import entry
 from model.errors import ParleyError
 from model.limits import NOTE_CHARS, REASON_CHARS, USER_BLOCKS
 from model.permissions import Action
+from model.principals import KINDS
 from model.room import User
 from model.safety import Report, ReportState
 from model.text import check_text
@@ -27,8 +28,11 @@ async def block_user(parts: Parts, caller: User, blocked_id: str, address: str) 
     """Block a user for the caller, from now on in their direct room, too.
 
     Raises:
-        ParleyError: ``bad_field`` for oneself; ``conflict`` for more than `USER_BLOCKS`; ``unavailable``.
+        ParleyError: ``bad_field`` for oneself; ``no_such_user`` for what is no id of a user; ``conflict`` for more than
+            `USER_BLOCKS`; ``unavailable``.
     """
+    if not (blocked_id.startswith(KINDS) and blocked_id.isprintable()):
+        raise ParleyError("no_such_user", field="user")
     if blocked_id == caller.id:
         raise ParleyError("bad_field", "user must not be yourself", field="user")
     now = parts.clock.now_us()
@@ -44,6 +48,8 @@ async def unblock_user(parts: Parts, caller: User, blocked_id: str, address: str
     Raises:
         ParleyError: ``no_such_user`` if the caller does not block this user; ``unavailable``.
     """
+    if not blocked_id.isprintable():
+        raise ParleyError("no_such_user", "you do not block this user", field="user")
     log = entry(parts.clock, "user_block", caller, target=_named(parts, blocked_id), address=address, detail="off")
     if not await ask(parts, parts.storage.safety.unblock_user(caller.id, blocked_id, log)):
         raise ParleyError("no_such_user", "you do not block this user", field="user")

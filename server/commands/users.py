@@ -12,7 +12,7 @@ from model.emails import check_email
 from model.errors import ParleyError
 from model.limits import REASON_CHARS
 from model.lookalikes import skeleton
-from model.principals import ACCOUNT, APPLICATION
+from model.principals import ACCOUNT, APPLICATION, principal_id
 from model.room import User
 from model.text import check_text, check_user_name
 from model.usernames import check_username
@@ -174,7 +174,7 @@ async def _restore(command: Command, options: Namespace) -> None:
 
 async def _principal(command: Command, given: str) -> User:
     if given.startswith(APPLICATION):
-        return User(given, "")
+        return User(principal_id(APPLICATION, given.removeprefix(APPLICATION), "user"), "")
     return (await find_account(command, given)).user
 
 

@@ -53,7 +53,7 @@ async def blocked_users(rest: RestContext, params: Nothing) -> Answered:
         "Block a user",
         params=BlockedUser,
         answers=(DONE,),
-        refusals=("forbidden", "conflict", "unavailable"),
+        refusals=("forbidden", "no_such_user", "conflict", "unavailable"),
         text="The user cannot open a direct room with you, write to you there, or invite you. They are not notified, "
         "but what they try is refused.",
         auth="token",

@@ -17,7 +17,7 @@ from server.http.endpoints import (
 )
 from server.http.parameters import JSON
 from server.wire.handshake import is_host
-from storage.ports.errors import StorageUnavailable, TooManyReads
+from storage.ports.errors import BatchRefused, StorageUnavailable, TooManyReads
 from utils.encoding import to_json
 from utils.tracebacks import forget_frames
 
@@ -51,6 +51,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except StorageUnavailable as error:  # of a row that reads storage by itself
         forget_frames(error)
         return refusal(unavailable())
+    except BatchRefused as error:  # an id with NUL, for example; texts that are stored were checked before
+        forget_frames(error)
+        return refusal(ParleyError("bad_field", "the request has a text that cannot be stored"))
     except ConnectionError as error:
         forget_frames(error)  # the future that the body was read from keeps it
         return web.Response(status=400)  # the client has disconnected; aiohttp would log a server error

@@ -10,8 +10,9 @@ from model.audit import AuditAction, AuditEntry, entry
 from model.errors import ParleyError
 from model.limits import REASON_CHARS
 from model.networks import check_network
-from model.principals import ACCOUNT, APPLICATION
+from model.principals import ACCOUNT, APPLICATION, principal_id
 from model.room import FOREVER, User
+from model.text import check_text
 from server.access.addresses import is_in
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
 from server.web.accounts.shared import DONE, AccountRows, answer, caller, done
@@ -222,10 +223,11 @@ class OperatorRows(AccountRows):
         """Suspend an account."""
         if params.user == caller(request).user.id:
             raise ParleyError("conflict", "you cannot suspend yourself", field="user")
+        reason = check_text(params.reason, "reason", REASON_CHARS)
         target = await self._target(params.user)
         until = self._until(params.seconds)
         made = self._entry(request, "suspend", target=target)
-        await self._accounts.storage.access.suspend(params.user, until, params.reason, made)
+        await self._accounts.storage.access.suspend(params.user, until, reason, made)
         return await self._done()
 
     async def restore(self, request: web.Request, params: OneUser) -> web.StreamResponse:
@@ -238,7 +240,7 @@ class OperatorRows(AccountRows):
         if user_id.startswith(ACCOUNT):
             return (await self._found(user_id)).user
         if user_id.startswith(APPLICATION):
-            return User(user_id, "")
+            return User(principal_id(APPLICATION, user_id.removeprefix(APPLICATION), "user"), "")
         raise ParleyError("bad_field", "user must be the id of an account", field="user")
 
     async def _found(self, account_id: str) -> Account:
@@ -255,11 +257,11 @@ class OperatorRows(AccountRows):
 
     async def block(self, request: web.Request, params: Block) -> web.StreamResponse:
         """Block an address or network."""
-        network = check_network(params.network)
+        network, reason = check_network(params.network), check_text(params.reason, "reason", REASON_CHARS)
         if not params.force and is_in(request[SENDER].address, network):
             raise ParleyError("conflict", "your own address is in this network", field="network")
         made = self._entry(request, "block", target=User(network, ""))
-        await self._accounts.storage.access.block(network, self._until(params.seconds), params.reason, made)
+        await self._accounts.storage.access.block(network, self._until(params.seconds), reason, made)
         return await self._done()
 
     async def unblock(self, request: web.Request, params: OneNetwork) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from tests.contract.records import until
 from tests.support.accounts import PASSWORD, signed_in, visitor
 from tests.support.mail import MailServer
 from tests.support.serving import Serve
-from tests.support.web import Web
+from tests.support.web import Web, code
 
 HOSTILE = [
     "'; DROP TABLE accounts; --",
@@ -72,6 +72,38 @@ async def test_no_text_field_of_an_account_is_more_than_text(
         assert text not in letter.as_string()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert not [record for record in caplog.records if not record.getMessage().isprintable()]
+
+
+NUL = [
+    ("PUT", "/api/suspensions/{ann}", {"reason": "a\0b"}),
+    ("PUT", "/api/suspensions/u_%00", {}),
+    ("DELETE", "/api/suspensions/u_%00", None),
+    ("POST", "/api/blocks", {"network": "192.0.2.1", "reason": "a\0b"}),
+    ("PATCH", "/api/accounts/a_%00", {"role": "admin"}),
+    ("DELETE", "/api/accounts/{ann}/sessions/%00", None),
+    ("DELETE", "/api/me/sessions/%00", None),
+    ("DELETE", "/api/keys/%00", None),
+    ("DELETE", "/api/links/%00", None),
+    ("PATCH", "/api/reports/%00", {"state": "open", "note": "x"}),
+    ("PUT", "/api/me/blocks/%00", None),
+    ("PUT", "/api/me/blocks/u_%00", None),
+    ("DELETE", "/api/me/blocks/u_%00", None),
+]
+
+
+async def test_nul_in_an_id_or_a_reason_is_no_fault(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """PostgreSQL cannot store it. No row has such an id, and texts are refused by name."""
+    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    for method, target, body in NUL:
+        reply = await admin.ask(method, target.replace("{ann}", ann.id), body)
+        assert reply.status in (204, 400, 404), (method, target, reply)
+        if body:
+            assert (reply.status, code(reply)) in (
+                (400, "bad_field"),
+                (404, "no_such_account"),
+                (404, "no_such_report"),
+            )
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 HEADERS = {
