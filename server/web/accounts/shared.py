@@ -13,6 +13,7 @@ from model.limits import ACCOUNT_PASSWORD_BYTES, ACCOUNT_PASSWORD_CHARS, EMAIL_C
 from server.accounts.service import Accounts, Asker
 from server.auth.access_tokens import ACCESS_SECONDS, sign_pair
 from server.auth.cookies import set_cookies
+from server.auth.tokens import bearer_tokens
 from server.http.endpoints import CALLER, SENDER, Answer
 from server.http.parameters import JSON
 from server.wire.connections import Shared
@@ -141,15 +142,14 @@ def done() -> web.Response:
     return web.Response(status=204)
 
 
-def bearer_tokens(request: web.Request) -> list[str]:
+def tokens_of(request: web.Request) -> list[str]:
     """Return the tokens in ``Authorization``, not verified."""
-    values = (value.partition(" ") for value in request.headers.getall(hdrs.AUTHORIZATION, []))
-    return [token.strip() for scheme, _, token in values if scheme.lower() == "bearer"]
+    return bearer_tokens(request.headers.getall(hdrs.AUTHORIZATION, ()))
 
 
 def cookies_of(request: web.Request) -> list[str]:
     """Return the values of ``Cookie``; none if there is a token in ``Authorization``, which counts instead."""
-    return [] if hdrs.AUTHORIZATION in request.headers else request.headers.getall(hdrs.COOKIE, [])
+    return [] if tokens_of(request) else request.headers.getall(hdrs.COOKIE, [])
 
 
 def device_of(request: web.Request) -> str:

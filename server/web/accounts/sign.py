@@ -26,9 +26,9 @@ from server.web.accounts.shared import (
     GivenUsername,
     Signed,
     answer,
-    bearer_tokens,
     cookies_of,
     done,
+    tokens_of,
 )
 from server.web.errors import refusal
 
@@ -191,7 +191,7 @@ class SignRows(AccountRows):
         for token in [params.refresh_token or "", *refresh_cookies(cookies, public_url)]:
             if (read := read_refresh(keys, token)) is not None:
                 await sign_out(self._accounts, read[0], asker)
-        for token in [*bearer_tokens(request), *access_cookies(cookies, public_url)]:
+        for token in [*tokens_of(request), *access_cookies(cookies, public_url)]:
             if (login_id := read_login(keys, token)) is not None:
                 await sign_out(self._accounts, login_id, asker)
         if cookies:

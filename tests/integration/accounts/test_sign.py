@@ -219,7 +219,8 @@ async def test_signing_out_ends_the_login(server: Server) -> None:
     assert (await visitor(server.port).post("/api/logout", {})).status == 204
 
 
-async def test_cookies_are_set_and_cleared(server: Server) -> None:
+@pytest.mark.parametrize("proxy", [{}, {"Authorization": "Basic eDp5"}], ids=["", "a proxy asks for a password"])
+async def test_cookies_are_set_and_cleared(server: Server, proxy: dict[str, str]) -> None:
     web = visitor(server.port)
     reply = await web.post("/api/register", {**ANN, "cookie": True})
     assert reply.status == 201
@@ -227,8 +228,8 @@ async def test_cookies_are_set_and_cleared(server: Server) -> None:
     cookies = cookies_in(reply)
     assert cookies.keys() == {"parley", "parley-refresh", "parley-csrf"}
     assert cookies["parley-csrf"] == reply.json()["csrf"]
-    page = {"Cookie": sent(cookies), "X_CSRF_Token": cookies["parley-csrf"]}
-    assert (await web.get("/api/me", Cookie=sent(cookies))).status == 200
+    page = {"Cookie": sent(cookies), "X_CSRF_Token": cookies["parley-csrf"], **proxy}
+    assert (await web.get("/api/me", Cookie=sent(cookies), **proxy)).status == 200
     reply = await web.post("/api/refresh", {}, **page)
     assert reply.status == 200
     renewed = cookies_in(reply)
@@ -236,13 +237,13 @@ async def test_cookies_are_set_and_cleared(server: Server) -> None:
         (read_refresh(server.accounts.keys, cookies["parley-refresh"]) or ("", 0))[0],
         1,
     )
-    page = {"Cookie": sent(renewed), "X_CSRF_Token": renewed["parley-csrf"]}
+    page = {"Cookie": sent(renewed), "X_CSRF_Token": renewed["parley-csrf"], **proxy}
     reply = await web.ask("PATCH", "/api/me", {"name": "Ann Lee"}, **page)
     assert reply.status == 200
     assert "access_token" not in reply.json()
     changed = cookies_in(reply)
     assert changed["parley-refresh"] == renewed["parley-refresh"]
-    page = {"Cookie": sent(changed), "X_CSRF_Token": changed["parley-csrf"]}
+    page = {"Cookie": sent(changed), "X_CSRF_Token": changed["parley-csrf"], **proxy}
     reply = await web.post("/api/logout", {}, **page)
     assert reply.status == 204
     assert cookies_in(reply) == {"parley": "", "parley-refresh": "", "parley-csrf": ""}
