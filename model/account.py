@@ -143,7 +143,9 @@ class AccountChange(Struct, frozen=True, gc=False):
         email: a confirmed address; "" removes it. Either way, unused tickets of the kind ``email`` are removed, too.
         totp_nonce: b"" removes it.
         codes: the SHA-256 of each recovery code, in place of all earlier ones.
-        end_logins: end all logins except ``keep_login``; unused tickets of the kind ``reset`` are removed, too.
+        end_logins: end all logins except ``keep_login``; unused tickets of the account are removed, too: what was
+            asked for with the old password has no effect.
+        password_at: change nothing unless `Account.password_at` is still this.
     """
 
     name: str | None = None
@@ -155,6 +157,7 @@ class AccountChange(Struct, frozen=True, gc=False):
     codes: tuple[bytes, ...] | None = None
     end_logins: bool = False
     keep_login: str = ""
+    password_at: int | None = None
 
     @property
     def outdates_tokens(self) -> bool:
@@ -186,7 +189,7 @@ class RoomWork(Struct, frozen=True, gc=False):
 
     Attributes:
         account_id: the account; when it was erased, its tombstone.
-        ids: the sender ids whose rows and messages are moved or erased.
+        ids: the sender ids whose rows and messages are moved or erased. Of an erasure, storage adds the aliases.
         name: the name that their messages get.
         messages: whether erasing removes the messages, too.
         number: given by storage, in the order of storing.

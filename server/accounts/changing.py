@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from model.account import Account, AccountChange, fold_email, guess_key
 from model.audit import AuditAction
 from model.errors import ParleyError
@@ -79,7 +81,7 @@ async def _change_email(accounts: Accounts, account: Account, email: str, asker:
         return account
     ticket, letter = await email_ticket(accounts, account, email)
     entry = accounts.entry("email", account.user, asker, detail="not confirmed yet")
-    await accounts.storage.secrets.insert_ticket(ticket, entry)
+    await accounts.storage.secrets.insert_ticket(ticket, entry, password_at=account.password_at)
     accounts.mailer.send(letter)
     return account
 
@@ -87,10 +89,12 @@ async def _change_email(accounts: Accounts, account: Account, email: str, asker:
 async def _apply(
     accounts: Accounts, account: Account, change: AccountChange, action: AuditAction, asker: Asker, detail: str = ""
 ) -> Account:
+    """Make a change, unless the password was changed since it was compared: a new one ends what was begun before."""
     entry = accounts.entry(action, account.user, asker, detail=detail)
+    change = replace(change, password_at=account.password_at)
     changed = await accounts.storage.accounts.change(account.account_id, change, entry)
     if changed is None:
-        raise ParleyError("unauthorized", "this account was deleted", field="token")
+        raise ParleyError("unauthorized", "this account was deleted, or its password was changed", field="token")
     return changed
 
 

@@ -25,8 +25,7 @@ async def erase_account(
     Raises:
         StorageUnavailable: the account may be deleted.
     """
-    ids = (account.account_id, *await storage.accounts.aliases(account.account_id))
-    work = RoomWork("erase", new_token(_TOMBSTONE), ids, DELETED_USER, messages)
+    work = RoomWork("erase", new_token(_TOMBSTONE), (account.account_id,), DELETED_USER, messages)
     detail = "with all messages" if messages else "messages are kept"
     recorded = entry(clock, "erase", actor, target=account.user, address=address, detail=detail)
     return await storage.accounts.delete(account.account_id, work, recorded)

@@ -43,8 +43,8 @@ async def sign_in(
     accounts.refuse_suspended(account.user)
     login = new_login(account, accounts.clock.now_us(), asker, by_cookie=by_cookie)
     entry = accounts.entry("login", account.user, asker)
-    ended = await accounts.storage.logins.insert(login, LOGINS, entry)
-    if ended is None:  # deleted meanwhile
+    ended = await accounts.storage.logins.insert(login, LOGINS, entry, password_at=account.password_at)
+    if ended is None:  # deleted, or with another password by now
         raise ParleyError("wrong_credentials")
     if ended:
         accounts.follower.wake()

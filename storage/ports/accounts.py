@@ -51,14 +51,17 @@ class AccountRepository(Protocol):
         """Store an account with all that comes with it, or nothing, and say in a notice that its name is taken."""
 
     async def change(self, account_id: str, change: AccountChange, entry: AuditEntry) -> Account | None:
-        """Change an account and return it; None if there is none, or another one has confirmed the same address."""
+        """Change an account and return it; None if there is none, if another one has confirmed the same address, or if
+        its password is no longer that of ``change.password_at``.
+        """
 
     async def rehash(self, account_id: str, before: str, after: str) -> None:
         """Replace the hash of a password if it is still ``before``. No access token is outdated by that."""
 
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         """Remove an account with its logins, tickets, codes, guesses, aliases, keys, links and blocks; put the
-        tombstone ``work.account_id`` in its place in the audit log and in reports; and store the work for the rooms.
+        tombstone ``work.account_id`` in its place in the audit log and in reports; and store the work for the rooms,
+        with the aliases added to its ``ids``.
 
         In audit entries the addresses from which it acted are removed, and of entries without a known actor that are
         about it. Reports by it are kept without its name. Of its own reported messages the content is removed with

@@ -12,9 +12,11 @@ AGAIN_US = 10_000_000
 class LoginRepository(Protocol):
     """Logins. One that has ended is not found, whether it was ended or its time is over."""
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry) -> list[str] | None:
-        """Store a login, and end the account's oldest ones above ``most``. Returns the ids of those that ended; None,
-        and stores nothing, if the account does not exist.
+    async def insert(self, login: Login, most: int, entry: AuditEntry, *, password_at: int) -> list[str] | None:
+        """Store a login, and end the account's oldest ones above ``most``. Returns the ids of those that ended.
+
+        None, and stores nothing, if there is no such account, or its password is no longer the one that was compared,
+        which was set at ``password_at``: a new password has ended all logins, and this one would come after them.
         """
 
     async def refresh(

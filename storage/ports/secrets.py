@@ -12,8 +12,11 @@ GUESSES_US = 24 * 3600 * 1_000_000
 class SecretRepository(Protocol):
     """Secrets that are used once."""
 
-    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None) -> None:
-        """Store a ticket in place of earlier ones of its kind and account. Nothing if the account does not exist."""
+    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, password_at: int | None = None) -> None:
+        """Store a ticket in place of earlier ones of its kind and account.
+
+        Nothing if the account does not exist, or its password is no longer that of ``password_at``.
+        """
 
     async def find_ticket(self, hash: bytes, kind: TicketKind, now: int) -> Ticket | None:
         """Find a ticket that was not used and has not expired."""

@@ -65,7 +65,7 @@ async def test_the_oldest_login_ends(storage: Storage) -> None:
     logins = [login(ann), login(bob), login(bob)]
     await stored(storage.accounts, ann, signed_in=logins[0])
     await stored(storage.accounts, bob, signed_in=logins[1])
-    assert await storage.logins.insert(logins[2], 50, noted()) == []
+    assert await storage.logins.insert(logins[2], 50, noted(), password_at=0) == []
     assert await storage.logins.of_account(ann.account_id, NOW) == []
     assert await storage.logins.find(logins[1].login_id, NOW) == logins[1]
     ended = [one.subject for one in await storage.access.notices(after=0) if one.kind == "login"]

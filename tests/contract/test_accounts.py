@@ -139,7 +139,7 @@ async def test_a_change_may_end_all_logins_but_one(repository: Storage) -> None:
     ann = account()
     kept, ended = login(ann), login(ann)
     await stored(repository.accounts, ann, signed_in=kept)
-    await repository.logins.insert(ended, 50, noted())
+    await repository.logins.insert(ended, 50, noted(), password_at=0)
     resets, confirms = ticket(ann), ticket(ann, "email", email="x@example.org")
     for one in (resets, confirms):
         await repository.secrets.insert_ticket(one, noted())
@@ -147,7 +147,7 @@ async def test_a_change_may_end_all_logins_but_one(repository: Storage) -> None:
     assert await repository.accounts.change(ann.account_id, change, noted())
     assert await repository.logins.of_account(ann.account_id, NOW) == [kept]
     assert await repository.secrets.find_ticket(resets.hash, "reset", NOW) is None
-    assert await repository.secrets.find_ticket(confirms.hash, "email", NOW) == confirms
+    assert await repository.secrets.find_ticket(confirms.hash, "email", NOW) is None
 
 
 # --- aliases and work in rooms ---------------------------------------------------------------------------------------
@@ -229,6 +229,33 @@ async def test_a_tombstone_replaces_a_deleted_account_in_the_audit_log(repositor
     assert found[by_bob.id] == replace(by_bob, target=stone)
     assert found[unrelated.id] == unrelated
     assert found[erased.id] == replace(erased, actor=stone, address="")
+
+
+async def test_a_guest_that_was_adopted_meanwhile_is_erased_too(repository: Storage) -> None:
+    ann, guest = await stored(repository.accounts), new_token(GUEST)
+    work = erasure(ann)
+    assert await repository.accounts.adopt(guest, ann.account_id, adoption(ann.account_id, guest), 9, noted())
+    assert await repository.accounts.delete(ann.account_id, work, noted("erase"))
+    found = [one for one in await repository.accounts.room_work() if one.account_id == work.account_id]
+    assert [one.ids for one in found] == [(ann.account_id, guest)]
+
+
+async def test_a_change_with_a_password_that_was_replaced_meanwhile_is_not_made(repository: Storage) -> None:
+    ann = await stored(repository.accounts, account(email=f"{new_token('e')}@example.org"))
+    changes, secrets, of = repository.accounts.change, repository.secrets, ann.account_id
+    begun = [ticket(ann, "email", email="eve@example.org"), ticket(ann, "reset")]
+    for one in begun:
+        await secrets.insert_ticket(one, noted(), password_at=ann.password_at)
+    after = await changes(of, AccountChange(password="new", end_logins=True), noted("reset", at=NOW + 5))
+    assert after is not None
+    # What was asked for with the old password has no effect, whether it came before the new one or comes after it.
+    for one in begun:
+        assert await secrets.find_ticket(one.hash, one.kind, NOW) is None
+        await secrets.insert_ticket(one, noted(), password_at=ann.password_at)
+        assert await secrets.find_ticket(one.hash, one.kind, NOW) is None
+    assert await changes(of, AccountChange(password="old", password_at=ann.password_at), noted()) is None
+    assert await repository.accounts.find(of) == after
+    assert await changes(of, AccountChange(name="Ann Lee", password_at=after.password_at), noted()) is not None
 
 
 # --- notices ---------------------------------------------------------------------------------------------------------

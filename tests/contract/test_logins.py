@@ -1,16 +1,18 @@
 """The logins port, over every backend."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 from msgspec.structs import replace
 
-from model.account import Login, Refreshed
+from model.account import AccountChange, Login, Refreshed
 from model.audit import AuditFilter
 from storage.ports.logins import AGAIN_US
 from storage.ports.messages import ENDLESS
-from storage.ports.storage import Storage
+from storage.ports.storage import READER, Storage
 from tests.support.accounts import DAY, NOW, account, login, noted, stored
+from utils.fairness import Party
 from utils.ids import new_token
 
 
@@ -71,17 +73,45 @@ async def test_a_token_of_no_login_is_unknown(repository: Storage, signed_in: Lo
 async def test_the_oldest_logins_end_above_the_limit(repository: Storage, signed_in: Login) -> None:
     """Of equally old ones those with the lower ids."""
     more = [replace(signed_in, login_id=f"{end}{new_token('_', 16)}", created_at=NOW + 1) for end in "bac"]
-    ended = [await repository.logins.insert(one, 2, noted("login")) for one in more]
+    ended = [await repository.logins.insert(one, 2, noted("login"), password_at=0) for one in more]
     assert ended == [[], [signed_in.login_id], [more[1].login_id]]
     assert await repository.logins.of_account(signed_in.account_id, NOW) == [more[0], more[2]]
-    assert await repository.logins.insert(login(account()), 2, noted()) is None
+    assert await repository.logins.insert(login(account()), 2, noted(), password_at=0) is None
+
+
+async def test_a_login_with_a_password_that_was_replaced_meanwhile_is_not_stored(repository: Storage) -> None:
+    """The new password has ended all logins: one that compared the old one before must not come after it."""
+    ann = await stored(repository.accounts)
+    change = AccountChange(password="new", end_logins=True)
+    assert await repository.accounts.change(ann.account_id, change, noted("reset", at=NOW + 5)) is not None
+    late = login(ann)
+    assert await repository.logins.insert(late, 9, noted("login"), password_at=ann.password_at) is None
+    assert await repository.logins.find(late.login_id, NOW) is None
+    assert await repository.logins.insert(late, 9, noted("login"), password_at=NOW + 5) == []
+
+
+async def test_no_login_outlives_a_new_password_that_is_set_at_once(repository: Storage) -> None:
+    """Whichever comes first: the login is ended, or it is not stored."""
+
+    async def as_reader(name: str, asked: Awaitable[object]) -> object:
+        READER.set(Party(name))  # one reader has one connection at a time
+        return await asked
+
+    for _ in range(10):
+        ann = await stored(repository.accounts)
+        change = AccountChange(password="new", end_logins=True)
+        await asyncio.gather(
+            as_reader("a", repository.logins.insert(login(ann), 9, noted("login"), password_at=ann.password_at)),
+            as_reader("b", repository.accounts.change(ann.account_id, change, noted("reset"))),
+        )
+        assert await repository.logins.of_account(ann.account_id, NOW) == []
 
 
 async def test_logins_end_one_by_one_or_together(repository: Storage, signed_in: Login) -> None:
     ends, of = repository.logins.end, signed_in.account_id
     others = [replace(signed_in, login_id=new_token("l_", 16), created_at=NOW + n) for n in range(1, 4)]
     for one in others:
-        await repository.logins.insert(one, 50, noted())
+        await repository.logins.insert(one, 50, noted(), password_at=0)
     assert await ends("a_none", only=signed_in.login_id, entry=noted()) == []
     entry = noted("session_end", target=None)
     assert await ends(of, only="l_none", entry=entry) == []

@@ -38,7 +38,16 @@ FROM generate_series(1, 20000) n;
 OF = {
     **{"account_id": "a_77", "login_id": "l_77", "key_id": "k_1", "username": "user77", "look": "look77"},
     **{"folded_email": "e77@x.y", "now": 20_000, "until": 20_000, "forgotten": 20_000, "limit": 50, "kind": "reset"},
-    **{"hash": b"x", "key": b"x", "network": "192.0.2.1", "after": 49_000, "only": "", "but": "", "most": 1},
+    **{
+        "hash": b"x",
+        "key": b"x",
+        "network": "192.0.2.1",
+        "after": 49_000,
+        "password_at": 0,
+        "only": "",
+        "but": "",
+        "most": 1,
+    },
     **{"ids": ["a_77", "g_77"], "tombstone": "x_1", "name": "deleted user", "messages": True, "keys": [b"x", b"y"]},
     **{"room_id": 78, "link_id": "i_77", "maker_id": "a_77", "user_id": "a_77", "blocked_id": "a_78", "by": ["a_77"]},
     **{"report_id": "p_77", "state": "open", "before": 9000, "handler_id": "a_1", "note": "", "handled_at": 1},
@@ -47,7 +56,8 @@ STATEMENTS: dict[str, bytes] = {
     name: text
     for module, names in {
         accounts: "FIND_ACCOUNT FIND_BY_USERNAME FIND_BY_EMAIL NAMED_LIKE HAS_ADMIN RAISE_VERSION REMOVE_ACCOUNT"
-        " ALIASES_OF COUNT_ALIASES ERASE_ACTOR ERASE_TARGET ERASE_REPORTER ERASE_REPORTED REMOVE_BLOCKS REMOVE_LINKS",
+        " ALIASES_OF COUNT_ALIASES LOCK_ACCOUNT ERASE_ACTOR ERASE_TARGET ERASE_REPORTER ERASE_REPORTED REMOVE_BLOCKS"
+        " REMOVE_LINKS",
         logins: "FIND_LOGIN LOCK_LOGIN LOGINS_OF END_LOGINS END_OLDEST REMOVE_LOGIN EXPIRE_LOGINS",
         secrets: "FIND_TICKET PENDING_EMAIL REMOVE_TICKETS SPEND_TICKET EXPIRE_TICKETS FAILURES FORGET_FAILURES"
         " FORGET_KEYS EXPIRE_GUESSES USE_LINK_TO_REGISTER EXPIRE_LINKS",

@@ -59,7 +59,7 @@ async def sign_in(
         of = account(role=role)
         made = replace(made, account_id=of.account_id)
         assert await storage.accounts.insert(NewAccount(of), noted(actor=of.user, at=now)) is Inserted.STORED
-    assert await storage.logins.insert(made, 50, noted("login", of.user, at=now)) == []
+    assert await storage.logins.insert(made, 50, noted("login", of.user, at=now), password_at=of.password_at) == []
     return SignedIn(of, made, sign_pair(keys, of, made, aliases, now))
 
 

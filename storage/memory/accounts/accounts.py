@@ -127,6 +127,8 @@ def change_account(tables: AccountTables, account_id: str, change: AccountChange
     account = tables.accounts.get(account_id)
     if account is None or (change.email and tables.emails.get(fold_email(change.email), account_id) != account_id):
         return None
+    if change.password_at not in (None, account.password_at):
+        return None
     new: dict[str, Any] = {
         name: given
         for name in ("name", "role", "password", "totp_on", "email", "totp_nonce")
@@ -143,7 +145,7 @@ def change_account(tables: AccountTables, account_id: str, change: AccountChange
     tables.put_account(account)
     if change.codes is not None:
         tables.codes[account_id] = set(change.codes)
-    if change.email is not None:
+    if change.email is not None or change.end_logins:
         tables.drop_tickets(account_id, "email")
     ended: list[str] = []
     if change.end_logins:

@@ -15,6 +15,8 @@ def delete_account(tables: AccountTables, account_id: str, work: RoomWork, entry
     if account is None:
         return False
     check_space(len(tables.work), WORK)
+    aliases = [guest for guest, (of, _) in tables.aliases.items() if of == account_id]
+    work = replace(work, ids=tuple(dict.fromkeys((*work.ids, *aliases))))
     tables.drop_account(account)
     tables.record([entry])  # which names the account
     ids = frozenset(work.ids)

@@ -24,9 +24,10 @@ class MemoryLoginRepository:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry) -> list[str] | None:
+    async def insert(self, login: Login, most: int, entry: AuditEntry, *, password_at: int) -> list[str] | None:
         tables = self._contents.accounts
-        if login.account_id not in tables.accounts:
+        account = tables.accounts.get(login.account_id)
+        if account is None or account.password_at != password_at:
             return None
         tables.put_login(login)
         newest = sorted(

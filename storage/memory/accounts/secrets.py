@@ -15,13 +15,16 @@ class MemorySecretRepository:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
-    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None) -> None:
+    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, password_at: int | None = None) -> None:
         tables = self._contents.accounts
-        if ticket.account_id is None or ticket.account_id in tables.accounts:
-            tables.drop_tickets(ticket.account_id, ticket.kind)
-            tables.tickets[ticket.hash] = ticket
-            if entry is not None:
-                tables.record([entry])
+        if ticket.account_id is not None:
+            account = tables.accounts.get(ticket.account_id)
+            if account is None or password_at not in (None, account.password_at):
+                return
+        tables.drop_tickets(ticket.account_id, ticket.kind)
+        tables.tickets[ticket.hash] = ticket
+        if entry is not None:
+            tables.record([entry])
 
     async def find_ticket(self, hash: bytes, kind: TicketKind, now: int) -> Ticket | None:
         ticket = self._contents.accounts.tickets.get(hash)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from model.account import DELETED_USER, Account, RoomWork, guess_keys
 from model.audit import AuditEntry
@@ -10,7 +10,7 @@ from storage.ports.access import account_deleted, key_changed, more_room_work, n
 from storage.postgres.accounts.noting import note
 from storage.postgres.accounts.pool import Undone
 from storage.postgres.connection.audit import record
-from storage.postgres.connection.session import Connection, fetch_all
+from storage.postgres.connection.session import Connection, fetch_all, value
 from storage.postgres.sql import accounts as sql
 from storage.postgres.sql import notices as sql_notices
 from storage.postgres.sql import secrets as sql_secrets
@@ -32,9 +32,13 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
     Raises:
         Undone: with False if there is no such account.
     """
-    rows = await fetch_all(connection, sql.REMOVE_ACCOUNT, {"account_id": account_id})  # and what refers to it
-    if not rows:
+    of_account: dict[str, Any] = {"account_id": account_id}
+    # Locks the row, as an adoption does: no guest is added from here on.
+    if await value(connection, sql.RAISE_VERSION, account_id=account_id) is None:
         raise Undone(False)
+    aliases = [guest_id for (guest_id,) in await fetch_all(connection, sql.ALIASES_OF, of_account)]
+    work = replace(work, ids=tuple(dict.fromkeys((*work.ids, *aliases))))
+    rows = await fetch_all(connection, sql.REMOVE_ACCOUNT, of_account)  # and what refers to it
     account = Account(*rows[0])
     await record(connection, [entry])  # which names the account
     values = {
@@ -46,7 +50,7 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
     for statement in _ERASE:
         await connection.execute(statement, values)
     await connection.execute(sql_secrets.FORGET_KEYS, {"keys": guess_keys(account)})
-    await connection.execute(sql.REMOVE_WORK_OF, {"account_id": account_id})
+    await connection.execute(sql.REMOVE_WORK_OF, of_account)
     await connection.execute(sql.INSERT_WORK, work_row(work))
     keys = await fetch_all(connection, sql_notices.REVOKE_KEYS_OF, values)
     notices = [

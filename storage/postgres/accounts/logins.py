@@ -3,16 +3,15 @@
 from typing import Literal
 
 from msgspec.structs import asdict
-from psycopg import errors
 
 from model.account import Account, Login, Refreshed
 from model.audit import AuditEntry
 from storage.ports.access import login_ended
 from storage.ports.logins import AGAIN_US
 from storage.ports.secrets import GUESSES_US
-from storage.postgres.accounts.changing import end_logins
+from storage.postgres.accounts.changing import end_logins, lock_account
 from storage.postgres.accounts.noting import note
-from storage.postgres.accounts.pool import AccountPool, Undone
+from storage.postgres.accounts.pool import AccountPool
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import accounts as sql_accounts
@@ -36,12 +35,10 @@ class PostgresLoginRepository:
     def __init__(self, pool: AccountPool) -> None:
         self._pool = pool
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry) -> list[str] | None:
+    async def insert(self, login: Login, most: int, entry: AuditEntry, *, password_at: int) -> list[str] | None:
         async def work(connection: Connection) -> list[str] | None:
-            try:
-                await connection.execute(sql.INSERT_LOGIN, asdict(login))
-            except errors.ForeignKeyViolation:
-                raise Undone(None) from None
+            await lock_account(connection, login.account_id, password_at=password_at)
+            await connection.execute(sql.INSERT_LOGIN, asdict(login))
             oldest = {"account_id": login.account_id, "most": most}
             ended = [login_id for (login_id,) in await fetch_all(connection, sql.END_OLDEST, oldest)]
             await record(connection, [entry])

@@ -1,12 +1,11 @@
 """The secrets port in Postgres."""
 
 from msgspec.structs import asdict
-from psycopg import errors
 
 from model.account import Account, AccountChange, Guesses, Ticket, TicketKind
 from model.audit import AuditEntry
 from storage.ports.secrets import GUESSES_US
-from storage.postgres.accounts.changing import change_account
+from storage.postgres.accounts.changing import change_account, lock_account
 from storage.postgres.accounts.pool import AccountPool, Undone, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, as_json, fetch_all
@@ -20,13 +19,12 @@ class PostgresSecretRepository:
     def __init__(self, pool: AccountPool) -> None:
         self._pool = pool
 
-    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None) -> None:
+    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, password_at: int | None = None) -> None:
         async def work(connection: Connection) -> None:
+            if ticket.account_id is not None:
+                await lock_account(connection, ticket.account_id, password_at=password_at)
             await connection.execute(sql.REMOVE_TICKETS, asdict(ticket))
-            try:
-                await connection.execute(sql.INSERT_TICKET, asdict(ticket))
-            except errors.ForeignKeyViolation:
-                raise Undone(None) from None
+            await connection.execute(sql.INSERT_TICKET, asdict(ticket))
             if entry is not None:
                 await record(connection, [entry])
 
@@ -44,10 +42,15 @@ class PostgresSecretRepository:
         self, hash: bytes, kind: TicketKind, change: AccountChange, now: int, entry: AuditEntry
     ) -> Account | None:
         async def work(connection: Connection) -> Account | None:
-            rows = await fetch_all(connection, sql.SPEND_TICKET, {"hash": hash, "kind": kind, "now": now})
-            if not rows or rows[0][0] is None:
+            values = {"hash": hash, "kind": kind, "now": now}
+            rows = await fetch_all(connection, sql.FIND_TICKET, values)
+            account_id = Ticket(*rows[0]).account_id if rows else None
+            if account_id is None:
                 raise Undone(None)
-            return await change_account(connection, rows[0][0], change, entry)
+            await lock_account(connection, account_id)  # first, as all others that use its tickets
+            if not await execute(connection, sql.SPEND_TICKET, values):
+                raise Undone(None)
+            return await change_account(connection, account_id, change, entry)
 
         return await self._pool.run(work)
 
