@@ -1,8 +1,8 @@
 """Work in all rooms for one account, in the background: a guest is moved to an account, or an account is erased.
 
-The work is stored in the transaction that decides it (`model.account.RoomWork`), whichever server does that. The server
-that has the rooms finds it here, carries it out room by room, and records how far it has come: so another server
-continues after a crash, and repeats at most a few rooms. Each step may be repeated.
+The work is stored in the transaction that decides it (`model.account.RoomWork`), whichever server does that, with a
+notice for all of them. The server that has the rooms reads it then, carries it out room by room, and records how far it
+has come: so another server continues after a crash, and repeats at most a few rooms. Each step may be repeated.
 
 A room in which there is something to do is loaded, and changed as by its users: decided without an await, numbered,
 queued, and stored by its worker.
@@ -23,7 +23,7 @@ from chat.rooms.loading import load
 from chat.rooms.merging import merge
 from chat.rooms.room import Room
 from chat.rooms.storing import TENURE, ask, check_space, require_tenure
-from model.account import RoomWork
+from model.account import Notice, RoomWork
 from model.errors import SIGNED_OUT, ParleyError
 from model.events import Deleted, Left
 from model.message import Message, tombstone
@@ -36,9 +36,9 @@ from utils.fairness import Party
 
 log = logging.getLogger(__name__)
 
-# Until the next look for work, and after a failure.
-LOOK_SECONDS = 0.5
+# After a failure; and how often a server without the rooms, for which there may be work, looks whether it has them.
 RETRY_SECONDS = 5.0
+WAIT_SECONDS = 0.5
 # Before an account is erased: until then every server has closed its connections, and what they sent is decided.
 SETTLE_SECONDS = 5.0
 # Rooms and messages that are examined in one read; messages that are changed at once, and the pause after them, so that
@@ -52,6 +52,9 @@ BETWEEN_BATCHES = 0.05
 class RoomWorker:
     """Carries out the work of this server's tenures, one after the other.
 
+    Storage is asked for work at the start, after each notice of some, and again after a failure. A server that does not
+    have the rooms keeps in mind that it has heard of work: it may have to finish what another server has begun.
+
     Args:
         writer: for the logs of deleted rooms, which are not loaded.
     """
@@ -60,22 +63,33 @@ class RoomWorker:
         self._chat = chat
         self._parts = chat.parts
         self._writer = writer
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    async def hear(self, notices: Sequence[Notice]) -> None:
+        """Learn from new notices whether there is work; with none, some may have been missed."""
+        if not notices or any(notice.kind == "work" for notice in notices):
+            self._wanted.set()
 
     async def run(self) -> None:
-        """Look for work, forever."""
+        """Do all work, forever."""
         READER.set(Party("room work"))
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            if self.has_rooms():
-                try:
-                    await self.run_once()
-                except (ParleyError, StorageUnavailable, BatchRefused) as error:
-                    log.warning("work for accounts in the rooms is interrupted, and will be continued: %s", error)
-                    await asyncio.sleep(RETRY_SECONDS)
-                except Exception:
-                    # An unforeseen error must not end it: what is stored would wait until a restart.
-                    log.exception("work for accounts in the rooms failed, and will be tried again")
-                    await asyncio.sleep(RETRY_SECONDS)
+            await self._wanted.wait()
+            if not self.has_rooms():
+                await asyncio.sleep(WAIT_SECONDS)
+                continue
+            self._wanted.clear()
+            try:
+                await self.run_once()
+                continue
+            except (ParleyError, StorageUnavailable, BatchRefused) as error:
+                log.warning("work for accounts in the rooms is interrupted, and will be continued: %s", error)
+            except Exception:
+                # An unforeseen error must not end it: what is stored would wait until a restart.
+                log.exception("work for accounts in the rooms failed, and will be tried again")
+            self._wanted.set()
+            await asyncio.sleep(RETRY_SECONDS)
 
     def has_rooms(self) -> bool:
         """Whether this server has the rooms and can store what it changes in them."""

@@ -100,7 +100,8 @@ class Server:
         self._eraser = self._storage.writer()
         self.shared = Shared(settings, self.chat, self._access)
         self.accounts = Accounts(self._storage, self._access, self._keys, self._clock, settings)
-        self.accounts.follower.listeners.append(Ending(self.chat, self._access).end_denied)
+        self._room_worker = RoomWorker(self.chat, self._eraser)
+        self.accounts.follower.listeners += [Ending(self.chat, self._access).end_denied, self._room_worker.hear]
         metrics = Metrics(self.chat) if settings.admin_port is None else None
         self._http = HttpEndpoints(self.chat, self.shared, self.accounts, metrics)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
@@ -165,9 +166,8 @@ class Server:
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
         self._tasks.spawn(expire_accounts(self.accounts), name="expiry")
-        room_worker = RoomWorker(self.chat, self._eraser)
-        self._tasks.spawn(room_worker.run(), name="room work")
-        self._tasks.spawn(offer_first_admin(self.accounts, room_worker.has_rooms), name="first admin")
+        self._tasks.spawn(self._room_worker.run(), name="room work")
+        self._tasks.spawn(offer_first_admin(self.accounts, self._room_worker.has_rooms), name="first admin")
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)

@@ -13,6 +13,7 @@ from model.account import DELETED_USER, RoomWork
 from model.errors import SIGNED_OUT, ParleyError
 from model.message import Message
 from model.room import Member, RoomRecord, User
+from storage.ports.access import login_ended, more_room_work
 from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
@@ -372,7 +373,7 @@ async def test_work_continues_after_an_outage(
     order(repository, erasure(ANN.id))
     tasks = TaskRegistry()
     tasks.spawn(worker.run(), name="room work")
-    await passes(5.4)
+    await passes(4.9)
     repository.faults["accounts.advance"] = [StorageUnavailable("unplugged")]
     await passes(1)
     repository.away = "unplugged"
@@ -399,6 +400,60 @@ async def test_an_unforeseen_error_does_not_end_it(
     tasks.spawn(worker.run(), name="room work")
     await passes(30)
     assert "unforeseen" in caplog.text
+    assert [m.sender for m in await log_of(repository)] == [DELETED_USER]
+    assert await tasks.close(1) == []
+
+
+async def test_storage_is_asked_for_work_only_when_there_may_be_some(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """At the start, after a notice of work, and if notices were missed; not while another server has the rooms."""
+    bob, ann = account(chat, "bob"), signed_in(chat)
+    await created(chat, bob)
+    await ask(ann, "join", room="lobby")
+    await said(ann, "hello", room="lobby")
+    repository.standby = "another server writes"
+    tasks = TaskRegistry()
+    tasks.spawn(worker.run(), name="room work")
+    asked = []
+
+    async def after(seconds: float) -> None:
+        await passes(seconds)
+        asked.append(repository.calls["accounts.room_work"])
+
+    await after(3600)
+    repository.standby = None
+    await after(1)
+    await worker.hear([login_ended("l_1", 0)])
+    await after(3600)
+    order(repository, erasure(ANN.id))
+    await worker.hear([login_ended("l_1", 0), more_room_work(0)])
+    await after(30)
+    await worker.hear([])
+    await after(3600)
+    assert asked == [0, 1, 1, 2, 3]
+    assert [m.sender for m in await log_of(repository)] == [DELETED_USER]
+    assert await tasks.close(1) == []
+
+
+async def test_work_that_another_server_has_begun_is_finished(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """This one has heard of it while the other one had the rooms, which has crashed since."""
+    bob, ann = account(chat, "bob"), signed_in(chat)
+    await created(chat, bob)
+    await ask(ann, "join", room="lobby")
+    await said(ann, "hello", room="lobby")
+    tasks = TaskRegistry()
+    tasks.spawn(worker.run(), name="room work")
+    await passes(60)
+    repository.standby = "another server writes"
+    order(repository, erasure(ANN.id))
+    await worker.hear([more_room_work(0)])
+    await passes(3600)
+    assert [m.sender for m in await log_of(repository)] == ["Ann"]
+    repository.standby = None
+    await passes(30)
     assert [m.sender for m in await log_of(repository)] == [DELETED_USER]
     assert await tasks.close(1) == []
 
