@@ -65,7 +65,7 @@ class Login(Struct, frozen=True, gc=False):
         refreshed_at: the last time.
         ends_at: when it ends unless it is refreshed.
         by_cookie: whether its tokens are cookies of a browser.
-        device: from ``User-Agent``, at most 100 characters, for its user to recognize.
+        device: from ``User-Agent``, at most 200 characters, for its user to recognize.
         address: of the last refresh.
     """
 

@@ -1,8 +1,11 @@
 """The modules of the client that act for an account, called directly in a browser."""
 
+import json
+
 import pytest_asyncio
 from playwright.async_api import Page
 
+from server.web.accounts.shared import DEVICE_CHARS
 from tests.browser.test_modules import run
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -152,3 +155,44 @@ async def test_ids_tell_how_users_are_marked(page: Page) -> None:
         """,
     )
     assert marks == [["guest", "claimed", "bot", "", "", "", ""], "ann (guest)", "ann"]
+
+
+# User-Agents as browsers send them; the ones of Chromium have the same version in all fields but one.
+LIKE = "AppleWebKit/537.36 (KHTML, like Gecko)"
+IOS = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+AGENTS = {
+    "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0": "Firefox on Linux",
+    "Mozilla/5.0 (Android 14; Mobile; rv:128.0) Gecko/128.0 Firefox/128.0": "Firefox on Android",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) FxiOS/128.0 "
+    "Mobile/15E148 Safari/605.1.15": "Firefox on iPhone",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {LIKE} Chrome/126.0.0.0 Safari/537.36": "Chrome on Windows",
+    f"Mozilla/5.0 (Linux; Android 10; K) {LIKE} Chrome/126.0.0.0 Mobile Safari/537.36": "Chrome on Android",
+    f"Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) {IOS} CriOS/126.0 Mobile/15E148 Safari/604.1": "Chrome on iPad",
+    f"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) {LIKE} Chrome/126.0.0.0 Safari/537.36": "Chrome on ChromeOS",
+    f"Mozilla/5.0 (X11; Linux x86_64) {LIKE} HeadlessChrome/126.0.0.0 Safari/537.36": "Chrome on Linux",
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {LIKE} Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0": "Edge on Windows",
+    f"Mozilla/5.0 (X11; Linux x86_64) {LIKE} Chrome/124.0.0.0 Safari/537.36 OPR/110.0.0.0": "Opera on Linux",
+    f"Mozilla/5.0 (Linux; Android 13; SM-G991B) {LIKE} SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36": (
+        "Samsung Internet on Android"
+    ),
+    f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {IOS} Version/17.5 Safari/605.1.15": "Safari on macOS",
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) {IOS} Version/17.5 Mobile/15E148 Safari/604.1": (
+        "Safari on iPhone"
+    ),
+    "curl/8.8.0": "curl",
+    "python-requests/2.32.3": "python-requests",
+    "Phone": "Phone",
+    "": "Unknown device",
+    "/": "Unknown device",
+}
+
+
+async def test_devices_have_the_names_that_their_users_know(page: Page) -> None:
+    """Those of programs are their own; all fit into what the server keeps of them."""
+    assert max(map(len, AGENTS)) <= DEVICE_CHARS
+    names = await run(
+        page,
+        {"account/devices.js": "deviceName"},
+        f"return {json.dumps(list(AGENTS))}.map((agent) => deviceName(agent));",
+    )
+    assert dict(zip(AGENTS, names, strict=True)) == AGENTS

@@ -74,7 +74,7 @@ class SessionShown(Struct, frozen=True):
     """A login of the caller.
 
     Attributes:
-        device: from `User-Agent`.
+        device: `User-Agent` as it was sent, at most 200 characters.
         address: of the last refresh.
         refreshed_at: when it was last used to get tokens.
         current: whether it is the one that this request uses.

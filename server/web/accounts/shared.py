@@ -19,7 +19,7 @@ from server.http.parameters import JSON
 from server.wire.connections import Shared
 from utils.encoding import to_json
 
-DEVICE_CHARS = 100
+DEVICE_CHARS = 200  # phones name their browser after 120 or more
 SECRET_CHARS = 256  # of a token in a link, at most
 # Refusals of rows that need no caller, of those that try a password, and of those that store.
 OPEN_REFUSALS = ("rate_limited", "unavailable")
