@@ -202,6 +202,9 @@ class _Work:
         merged = merge(user, own, old, now_us)
         merged = replace(merged, account_role=old.account_role)
         members.save(parts, room, merged)
+        if old.user.id in room.blocked:
+            room.blocked |= {user.id}
+            members.refresh_unrestricted(parts, room)
         member_changed(parts, room, merged, "set_role", user)
         if merged.banned_until > now_us:
             room.audience.flush()

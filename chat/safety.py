@@ -4,6 +4,8 @@ A user who is blocked by another one cannot write to that one directly or invite
 """
 
 import asyncio
+from collections.abc import Sequence
+from itertools import product
 
 from chat.handlers.manage import direct_name
 from chat.ports import Actor, Identity
@@ -17,7 +19,7 @@ from model.audit import entry
 from model.errors import ParleyError
 from model.limits import NOTE_CHARS, REASON_CHARS, USER_BLOCKS
 from model.permissions import Action
-from model.principals import KINDS
+from model.principals import ACCOUNT, KINDS
 from model.room import User
 from model.safety import Report, ReportState
 from model.text import check_text
@@ -61,15 +63,26 @@ def _named(parts: Parts, user_id: str) -> User:
 
 
 async def _tell_room(parts: Parts, user_id: str, blocked_id: str, *, blocked: bool) -> None:
-    """Have the direct room of two users know, if it is loaded; a copy of a freed one is outdated."""
-    name = direct_name(user_id, blocked_id)
-    while (loading := parts.loading.get(name)) is not None:
-        await asyncio.shield(loading)  # it may have read the blocks before
-    parts.hub.take_freed(name)
-    room = parts.hub.rooms.get(name)
-    if room is not None:
-        room.blocked = room.blocked | {blocked_id} if blocked else room.blocked - {blocked_id}
-        refresh_unrestricted(parts, room)
+    """Have the direct rooms of two users know, if they are loaded; a copy of a freed one is outdated.
+
+    A direct room of a guest that became an account keeps its name.
+    """
+    for one, other in product(await _ids_of(parts, user_id), await _ids_of(parts, blocked_id)):
+        name = direct_name(one, other)
+        while (loading := parts.loading.get(name)) is not None:
+            await asyncio.shield(loading)  # it may have read the blocks before
+        parts.hub.take_freed(name)
+        room = parts.hub.rooms.get(name)
+        if room is not None:
+            room.blocked = room.blocked | {blocked_id} if blocked else room.blocked - {blocked_id}
+            refresh_unrestricted(parts, room)
+
+
+async def _ids_of(parts: Parts, user_id: str) -> Sequence[str]:
+    """Return the ids that a user has or had."""
+    if not user_id.startswith(ACCOUNT):
+        return (user_id,)
+    return (user_id, *await ask(parts, parts.storage.accounts.aliases(user_id)))
 
 
 async def report(parts: Parts, actor: Actor, room: str, seq: int, reason: str, address: str) -> Report:

@@ -72,7 +72,8 @@ class AccountRepository(Protocol):
         """List the guests that became this account, the earliest first."""
 
     async def adopt(self, guest_id: str, account_id: str, work: RoomWork, most: int, entry: AuditEntry) -> bool:
-        """Make a guest an alias of an account: end the guest's tokens, outdate the account's, store the work.
+        """Make a guest an alias of an account: end the guest's tokens, outdate the account's, store the work. Users who
+        block the guest block the account, too.
 
         False, and nothing else, if the guest belongs to an account already, or the account has ``most`` aliases.
         """

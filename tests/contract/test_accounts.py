@@ -184,6 +184,18 @@ async def test_a_guest_becomes_one_account_only(repository: Storage) -> None:
     assert left == [replace(work[0], room_id=2**62)]
 
 
+async def test_users_who_block_a_guest_block_its_account(repository: Storage) -> None:
+    """Also those who block the account already; the account does not block itself."""
+    accounts, block = repository.accounts, repository.safety.block_user
+    ann, guest = await stored(accounts), new_token(GUEST)
+    bob, cat, dan = (new_token("a_") for _ in range(3))
+    for user, blocked in ((bob, guest), (cat, guest), (cat, ann.account_id), (ann.account_id, guest), (dan, bob)):
+        assert await block(user, blocked, NOW, 9, noted("user_block"))
+    assert await accounts.adopt(guest, ann.account_id, adoption(ann.account_id, guest), 9, noted("guest_moved"))
+    assert await repository.safety.blocks(ann.account_id, [bob, cat, dan, ann.account_id]) == {bob, cat}
+    assert await repository.safety.blocks(guest, [bob, cat, dan, ann.account_id]) == {bob, cat, ann.account_id}
+
+
 # --- deletion --------------------------------------------------------------------------------------------------------
 
 

@@ -48,7 +48,14 @@ OF = {
         "but": "",
         "most": 1,
     },
-    **{"ids": ["a_77", "g_77"], "tombstone": "x_1", "name": "deleted user", "messages": True, "keys": [b"x", b"y"]},
+    **{
+        "ids": ["a_77", "g_77"],
+        "guest_id": "g_77",
+        "tombstone": "x_1",
+        "name": "deleted user",
+        "messages": True,
+        "keys": [b"x", b"y"],
+    },
     **{"room_id": 78, "link_id": "i_77", "maker_id": "a_77", "user_id": "a_77", "blocked_id": "a_78", "by": ["a_77"]},
     **{"report_id": "p_77", "state": "open", "before": 9000, "handler_id": "a_1", "note": "", "handled_at": 1},
 }
@@ -57,6 +64,7 @@ STATEMENTS: dict[str, bytes] = {
     for module, names in {
         accounts: "FIND_ACCOUNT FIND_BY_USERNAME FIND_BY_EMAIL NAMED_LIKE HAS_ADMIN RAISE_VERSION REMOVE_ACCOUNT"
         " ALIASES_OF COUNT_ALIASES LOCK_ACCOUNT ERASE_ACTOR ERASE_TARGET ERASE_REPORTER ERASE_REPORTED REMOVE_BLOCKS"
+        " BLOCK_ACCOUNT"
         " REMOVE_LINKS",
         logins: "FIND_LOGIN LOCK_LOGIN LOGINS_OF END_LOGINS END_OLDEST REMOVE_LOGIN EXPIRE_LOGINS",
         secrets: "FIND_TICKET PENDING_EMAIL REMOVE_TICKETS SPEND_TICKET EXPIRE_TICKETS FAILURES FORGET_FAILURES"

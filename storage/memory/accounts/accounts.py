@@ -102,6 +102,9 @@ class MemoryAccountRepository:
         changed = replace(account, version=account.version + 1)
         tables.put_account(changed)
         tables.aliases[guest_id] = (account_id, entry.at)
+        for user_id, blocked in tables.user_blocks.items():
+            if guest_id in blocked and user_id != account_id:
+                blocked.setdefault(account_id, blocked[guest_id])
         tables.add_work(work)
         tables.record([entry])
         tables.note(

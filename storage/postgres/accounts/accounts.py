@@ -98,6 +98,7 @@ class PostgresAccountRepository:
                 raise Undone(False)
             if not await execute(connection, sql.INSERT_ALIAS, values):
                 raise Undone(False)
+            await connection.execute(sql.BLOCK_ACCOUNT, values)
             await connection.execute(sql.INSERT_WORK, work_row(work))
             await record(connection, [entry])
             notices = [guest_moved(guest_id, entry.at), more_room_work(entry.at)]

@@ -146,6 +146,16 @@ ERASE_REPORTED = sql_text(
 ERASE_HANDLER = sql_text(
     Query.update(_REPORTS).set(_REPORTS.handler_id, param("tombstone")).where(equals_any(_REPORTS.handler_id, _ids))
 )
+# Users who block a guest block its account, too.
+BLOCK_ACCOUNT = sql_text(
+    Query.into(_BLOCKS)
+    .columns("user_id", "blocked_id", "at")
+    .from_(_BLOCKS)
+    .select(_BLOCKS.user_id, param("account_id"), _BLOCKS.at)
+    .where((_BLOCKS.blocked_id == param("guest_id")) & (_BLOCKS.user_id != param("account_id")))
+    .on_conflict()
+    .do_nothing()
+)
 REMOVE_BLOCKS = sql_text(
     Query.from_(_BLOCKS).delete().where(equals_any(_BLOCKS.user_id, _ids) | equals_any(_BLOCKS.blocked_id, _ids))
 )

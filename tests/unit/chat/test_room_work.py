@@ -4,17 +4,21 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.handlers.sessions import identify
 from chat.ports import Identity
 from chat.room_work import RoomWorker
+from chat.safety import block_user, unblock_user
 from model.account import DELETED_USER, RoomWork
 from model.errors import SIGNED_OUT, ParleyError
 from model.message import Message
 from model.room import Member, RoomRecord, User
 from storage.ports.access import login_ended, more_room_work
 from storage.ports.errors import StorageUnavailable
+from tests.support.accounts import account as made_here
+from tests.support.accounts import noted, stored
 from tests.support.chatting import Person
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -222,6 +226,27 @@ async def test_a_direct_room_of_the_guest_belongs_to_the_account(
     assert [(m["sender"], m["content"]) for m in ann.last("history")["messages"]] == [("Ann", "between us")]
     await said(bob, "hello Ann", room=name)
     assert ann.heard()[-1] == "hello Ann"
+
+
+async def test_a_block_of_a_guest_counts_for_the_account_in_their_direct_room(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """From the move on, and when the account is unblocked and blocked again: the room keeps the name of the guest's."""
+    bob, guest = account(chat, "bob"), Person(chat, "gus")
+    await ask(bob, "direct", user=id_of(guest))
+    name = bob.last("joined")["room"]
+    await ask(guest, "join", room=name)
+    await block_user(chat.parts, bob.session.user, id_of(guest), "")
+    await stored(repository.inner.accounts, replace(made_here("ann"), account_id=ANN.id))
+    assert await repository.inner.accounts.adopt(id_of(guest), ANN.id, adoption(guest), 9, noted("guest_moved"))
+    await done(worker, repository)
+    ann = signed_in(chat)
+    assert await code_of(ann, "join", room=name) == ""
+    assert await code_of(ann, "message", room=name, content="x") == "forbidden"
+    await unblock_user(chat.parts, bob.session.user, ANN.id, "")
+    assert await code_of(ann, "message", room=name, content="x") == ""
+    await block_user(chat.parts, bob.session.user, ANN.id, "")
+    assert await code_of(ann, "message", room=name, content="x") == "forbidden"
 
 
 async def test_an_empty_room_is_loaded_and_freed_again(
