@@ -69,11 +69,26 @@ class _AccessClaims(_Claims, gc=False):
 
 
 class _AccountClaims(_Claims, gc=False):
-    userid: str | int
     username: str
     role: str
+    userid: str | int | msgspec.UnsetType = msgspec.UNSET
+    sub: Any = None
     aud: Any = None
     iss: Any = None
+
+    def principal(self) -> str:
+        """Return the principal of ``userid``, or of ``sub`` (RFC 7519 section 4.1.2) if there is none.
+
+        Raises:
+            ParleyError: ``unauthorized``, ``bad_field``.
+        """
+        if self.userid is not msgspec.UNSET:
+            return principal_id(APPLICATION, str(self.userid), "userid")
+        if self.sub is None:
+            raise _refused(f"the token has no claim userid or sub, which must be {_TAKES['userid']}")
+        if not isinstance(self.sub, str | int) or isinstance(self.sub, bool):
+            raise _refused(f"the token's claim sub must be {_TAKES['userid']}")
+        return principal_id(APPLICATION, str(self.sub), "sub")
 
 
 _SomeClaims = TypeVar("_SomeClaims", bound=_Claims)
@@ -266,11 +281,10 @@ class JwtTokens:
         if self._issuer and self._issuer != claims.iss:
             raise _refused("the token is from another issuer: its claim iss is not JWT_ISSUER")
         try:
-            user = User(
-                principal_id(APPLICATION, str(claims.userid), "userid"),
-                check_user_name(claims.username, "username"),
-            )
+            user = User(claims.principal(), check_user_name(claims.username, "username"))
         except ParleyError as error:
+            if error.field == "token":
+                raise
             raise _refused(f"the token's claims: {error.message}") from error
         if claims.role not in self._roles:
             raise ParleyError("forbidden", "accounts with this role are not admitted", field="token")

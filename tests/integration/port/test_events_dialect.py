@@ -218,7 +218,7 @@ WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
         [("Authorization", "Bearer " + jwt.encode({"userid": "7"}, "", algorithm="none"))],
         "this is not a JSON Web Token",
     ),
-    "no user": ([bearer(userid=...)], "the token has no claim userid, which must be a string or a whole number"),
+    "no user": ([bearer(userid=...)], "the token has no claim userid or sub, which must be a string or a whole number"),
     "a fraction": ([bearer(userid=7.5)], "the token's claim userid must be a string or a whole number"),
     "a reserved name": ([bearer(username="SYSTEM")], "the token's claims: the name 'SYSTEM' is reserved"),
 }

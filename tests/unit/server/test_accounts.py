@@ -178,6 +178,30 @@ def test_a_userid_may_be_a_whole_number(number: int, id: str) -> None:
     assert tokens().verify(by_hand({**CLAIMS, "userid": number})).user.id == id
 
 
+def _of_subject(sub: object) -> dict[str, Any]:
+    """Return claims without `userid`, and with `sub` unless it is `...`."""
+    claims = {name: value for name, value in CLAIMS.items() if name != "userid"}
+    return claims if sub is ... else {**claims, "sub": sub}
+
+
+@pytest.mark.parametrize(("sub", "id"), [("auth|7", "u_auth|7"), (7, "u_7"), ("a_1", "u_a_1")])
+def test_without_a_userid_the_subject_is_the_account(sub: str | int, id: str) -> None:
+    assert tokens().verify(by_hand(_of_subject(sub))).user.id == id
+
+
+@pytest.mark.parametrize(
+    ("sub", "said"),
+    [
+        (..., "the token has no claim userid or sub, which must be a string or a whole number"),
+        (["7"], "the token's claim sub must be a string or a whole number"),
+        (True, "the token's claim sub must be a string or a whole number"),
+        ("", "the token's claims: sub must have 1 to 64 printable characters"),
+    ],
+)
+def test_a_subject_that_is_no_id_is_refused(sub: object, said: str) -> None:
+    assert reason(by_hand(_of_subject(sub))) == said
+
+
 @pytest.mark.parametrize(
     ("claims", "said"),
     [
