@@ -198,6 +198,12 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
     if before.kind == "ephemeral" and room.record.kind != "ephemeral":
         _keep_those_who_are_here(parts, room)
     room.publish_news(RoomState(id=command.id, room=room.name, action="update_room", info=room.info, by=session.user))
+    if (before.kind, before.guests) != (room.record.kind, room.record.guests):
+        _remove_strangers(parts, room, session)
+
+
+def _remove_strangers(parts: Parts, room: Room, session: Session) -> None:
+    """Remove the users who may no longer be in a room; the session that has changed it stays."""
     for device in tuple(room.presence.sessions):
         if device is not session and standing_of(parts, room, device.actor.identity) == "stranger":
             members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user))
