@@ -12,7 +12,7 @@ from model.errors import ACCOUNT_CHANGED, BLOCKED, REFUSED, SIGNED_OUT, SUSPENDE
 from model.lookalikes import skeleton
 from model.principals import ACCOUNT
 from model.room import FOREVER
-from server.access.addresses import is_in
+from server.access.addresses import networks_with
 from utils.clock import Clock
 
 # A server that could not read the notices for this long, in seconds, admits no accounts made here and no bots.
@@ -141,7 +141,7 @@ class AccessList:
             if len(self._blocking) >= _ADDRESSES:
                 self._blocking.clear()
             networks = self._of("network")
-            notices = tuple(notice for subject, notice in networks.items() if is_in(address, subject))
+            notices = tuple(networks[subject] for subject in networks_with(address, networks))
             self._blocking[address] = notices
         for notice in notices:
             if left := self._left(notice):
