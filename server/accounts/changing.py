@@ -53,10 +53,11 @@ async def change(accounts: Accounts, account: Account, login_id: str, asked: Cha
         await check_display_name(accounts, name, account.account_id, account.look)
     if asked.old_password is not None:
         await accounts.prove(account, asked.old_password, None, asker, field="old_password")
+    # What may be refused comes before the first change that is stored.
+    hashed = None if password is None else await accounts.hashing.hash(password, asker.network)
     if name is not None and name != account.name:
         account = await _apply(accounts, account, AccountChange(name=name), "name", asker)
-    if password is not None:
-        hashed = await accounts.hashing.hash(password, asker.network)
+    if hashed is not None:
         renewed = AccountChange(password=hashed, end_logins=True, keep_login=login_id)
         account = await _apply(accounts, account, renewed, "password", asker)
         if account.email is not None:

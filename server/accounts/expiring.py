@@ -28,6 +28,9 @@ async def expire_accounts(accounts: Accounts) -> None:
             more = await expire_once(accounts)
         except StorageUnavailable as error:
             log.warning("expired logins and audit entries could not be removed yet: %s", error)
+        except Exception:
+            # An unforeseen error must not end it: the tables would grow until a restart.
+            log.exception("removing expired logins and audit entries failed")
         await asyncio.sleep(BETWEEN_BATCHES if more else BETWEEN_ROUNDS)
 
 

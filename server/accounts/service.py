@@ -116,10 +116,10 @@ class Accounts:
         return entry(self.clock, action, actor, target=target, address=asker.address, detail=detail)
 
     def refuse_suspended(self, user: User) -> None:
-        """Refuse to sign a suspended account in.
+        """Refuse to sign a suspended account in, as far as suspensions are known.
 
         Raises:
-            ParleyError: ``suspended``; ``unavailable`` if it is not known who is suspended.
+            ParleyError: ``suspended``; ``unauthorized`` if it was deleted.
         """
         self.access.check(Identity(user, guest=False, version=FOREVER))
 
@@ -191,9 +191,11 @@ class Accounts:
         await self.guesses.failed(key, asker.network, self.entry_of_failure(target, asker))
         raise ParleyError("wrong_credentials")
 
-    def entry_of_failure(self, target: User | None, asker: Asker) -> AuditEntry:
-        """Make the audit entry of a wrong guess. What was typed is not in it: it may be a password."""
-        return entry(self.clock, "login_failed", VISITOR, target=target, address=asker.address, result="refused")
+    def entry_of_failure(self, target: User | None, asker: Asker, *, detail: str = "") -> AuditEntry:
+        """Make the audit entry of a refused login. What was typed is not in it: it may be a password."""
+        return entry(
+            self.clock, "login_failed", VISITOR, target=target, address=asker.address, result="refused", detail=detail
+        )
 
     async def _succeed(self, account: Account, key: bytes, asker: Asker, better: str | None) -> None:
         if better is not None:

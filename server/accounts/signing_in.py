@@ -40,7 +40,12 @@ async def sign_in(
         ParleyError: as `Accounts.guess`; ``suspended``.
     """
     account = await accounts.guess(username, password, code, asker)
-    accounts.refuse_suspended(account.user)
+    try:
+        accounts.refuse_suspended(account.user)
+    except ParleyError as error:
+        refused = accounts.entry_of_failure(account.user, asker, detail=error.code)
+        await accounts.storage.audit.append([refused])
+        raise
     login = new_login(account, accounts.clock.now_us(), asker, by_cookie=by_cookie)
     entry = accounts.entry("login", account.user, asker)
     ended = await accounts.storage.logins.insert(login, LOGINS, entry, password_at=account.password_at)

@@ -28,7 +28,7 @@ def add(nouns: Nouns) -> None:
     adding.add_argument(
         "--until", metavar="WHEN", help="7d, 12h, or a time such as 2027-01-01T00:00:00Z (default: no end)"
     )
-    adding.add_argument("--reason", default="", help="for admins")
+    adding.add_argument("--reason", default="", help="shown to clients that are refused")
     add_verb(verbs, "list", _list, "list what is blocked", "  main.py block list\n  main.py block list --json")
     remove = add_verb(verbs, "remove", _remove, "end a block", "  main.py block remove 192.0.2.7")
     remove.add_argument("network", help="as block list shows it")

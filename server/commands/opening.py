@@ -12,6 +12,7 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT
 from model.room import FOREVER
 from model.text import check_time
+from server.accounts.service import asked_username
 from server.commands.output import Output
 from server.settings.values import Settings
 from storage.factory import open_accounts
@@ -101,7 +102,8 @@ async def find_account(command: Command, given: str) -> Account:
         CommandRefused: there is none.
     """
     accounts = command.storage.accounts
-    found = await (accounts.find(given) if given.startswith(ACCOUNT) else accounts.find_by_username(given.lower()))
+    by_id = given.startswith(ACCOUNT)
+    found = await (accounts.find(given) if by_id else accounts.find_by_username(asked_username(given)))
     if found is None:
         raise CommandRefused(f"there is no account {given!r}")
     return found

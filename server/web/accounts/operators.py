@@ -13,7 +13,7 @@ from model.networks import check_network
 from model.principals import ACCOUNT, APPLICATION, principal_id
 from model.room import FOREVER, User
 from model.text import check_text
-from server.access.addresses import is_in
+from server.access.addresses import networks_with
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
 from server.web.accounts.shared import DONE, AccountRows, answer, caller, done
 from utils.clock import rfc3339
@@ -26,7 +26,7 @@ Seconds = Annotated[int, Meta(ge=1, le=_MOST_SECONDS, description="until it ends
 UserId = Annotated[str, Meta(max_length=80, description="the user id of the account")]
 LoginId = Annotated[str, Meta(max_length=80, description="of the list")]
 Network = Annotated[str, Meta(max_length=64, description="an address, or a network such as 192.0.2.0/24")]
-Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to those whom it concerns")]
+Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to the users who are refused")]
 
 
 class Denied(Struct, frozen=True):
@@ -258,7 +258,7 @@ class OperatorRows(AccountRows):
     async def block(self, request: web.Request, params: Block) -> web.StreamResponse:
         """Block an address or network."""
         network, reason = check_network(params.network), check_text(params.reason, "reason", REASON_CHARS)
-        if not params.force and is_in(request[SENDER].address, network):
+        if not params.force and networks_with(request[SENDER].address, [network]):
             raise ParleyError("conflict", "your own address is in this network", field="network")
         made = self._entry(request, "block", target=User(network, ""))
         await self._accounts.storage.access.block(network, self._until(params.seconds), reason, made)
@@ -282,7 +282,7 @@ class OperatorRows(AccountRows):
         return answer(AccountList([_account(one) for one in page]))
 
     async def change_role(self, request: web.Request, params: NewRole) -> web.StreamResponse:
-        """Change the role of an account. Nobody changes their own: the last admin could not come back."""
+        """Change the role of an account, but not the caller's own: the last admin could not come back."""
         if params.id == caller(request).user.id:
             raise ParleyError("conflict", "you cannot change your own role")
         target = (await self._found(params.id)).user

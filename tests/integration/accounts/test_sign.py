@@ -275,6 +275,11 @@ async def test_a_suspended_account_cannot_sign_in(server: Server) -> None:
         assert "spam" in reply.json()["error"]["message"]
     reply = await web.post("/api/login", {**ANN, "password": "wrong horse battery"})
     assert (reply.status, code(reply)) == (401, "wrong_credentials")
+    log = await server.accounts.storage.audit.page(AuditFilter(action="login_failed"), before=2**53, limit=9)
+    assert [(one.target and one.target.id, one.result, one.detail) for _, one in log] == [
+        (ann.id, "refused", ""),
+        (ann.id, "refused", "suspended"),
+    ]
     await server.accounts.storage.access.suspend(ann.id, 0, "", noted("restore"))
     await server.accounts.follower.catch_up()
     assert (await web.post("/api/login", ANN)).status == 200
