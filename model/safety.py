@@ -1,13 +1,12 @@
 """Reports of messages."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from msgspec import Struct
 
 from model.room import User
 
 ReportState = Literal["open", "resolved", "dismissed"]
-REPORT_STATES: tuple[ReportState, ...] = get_args(ReportState)
 
 
 class Report(Struct, frozen=True, gc=False):

@@ -1,4 +1,4 @@
-"""Remove what has expired from the tables of accounts and from the audit log. Every node does it."""
+"""Remove what has expired: rows of accounts, entries of the audit log, and reports. Every node does it."""
 
 import asyncio
 import logging
@@ -35,8 +35,8 @@ async def expire_accounts(accounts: Accounts) -> None:
 
 
 async def expire_once(accounts: Accounts) -> bool:
-    """Remove one batch: of logins and what else `LoginRepository.expire` removes, and of entries of the audit log that
-    are older than ``AUDIT_DAYS``. Returns whether there may be more.
+    """Remove one batch: of logins and what else `LoginRepository.expire` removes; and what is older than
+    ``AUDIT_DAYS``: entries of the audit log, and reports since they were handled. Returns whether there may be more.
 
     Raises:
         StorageUnavailable: some of them may have been removed.
@@ -44,5 +44,7 @@ async def expire_once(accounts: Accounts) -> bool:
     now, days = accounts.clock.now_us(), accounts.settings.audit_days
     more = await accounts.storage.logins.expire(now, BATCH) >= BATCH
     if days:
-        more |= await accounts.storage.audit.expire(now - days * DAY_US, BATCH) >= BATCH
+        oldest = now - days * DAY_US
+        more |= await accounts.storage.audit.expire(oldest, BATCH) >= BATCH
+        more |= await accounts.storage.safety.expire(oldest, BATCH) >= BATCH
     return more

@@ -11,7 +11,6 @@ from model.account import Account
 from model.audit import AuditFilter
 from model.message import Message
 from model.room import Member, RoomRecord
-from model.safety import REPORT_STATES
 from server.accounts.lines import line_of, time_of
 from storage.ports.messages import ENDLESS
 from storage.ports.storage import Storage
@@ -84,15 +83,16 @@ async def _pages(storage: Storage, clock: Clock, account: Account) -> AsyncItera
             yield "rooms.jsonl", page
     keys = [key for key in await storage.access.keys(now) if key.maker_id == account_id]
     yield "keys.jsonl", [_without_hash(key) for key in keys]
-    links = await storage.links.of_maker(account_id, now)
-    yield "links.jsonl", [_without_hash(link) for link in links]
+    for user_id in ids:
+        yield "links.jsonl", [_without_hash(link) for link in await storage.links.of_maker(user_id, now)]
     yield "blocks.jsonl", [{"user": blocked_id} for blocked_id in await storage.safety.blocked_by(account_id)]
     async for page in _reports(storage, ids):
         yield "reports.jsonl", page
     async for page in _messages(storage, ids):
         yield "messages.jsonl", page
-    async for page in _audit(storage, account_id):
-        yield "audit.jsonl", page
+    for user_id in ids:
+        async for page in _audit(storage, user_id):
+            yield "audit.jsonl", page
 
 
 async def _account(storage: Storage, account: Account, aliases: list[str], now: int) -> dict[str, object]:
@@ -130,12 +130,12 @@ def _row(record: RoomRecord, row: Member) -> dict[str, object]:
 
 async def _reports(storage: Storage, ids: Sequence[str]) -> AsyncIterator[list[object]]:
     """Yield the reports that the account has made, without the reported messages, which others wrote."""
-    for state in REPORT_STATES:
+    shown = ("report_id", "room", "seq", "reason", "created_at", "state")
+    for reporter_id in ids:
         before: int | None = ENDLESS
         while before is not None:
-            found = await storage.safety.reports(room_id=None, state=state, before=before, limit=PAGE)
-            shown = ("report_id", "room", "seq", "reason", "created_at", "state")
-            yield [{name: _times(one)[name] for name in shown} for one in found if one.reporter.id in ids]
+            found = await storage.safety.reports_by(reporter_id, before=before, limit=PAGE)
+            yield [{name: _times(one)[name] for name in shown} for one in found]
             before = found[-1].created_at if len(found) == PAGE else None
 
 
@@ -163,10 +163,10 @@ def _message(message: Message) -> dict[str, object]:
     return fields
 
 
-async def _audit(storage: Storage, account_id: str) -> AsyncIterator[list[object]]:
+async def _audit(storage: Storage, user_id: str) -> AsyncIterator[list[object]]:
     before: int | None = ENDLESS
     while before is not None:
-        entries = await storage.audit.page(AuditFilter(actor=account_id), before=before, limit=PAGE)
+        entries = await storage.audit.page(AuditFilter(actor=user_id), before=before, limit=PAGE)
         yield [line_of(number, entry) for number, entry in entries]
         before = entries[-1][0] if len(entries) == PAGE else None
 

@@ -254,7 +254,7 @@ SETTINGS: tuple[Setting, ...] = (
         "AUDIT_DAYS",
         "a whole number of days, 0 for no limit",
         365,
-        "how long entries of the audit log are kept",
+        "how long entries of the audit log are kept, and reports once they were handled",
         whole(0, 36_500),
         live=True,
         shared=True,

@@ -35,7 +35,13 @@ class SafetyRepository(Protocol):
     async def reports(self, *, room_id: int | None, state: ReportState, before: int, limit: int) -> list[Report]:
         """List up to ``limit`` reports of a room, or of all rooms, the newest first, created before a time."""
 
+    async def reports_by(self, reporter_id: str, *, before: int, limit: int) -> list[Report]:
+        """List up to ``limit`` reports by a user, in any state, the newest first, created before a time."""
+
     async def handle_report(
         self, report_id: str, state: ReportState, by: User, note: str, now: int, entry: AuditEntry
     ) -> bool:
         """Set the state of a report. False if there is none."""
+
+    async def expire(self, until: int, limit: int) -> int:
+        """Remove up to ``limit`` reports that were handled before ``until``, and return how many. Open ones stay."""

@@ -1,31 +1,16 @@
 """The safety port, over every backend."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from model.room import User
-from model.safety import Report
 from storage.factory import open_storage
 from storage.memory.accounts import safety
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import Storage
-from tests.support.accounts import ADMIN, NOW, noted
+from tests.support.accounts import ADMIN, NOW, noted, report, someone
 from utils.ids import new_room_id, new_token
-
-
-def someone() -> User:
-    return User(new_token("a_"), "ann")
-
-
-def report(**fields: Any) -> Report:
-    defaults: dict[str, Any] = {
-        **{"report_id": new_token("p_"), "room_id": new_room_id(), "room": "plans", "seq": 7, "reporter": someone()},
-        **{"reason": "rüde\n'; --", "sender": someone(), "content": "<b>", "posted_at": "2026-01-01T00:00:00Z"},
-        **{"created_at": NOW},
-    }
-    return Report(**{**defaults, **fields})
 
 
 async def test_a_user_blocks_another_one_and_ends_it(repository: Storage) -> None:
@@ -81,6 +66,29 @@ async def test_reports_are_listed_by_room_state_and_time(repository: Storage) ->
     (handled,) = await listed(room_id=room_id, state="dismissed", before=NOW + 9, limit=9)
     assert (handled.handler_id, handled.note, handled.handled_at) == (ADMIN.id, "no", NOW + 5)
     assert await listed(room_id=room_id, state="open", before=NOW + 9, limit=9) == reports[:0:-1]
+
+
+async def test_handled_reports_are_removed_by_their_age_and_open_ones_stay(repository: Storage) -> None:
+    made = [report(created_at=NOW + n) for n in range(3)]
+    for one in made:
+        assert await repository.safety.insert_report(one, noted("report"))
+    for one, at in zip(made[:2], (NOW + 5, NOW + 6), strict=True):
+        assert await repository.safety.handle_report(one.report_id, "resolved", ADMIN, "", at, noted("report_handled"))
+    while await repository.safety.expire(NOW + 6, 2):
+        pass
+    assert [await repository.safety.find_report(one.report_id) is not None for one in made] == [False, True, True]
+
+
+async def test_the_reports_of_a_user_are_listed_in_any_state(repository: Storage) -> None:
+    ann = User(new_token("a_"), "ann")
+    made = [report(reporter=ann, seq=n, created_at=NOW + n) for n in (1, 2, 3)]
+    for one in (*made, report()):
+        assert await repository.safety.insert_report(one, noted("report"))
+    await repository.safety.handle_report(made[0].report_id, "resolved", ADMIN, "", NOW + 5, noted("report_handled"))
+    first = await repository.safety.reports_by(ann.id, before=NOW + 9, limit=2)
+    assert first == made[:0:-1]
+    (last,) = await repository.safety.reports_by(ann.id, before=first[-1].created_at, limit=2)
+    assert (last.report_id, last.state) == (made[0].report_id, "resolved")
 
 
 async def test_memory_keeps_open_reports_and_removes_the_handled_one(monkeypatch: pytest.MonkeyPatch) -> None:

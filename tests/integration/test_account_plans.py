@@ -57,7 +57,15 @@ OF = {
         "keys": [b"x", b"y"],
     },
     **{"room_id": 78, "link_id": "i_77", "maker_id": "a_77", "user_id": "a_77", "blocked_id": "a_78", "by": ["a_77"]},
-    **{"report_id": "p_77", "state": "open", "before": 9000, "handler_id": "a_1", "note": "", "handled_at": 1},
+    **{
+        "report_id": "p_77",
+        "reporter_id": "a_77",
+        "state": "open",
+        "before": 9000,
+        "handler_id": "a_1",
+        "note": "",
+        "handled_at": 1,
+    },
 }
 STATEMENTS: dict[str, bytes] = {
     name: text
@@ -72,7 +80,8 @@ STATEMENTS: dict[str, bytes] = {
         notices: "SUSPENSIONS BLOCKS EXPIRE_NOTICES",
         audit: "EXPIRE_AUDIT",
         links: "FIND_LINK FIND_LINK_BY_ID LINKS_OF_ROOM LINKS_OF_MAKER USE_LINK GIVE_BACK REVOKE_LINK",
-        safety: "COUNT_BLOCKS UNBLOCK_USER BLOCKED_BY BLOCKS FIND_REPORT HANDLE_REPORT REPORTS REPORTS_OF_ROOM",
+        safety: "COUNT_BLOCKS UNBLOCK_USER BLOCKED_BY BLOCKS FIND_REPORT HANDLE_REPORT REPORTS REPORTS_OF_ROOM"
+        " REPORTS_BY EXPIRE_REPORTS",
         sanctions: "SANCTIONS_OF EXPIRE_SANCTIONS",
     }.items()
     for name in names.split()

@@ -18,6 +18,7 @@ from model.account import (
 from model.audit import AuditAction, AuditEntry, entry
 from model.lookalikes import skeleton
 from model.room import User
+from model.safety import Report
 from server.app import Server
 from storage.ports.accounts import AccountRepository, Inserted
 from tests.support.web import Web
@@ -78,6 +79,21 @@ def invite_link(**fields: Any) -> InviteLink:
 def erasure(of: Account, *more: str, messages: bool = False) -> RoomWork:
     """Return the work that erases an account and its aliases."""
     return RoomWork("erase", new_token("x_"), (of.account_id, *more), "deleted user", messages)
+
+
+def someone() -> User:
+    """Return a user that no other test knows."""
+    return User(new_token("a_"), "ann")
+
+
+def report(**fields: Any) -> Report:
+    """Return an open report of a message that no other test reports."""
+    defaults: dict[str, Any] = {
+        **{"report_id": new_token("p_"), "room_id": new_room_id(), "room": "plans", "seq": 7, "reporter": someone()},
+        **{"reason": "rüde\n'; --", "sender": someone(), "content": "<b>", "posted_at": "2026-01-01T00:00:00Z"},
+        **{"created_at": NOW},
+    }
+    return Report(**{**defaults, **fields})
 
 
 def new_secret() -> bytes:

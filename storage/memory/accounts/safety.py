@@ -1,6 +1,7 @@
 """The safety port in memory."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -65,7 +66,12 @@ class MemorySafetyRepository:
             for one in self._contents.accounts.reports.values()
             if one.state == state and one.created_at < before and room_id in (None, one.room_id)
         ]
-        return sorted(found, key=lambda one: (-one.created_at, one.report_id))[: max(limit, 0)]
+        return sorted(found, key=_newest)[: max(limit, 0)]
+
+    async def reports_by(self, reporter_id: str, *, before: int, limit: int) -> list[Report]:
+        reports = self._contents.accounts.reports.values()
+        found = [one for one in reports if one.reporter.id == reporter_id and one.created_at < before]
+        return sorted(found, key=_newest)[: max(limit, 0)]
 
     async def handle_report(
         self, report_id: str, state: ReportState, by: User, note: str, now: int, entry: AuditEntry
@@ -77,6 +83,18 @@ class MemorySafetyRepository:
         tables.reports[report_id] = replace(report, state=state, handler_id=by.id, note=note, handled_at=now)
         tables.record([entry])
         return True
+
+    async def expire(self, until: int, limit: int) -> int:
+        reports = self._contents.accounts.reports
+        due = (key for key, one in reports.items() if one.state != "open" and one.handled_at < until)
+        keys = list(islice(due, max(limit, 0)))
+        for key in keys:
+            del reports[key]
+        return len(keys)
+
+
+def _newest(report: Report) -> tuple[int, str]:
+    return -report.created_at, report.report_id
 
 
 def _key(report: Report) -> tuple[int, int, str]:

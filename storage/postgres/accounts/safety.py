@@ -66,6 +66,10 @@ class PostgresSafetyRepository:
         values = {"room_id": room_id, "state": state, "before": before, "limit": max(limit, 0)}
         return list(map(_report_of, await self._pool.fetch(text, values)))
 
+    async def reports_by(self, reporter_id: str, *, before: int, limit: int) -> list[Report]:
+        values = {"reporter_id": reporter_id, "before": before, "limit": max(limit, 0)}
+        return list(map(_report_of, await self._pool.fetch(sql.REPORTS_BY, values)))
+
     async def handle_report(
         self, report_id: str, state: ReportState, by: User, note: str, now: int, entry: AuditEntry
     ) -> bool:
@@ -78,6 +82,9 @@ class PostgresSafetyRepository:
             return True
 
         return await self._pool.run(work)
+
+    async def expire(self, until: int, limit: int) -> int:
+        return await self._pool.change(sql.EXPIRE_REPORTS, {"until": until, "limit": limit})
 
 
 def _row(report: Report) -> dict[str, Any]:

@@ -46,3 +46,4 @@ CREATE INDEX reports_queue ON reports (state, created_at);
 CREATE INDEX reports_room ON reports (room_id, state, created_at);
 CREATE INDEX reports_reporter ON reports (reporter_id);
 CREATE INDEX reports_sender ON reports (sender_id);
+CREATE INDEX reports_handled ON reports (handled_at) WHERE state <> 'open';

@@ -6,7 +6,7 @@ from pypika import Order, Table
 from pypika.functions import Count
 from pypika.terms import Star
 
-from storage.postgres.sql.tables import insert_into
+from storage.postgres.sql.tables import insert_into, removing
 from utils.query import Query, equals_any, param, sql_text
 
 _BLOCKS = Table("user_blocks")
@@ -40,14 +40,16 @@ FIND_REPORT = sql_text(Query.from_(_REPORTS).select(*_columns).where(_of_report)
 
 def _page(*conditions: Any) -> bytes:
     query = Query.from_(_REPORTS).select(*_columns)
-    for condition in (*conditions, _REPORTS.state == param("state"), _REPORTS.created_at < param("before")):
+    for condition in (*conditions, _REPORTS.created_at < param("before")):
         query = query.where(condition)
     query = query.orderby(_REPORTS.created_at, order=Order.desc).orderby(_REPORTS.report_id)
     return sql_text(query.limit(param("limit")))
 
 
-REPORTS = _page()
-REPORTS_OF_ROOM = _page(_REPORTS.room_id == param("room_id"))
+_in_state = _REPORTS.state == param("state")
+REPORTS = _page(_in_state)
+REPORTS_OF_ROOM = _page(_REPORTS.room_id == param("room_id"), _in_state)
+REPORTS_BY = _page(_REPORTS.reporter_id == param("reporter_id"))
 
 
 def _handle() -> bytes:
@@ -58,3 +60,10 @@ def _handle() -> bytes:
 
 
 HANDLE_REPORT = _handle()
+# The first condition is that of the index.
+EXPIRE_REPORTS = removing(
+    _REPORTS,
+    Query.from_(_REPORTS)
+    .select(_REPORTS.ctid)
+    .where((_REPORTS.state != "open") & (_REPORTS.handled_at < param("until"))),
+)

@@ -12,7 +12,7 @@ from server.accounts.expiring import expire_once
 from server.accounts.recording import record_reload
 from server.app import Server
 from tests.integration.conftest import ON_BOTH
-from tests.support.accounts import noted
+from tests.support.accounts import noted, report
 from tests.support.rawws import Reply
 from tests.support.serving import Serve
 from tests.support.web import Web, code
@@ -103,9 +103,15 @@ async def test_old_entries_are_removed(storage: dict[str, str], serve: Serve) ->
     now = server.accounts.clock.now_us()
     entries = [noted("login", ANN, at=now - days * DAY_US) for days in (1, 3)]
     await server.accounts.storage.audit.append(entries)
+    safety, reports = server.accounts.storage.safety, [report(), report()]
+    for one, entry in zip(reports, entries, strict=True):
+        assert await safety.insert_report(one, noted("report", at=1))
+        handled = noted("report_handled", at=1)
+        assert await safety.handle_report(one.report_id, "resolved", ANN, "", entry.at, handled)
     assert not await expire_once(server.accounts)
     (left,) = lines(await Web(server.port, "root", "admin").get("/api/audit"))
     assert left["at"] == rfc3339(entries[0].at)
+    assert [await safety.find_report(one.report_id) is not None for one in reports] == [True, False]
 
 
 async def test_without_a_limit_of_days_all_entries_stay(serve: Serve) -> None:
