@@ -1,10 +1,12 @@
 """The pages about accounts as their users see them."""
 
 import secrets
+from typing import Any
 
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser.chat_page import ChatPage
+from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
 PASSWORD = "a tall giraffe in a small garden"
@@ -65,6 +67,24 @@ class AccountPage(ChatPage):
     async def back(self) -> None:
         """Leave the pages about accounts."""
         await self.page.get_by_role("button", name="Back", exact=True).click()
+
+
+async def join_room(
+    new_page: Pages,
+    server: ServerProcess,
+    room: str,
+    username: str,
+    *,
+    new: bool = True,
+    email: str = "",
+    **options: Any,
+) -> AccountPage:
+    """Open a page, and enter a room as a new account, or as one that exists."""
+    page = AccountPage(await new_page(home(server, room), **options))
+    await page.page.get_by_role("button", name="Create an account" if new else "Sign in", exact=True).click()
+    await (page.register(username, email=email) if new else page.sign_in(username))
+    await page.connected()
+    return page
 
 
 def home(server: ServerProcess, room: str, fragment: str = "") -> str:

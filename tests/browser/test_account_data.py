@@ -4,7 +4,7 @@ import zipfile
 
 from playwright.async_api import expect
 
-from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
 from tests.browser.chat_page import Enter
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -36,10 +36,7 @@ async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess,
     """It cannot sign in again, and its page is that of a new visitor."""
     new_page.expect_error(REFUSED)
     username = new_username()
-    ann = AccountPage(await new_page(home(server, room)))
-    await ann.page.get_by_role("button", name="Create an account").click()
-    await ann.register(username)
-    await ann.connected()
+    ann = await join_room(new_page, server, room, username)
     await ann.account()
     part = ann.part("Delete the account")
     await part.get_by_label("Password").fill(PASSWORD)
@@ -53,10 +50,7 @@ async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess,
 async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProcess, room: str) -> None:
     """As a zip file with what they wrote, also when the access token has just ended."""
     new_page.expect_error(REFUSED)
-    ann = AccountPage(await new_page(home(server, room)))
-    await ann.page.get_by_role("button", name="Create an account").click()
-    await ann.register(new_username())
-    await ann.connected()
+    ann = await join_room(new_page, server, room, new_username())
     await ann.say("mine for ever")
     await ann.delivered("mine for ever")
     await ann.account()

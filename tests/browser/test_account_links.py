@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, join_room, new_username
 from tests.browser.chat_page import SECRET
 from tests.contract.records import until
 from tests.support.browser import Pages
@@ -47,20 +47,11 @@ async def mailing() -> AsyncIterator[Mailing]:
         await asyncio.to_thread(server.remove)
 
 
-async def join(mailing: Mailing, new_page: Pages, room: str, username: str, address: str) -> AccountPage:
-    """Register with an address."""
-    ann = AccountPage(await new_page(home(mailing.server, room)))
-    await ann.page.get_by_role("button", name="Create an account").click()
-    await ann.register(username, email=address)
-    await ann.connected()
-    return ann
-
-
 async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pages, room: str) -> None:
     """The account shows that it waits; the link, opened on another device, confirms it once."""
     new_page.expect_error(REFUSED)
     address = f"{new_username()}@example.org"
-    ann = await join(mailing, new_page, room, new_username(), address)
+    ann = await join_room(new_page, mailing.server, room, new_username(), email=address)
     await ann.account()
     await expect(ann.part("E-mail").get_by_text(f"A link was sent to {address}.")).to_be_visible()
     link = await mailing.link(address, "email")
@@ -83,7 +74,7 @@ async def test_a_forgotten_password_is_reset_by_mail(mailing: Mailing, new_page:
     """The link leads to a new password, which signs in; the old one does not, and all devices are signed out."""
     new_page.expect_error(REFUSED)
     username, address = new_username(), f"{new_username()}@example.org"
-    ann = await join(mailing, new_page, room, username, address)
+    ann = await join_room(new_page, mailing.server, room, username, email=address)
     confirming = AccountPage(await new_page(await mailing.link(address, "email")))
     await confirming.press("Confirm")
     await confirming.at("E-mail confirmed")

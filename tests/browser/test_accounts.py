@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pyotp
@@ -10,7 +11,7 @@ import pytest
 from playwright.async_api import Page, Request, expect
 from websockets.asyncio.client import connect
 
-from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, join_room, new_username
 from tests.browser.chat_page import SECRET, Enter
 from tests.browser.test_access import CONTRAST, PHONE
 from tests.support.browser import Pages
@@ -25,14 +26,7 @@ OTHER_PASSWORD = "a small giraffe in a tall garden"
 def join(new_page: Pages, server: ServerProcess, room: str) -> Join:
     """Open the test's room as a new account, or as one that exists: `ann = await join(username)`."""
 
-    async def join(username: str, *, new: bool = True, server: ServerProcess = server, **options: Any) -> AccountPage:
-        someone = AccountPage(await new_page(home(server, room), **options))
-        await someone.page.get_by_role("button", name="Create an account" if new else "Sign in", exact=True).click()
-        await (someone.register if new else someone.sign_in)(username)
-        await someone.connected()
-        return someone
-
-    return join
+    return partial(join_room, new_page, server, room)
 
 
 async def test_a_new_account_talks_and_is_not_marked_as_a_guest(join: Join, enter: Enter) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.browser.account_page import REFUSED, AccountPage, home, new_username
+from tests.browser.account_page import REFUSED, AccountPage, home, join_room, new_username
 from tests.browser.chat_page import SECRET
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -44,15 +44,6 @@ async def uses_left(server: ServerProcess, link: dict[str, Any]) -> int:
     """Return how often a link can still be used; 0 if it is gone."""
     links = await admin(server).json("/api/links")
     return next((one["uses_left"] for one in links if one["id"] == link["id"]), 0)
-
-
-async def account(server: ServerProcess, new_page: Pages, room: str, username: str = "") -> AccountPage:
-    """Register, and be in a room."""
-    ann = AccountPage(await new_page(home(server, room)))
-    await ann.page.get_by_role("button", name="Create an account").click()
-    await ann.register(username or new_username())
-    await ann.connected()
-    return ann
 
 
 async def follow(ann: AccountPage, server: ServerProcess, link: dict[str, Any]) -> None:
@@ -103,7 +94,7 @@ async def test_a_link_to_a_room_waits_until_its_user_signs_in(
     server: ServerProcess, new_page: Pages, room: str
 ) -> None:
     username = new_username()
-    await account(server, new_page, "general", username)
+    await join_room(new_page, server, "general", username)
     phone = AccountPage(await new_page(at(server, await link_to(server, room))))
     await phone.press("Sign in")
     await phone.sign_in(username)
@@ -146,7 +137,7 @@ async def test_an_open_server_needs_no_link_to_register(server: ServerProcess, n
 async def test_who_has_an_account_needs_no_link_to_register(server: ServerProcess, new_page: Pages, room: str) -> None:
     """Whether the link is opened by a user who is signed in, or who then signs in."""
     username = new_username()
-    ann = await account(server, new_page, room, username)
+    ann = await join_room(new_page, server, room, username)
     link = await made(server)
     await follow(ann, server, link)
     await ann.at("You are invited")
@@ -181,7 +172,11 @@ async def test_a_link_that_does_not_work_says_what_to_do(
 ) -> None:
     """Expired, revoked, used up or unknown; the page is as usual afterwards."""
     new_page.expect_error(REFUSED)
-    ann = await account(server, new_page, "general") if signed_in else AccountPage(await new_page(home(server, room)))
+    ann = (
+        await join_room(new_page, server, "general", new_username())
+        if signed_in
+        else AccountPage(await new_page(home(server, room)))
+    )
     expired, revoked, used = [await link_to(server, room, seconds=s) for s in (0.001, 600, 600)]
     assert (await admin(server).delete(f"/api/links/{revoked['id']}")).status == 204
     other = Web(server.port, "zoe", secret=SECRET)
@@ -243,7 +238,7 @@ async def test_a_user_whom_the_room_refuses_is_told_so(server: ServerProcess, ne
     await gus.press("Accept")
     await entered(gus, room)
     username = new_username()
-    ann = await account(server, new_page, "general", username)
+    ann = await join_room(new_page, server, "general", username)
     (found,) = (await root.json(f"/api/accounts?contains={username}"))["accounts"]
     assert (await root.put(f"/api/rooms/{room}/bans/{found['id']}")).status == 204
     await follow(ann, server, link)
@@ -255,7 +250,7 @@ async def test_a_user_whom_the_room_refuses_is_told_so(server: ServerProcess, ne
 async def test_a_server_that_does_not_answer_is_asked_again(server: ServerProcess, new_page: Pages, room: str) -> None:
     """The link is not lost."""
     new_page.expect_error(r"Failed to load resource: net::ERR_FAILED")
-    ann = await account(server, new_page, "general")
+    ann = await join_room(new_page, server, "general", new_username())
 
     async def away(route: Route) -> None:
         await route.abort()

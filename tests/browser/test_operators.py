@@ -6,7 +6,7 @@ import secrets
 
 from playwright.async_api import expect
 
-from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, new_username
+from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
 from tests.browser.chat_page import SECRET, SERVER_AWAY, Enter
 from tests.browser.peer import peer
 from tests.contract.records import until
@@ -42,10 +42,7 @@ async def test_a_suspended_user_is_told_why(server: ServerProcess, new_page: Pag
     new_page.expect_error(SERVER_AWAY)
     root = Web(server.port, "root", "admin", secret=SECRET)
     username = new_username()
-    ann = AccountPage(await new_page(home(server, room)))
-    await ann.page.get_by_role("button", name="Create an account").click()
-    await ann.register(username)
-    await ann.connected()
+    ann = await join_room(new_page, server, room, username)
     (account,) = [each for each in (await root.json("/api/accounts"))["accounts"] if each["username"] == username]
     assert (await root.put(f"/api/suspensions/{account['id']}", {"reason": "spam", "seconds": 600})).status == 204
     await expect(ann.page.get_by_role("alert").filter(has_text="suspended: spam").first).to_be_visible()

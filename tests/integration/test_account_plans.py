@@ -9,9 +9,8 @@ import pytest
 from psycopg.types.json import Json
 
 from storage.ports.messages import ENDLESS
-from storage.postgres.connection.migrate import migrate
 from storage.postgres.sql import accounts, audit, links, logins, notices, safety, sanctions, secrets
-from tests.integration.test_plans import explain, planned, rows_read, types
+from tests.integration.test_plans import explain, fill, planned, rows_read, types
 
 _FILL = b"""
 INSERT INTO accounts SELECT 'a_' || n, 'user' || n, 'look' || n, 'name', CASE n WHEN 7 THEN 'admin' ELSE 'user' END,
@@ -91,13 +90,7 @@ STATEMENTS: dict[str, bytes] = {
 
 @pytest.fixture(scope="module")
 def filled_url(module_database_url: str) -> str:
-    async def fill() -> None:
-        async with await psycopg.AsyncConnection.connect(module_database_url, autocommit=True) as connection:
-            await migrate(connection)
-            await connection.execute(_FILL)
-            await connection.execute("VACUUM ANALYZE")
-
-    asyncio.run(fill())
+    asyncio.run(fill(module_database_url, _FILL))
     return module_database_url
 
 

@@ -50,13 +50,7 @@ PAGE: dict[str, Any] = {"room_id": 1, "after": 20000, "before": 50000, "until": 
 
 @pytest.fixture(scope="module")
 def filled_url(module_database_url: str) -> str:
-    async def fill() -> None:
-        async with await psycopg.AsyncConnection.connect(module_database_url, autocommit=True) as connection:
-            await migrate(connection)
-            await connection.execute(_FILL)
-            await connection.execute("VACUUM ANALYZE")
-
-    asyncio.run(fill())
+    asyncio.run(fill(module_database_url, _FILL))
     return module_database_url
 
 
@@ -64,6 +58,14 @@ def filled_url(module_database_url: str) -> str:
 def connection(filled_url: str) -> Iterator[psycopg.Connection]:
     with planned(filled_url) as opened:
         yield opened
+
+
+async def fill(url: str, statements: bytes) -> None:
+    """Make the tables, and rows in them, with the statistics from which plans are made."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await migrate(connection)
+        await connection.execute(statements)
+        await connection.execute("VACUUM ANALYZE")
 
 
 @contextmanager

@@ -6,9 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from storage.postgres.connection.migrate import migrate
 from storage.postgres.sql.pages import SEARCH, SEARCH_OLD_WORDS
-from tests.integration.test_plans import nodes, planned, search_values
+from tests.integration.test_plans import fill, nodes, planned, search_values
 
 pytestmark = pytest.mark.slow
 
@@ -33,13 +32,7 @@ RARE_BLOCKS = 600
 
 @pytest.fixture(scope="module")
 def search_url(module_database_url: str) -> str:
-    async def fill() -> None:
-        async with await psycopg.AsyncConnection.connect(module_database_url, autocommit=True) as connection:
-            await migrate(connection)
-            await connection.execute(_FILL)
-            await connection.execute("VACUUM ANALYZE")
-
-    asyncio.run(fill())
+    asyncio.run(fill(module_database_url, _FILL))
     return module_database_url
 
 

@@ -1,15 +1,12 @@
 """The caller's own account, and the devices on which it is signed in."""
 
-from typing import Annotated
-
 from aiohttp import web
-from msgspec import Meta, Struct
-from msgspec.structs import replace
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from model.account import Account, AccountRole
-from model.errors import ParleyError
 from server.accounts.changing import Changes, change
-from server.auth.access_tokens import ACCESS_SECONDS, csrf_token, sign_pair
+from server.auth.access_tokens import ACCESS_SECONDS, csrf_token
 from server.auth.cookies import clear_cookies, set_cookies
 from server.http.endpoints import Answer, Endpoint, Nothing
 from server.web.accounts.shared import (
@@ -19,13 +16,13 @@ from server.web.accounts.shared import (
     GivenEmail,
     GivenName,
     GivenPassword,
+    LoginId,
+    LoginShown,
     answer,
     caller,
     done,
 )
 from utils.clock import rfc3339
-
-LoginId = Annotated[str, Meta(max_length=64, description="of the list")]
 
 
 class Me(Struct, frozen=True, omit_defaults=True):
@@ -70,21 +67,13 @@ class ChangeMe(Struct, frozen=True):
     old_password: GivenPassword | None = None
 
 
-class SessionShown(Struct, frozen=True):
+class SessionShown(LoginShown, frozen=True):
     """A login of the caller.
 
     Attributes:
-        device: `User-Agent` as it was sent, at most 200 characters.
-        address: of the last refresh.
-        refreshed_at: when it was last used to get tokens.
         current: whether it is the one that this request uses.
     """
 
-    id: str
-    device: str
-    address: str
-    created_at: str
-    refreshed_at: str
     current: bool
 
 
@@ -164,22 +153,8 @@ class MeRows(AccountRows):
     async def sessions(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Answer with the caller's logins."""
         identity = caller(request)
-        logins = await self._accounts.storage.logins.of_account(identity.user.id, self._accounts.clock.now_us())
-        return answer(
-            Sessions(
-                [
-                    SessionShown(
-                        login.login_id,
-                        login.device,
-                        login.address,
-                        rfc3339(login.created_at),
-                        rfc3339(login.refreshed_at),
-                        login.login_id == identity.login,
-                    )
-                    for login in logins
-                ]
-            )
-        )
+        logins = await self._logins(identity.user.id)
+        return answer(Sessions([SessionShown(**asdict(one), current=one.id == identity.login) for one in logins]))
 
     async def end_others(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """End all logins but the caller's."""
@@ -220,15 +195,10 @@ class MeRows(AccountRows):
 
     async def _renewed(self, request: web.Request, account: Account, me: Me) -> web.Response:
         """Return the answer to a change that has outdated the access tokens of the account, with a new one."""
-        accounts = self._accounts
-        now = accounts.clock.now_us()
-        login = await accounts.storage.logins.find(caller(request).login, now)
-        if login is None:
-            raise ParleyError("unauthorized", "this login has ended; sign in again", field="token")
-        aliases = await accounts.storage.accounts.aliases(account.account_id)
-        pair = sign_pair(accounts.keys, account, login, aliases, now)
+        login = await self._login(request)
+        pair = await self._pair(account, login)
         if not login.by_cookie:
             return answer(replace(me, access_token=pair.access, expires_in=ACCESS_SECONDS))
         response = answer(me)
-        set_cookies(response, pair, login, accounts.settings.public_url)
+        set_cookies(response, pair, login, self._accounts.settings.public_url)
         return response

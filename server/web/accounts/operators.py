@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from model.account import Account, AccountChange, AccountRole, Login, Notice
+from model.account import Account, AccountChange, AccountRole, Notice
 from model.audit import AuditAction, AuditEntry, entry
 from model.errors import ParleyError
 from model.limits import REASON_CHARS
@@ -15,7 +15,7 @@ from model.room import FOREVER, User
 from model.text import check_text
 from server.access.addresses import networks_with
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
-from server.web.accounts.shared import DONE, AccountRows, answer, caller, done
+from server.web.accounts.shared import DONE, AccountRows, LoginId, LoginShown, answer, caller, done
 from utils.clock import rfc3339
 
 ACCOUNTS_A_PAGE = 100
@@ -24,7 +24,6 @@ _MOST_SECONDS = 100 * 366 * 86_400
 
 Seconds = Annotated[int, Meta(ge=1, le=_MOST_SECONDS, description="until it ends; no end if omitted")]
 UserId = Annotated[str, Meta(max_length=80, description="the user id of the account")]
-LoginId = Annotated[str, Meta(max_length=80, description="of the list")]
 Network = Annotated[str, Meta(max_length=64, description="an address, or a network such as 192.0.2.0/24")]
 Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to the users who are refused")]
 
@@ -134,20 +133,10 @@ class OneLogin(Struct, frozen=True):
     login: LoginId
 
 
-class LoginListed(Struct, frozen=True):
-    """A login, for admins."""
-
-    id: str
-    device: str
-    address: str
-    created_at: str
-    refreshed_at: str
-
-
 class LoginList(Struct, frozen=True):
     """The logins of an account, the oldest first."""
 
-    sessions: list[LoginListed]
+    sessions: list[LoginShown]
 
 
 class OperatorRows(AccountRows):
@@ -296,8 +285,7 @@ class OperatorRows(AccountRows):
     async def logins(self, request: web.Request, params: OneAccount) -> web.StreamResponse:
         """Answer with the logins of an account."""
         await self._found(params.id)
-        found = await self._accounts.storage.logins.of_account(params.id, self._now())
-        return answer(LoginList([_login(one) for one in found]))
+        return answer(LoginList(await self._logins(params.id)))
 
     async def end_logins(self, request: web.Request, params: OneAccount) -> web.StreamResponse:
         """End all logins of an account."""
@@ -385,10 +373,4 @@ def _account(account: Account) -> AccountListed:
         account.email,
         account.totp_on,
         rfc3339(account.created_at),
-    )
-
-
-def _login(login: Login) -> LoginListed:
-    return LoginListed(
-        login.login_id, login.device, login.address, rfc3339(login.created_at), rfc3339(login.refreshed_at)
     )

@@ -1,6 +1,4 @@
-"""What a user does with their data: take along what they wrote as a guest, export all of it, delete the account; and
-how the first admin is made.
-"""
+"""What a user does with their data: take along what they wrote as a guest, and delete the account."""
 
 import asyncio
 from typing import Literal
@@ -14,25 +12,18 @@ from model.errors import ParleyError
 from model.principals import GUEST
 from model.room import User
 from server.accounts.erasing import erase_account
-from server.accounts.registering import Registration, register
 from server.auth.access_tokens import ALIASES
 from server.auth.cookies import clear_cookies
 from server.http.endpoints import Answer, Endpoint
 from server.web.accounts.shared import (
     GUESS_REFUSALS,
-    OPEN_REFUSALS,
     SIGNED,
     AccountRows,
     GivenCode,
-    GivenEmail,
-    GivenName,
     GivenPassword,
-    GivenSecret,
-    GivenUsername,
     Signed,
     caller,
 )
-from utils.ids import hash_secret
 
 # How long the answer waits until the rooms know the account in place of the guest, and how often that is looked up.
 MOVE_SECONDS = 5.0
@@ -60,24 +51,6 @@ class Deletion(Struct, frozen=True):
     password: GivenPassword
     code: GivenCode | None = None
     messages: Literal["keep", "delete"] = "keep"
-
-
-class FirstAdmin(Struct, frozen=True):
-    """The first admin.
-
-    Attributes:
-        token: from the link in the file `first-admin-link.txt`.
-        name: by default the username.
-        email: counts once the link in a mail was clicked.
-        cookie: whether the tokens are cookies, as for a page.
-    """
-
-    token: GivenSecret
-    username: GivenUsername
-    password: GivenPassword
-    name: GivenName | None = None
-    email: GivenEmail | None = None
-    cookie: bool = False
 
 
 class OwnDataRows(AccountRows):
@@ -112,16 +85,6 @@ class OwnDataRows(AccountRows):
                 auth="own",
                 body=True,
             ),
-            Endpoint(
-                "POST",
-                "/api/admin/first",
-                "Make the first admin",
-                self.first_admin,
-                FirstAdmin,
-                (Answer(201, SIGNED, Signed),),
-                ("no_such_ticket", "reserved_name", "name_taken", "overloaded", *OPEN_REFUSALS),
-                "With the secret of a link that the server writes to a file while no account is an admin.",
-            ),
         )
 
     async def adopt(self, request: web.Request, params: FormerGuest) -> web.StreamResponse:
@@ -138,10 +101,7 @@ class OwnDataRows(AccountRows):
             )
         self._accounts.follower.wake()
         await self._moved(guest.id)
-        login = await storage.logins.find(caller(request).login, self._accounts.clock.now_us())
-        if login is None:
-            raise ParleyError("unauthorized", "this login has ended; sign in again", field="token")
-        return await self._signed(await self._account(request), login)
+        return await self._signed(await self._account(request), await self._login(request))
 
     def _guest(self, token: str) -> User:
         """Return the guest that a token proves.
@@ -180,15 +140,3 @@ class OwnDataRows(AccountRows):
         if caller(request).by_cookie:
             clear_cookies(response, accounts.settings.public_url)
         return response
-
-    async def first_admin(self, request: web.Request, params: FirstAdmin) -> web.StreamResponse:
-        """Make the first admin."""
-        asker = self._stranger(request)
-        accounts = self._accounts
-        accounts.count_link(asker)
-        ticket = hash_secret(params.token)
-        if await accounts.storage.secrets.find_ticket(ticket, "admin", accounts.clock.now_us()) is None:
-            raise ParleyError("no_such_ticket", field="token")
-        asked = Registration(params.username, params.password, params.name, params.email, None, params.cookie)
-        account, login = await register(accounts, asked, asker, admin_ticket=ticket)
-        return await self._signed(account, login, 201)

@@ -9,14 +9,16 @@ from msgspec.structs import replace
 from chat.ports import Identity
 from chat.rooms.storing import reads_for
 from model.account import Account, AccountRole, Login
+from model.errors import ParleyError
 from model.limits import ACCOUNT_PASSWORD_BYTES, ACCOUNT_PASSWORD_CHARS, EMAIL_CHARS, SENT_NAME_CHARS, USERNAME_CHARS
 from server.accounts.service import Accounts, Asker
-from server.auth.access_tokens import ACCESS_SECONDS, sign_pair
+from server.auth.access_tokens import ACCESS_SECONDS, Pair, sign_pair
 from server.auth.cookies import set_cookies
 from server.auth.tokens import bearer_tokens
 from server.http.endpoints import CALLER, SENDER, Answer
 from server.http.parameters import JSON
 from server.wire.connections import Shared
+from utils.clock import rfc3339
 from utils.encoding import to_json
 
 DEVICE_CHARS = 200  # phones name their browser after 120 or more
@@ -38,6 +40,7 @@ GivenPassword = Annotated[
 GivenName = Annotated[str, Meta(max_length=SENT_NAME_CHARS, description="the display name")]
 GivenEmail = Annotated[str, Meta(max_length=EMAIL_CHARS)]
 GivenCode = Annotated[str, Meta(max_length=64, description="of the authenticator app, or a recovery code")]
+LoginId = Annotated[str, Meta(max_length=80, description="of the list")]
 GivenSecret = Annotated[str, Meta(max_length=SECRET_CHARS, description="from the fragment of a link")]
 
 
@@ -67,6 +70,22 @@ class Signed(Struct, frozen=True, omit_defaults=True):
     access_token: str | None = None
     refresh_token: str | None = None
     token_type: str | None = None
+
+
+class LoginShown(Struct, frozen=True):
+    """A login of an account.
+
+    Attributes:
+        device: `User-Agent` as it was sent, at most 200 characters.
+        address: of the last refresh.
+        refreshed_at: when it was last used to get tokens.
+    """
+
+    id: str
+    device: str
+    address: str
+    created_at: str
+    refreshed_at: str
 
 
 SIGNED = "the account, with tokens; as cookies if `cookie` is true"
@@ -106,15 +125,37 @@ class AccountRows:
     async def _account(self, request: web.Request) -> Account:
         return await self._accounts.account(caller(request).user.id)
 
-    async def _signed(self, account: Account, login: Login, status: int = 200) -> web.Response:
-        """Return the answer with the tokens of a login."""
+    async def _login(self, request: web.Request) -> Login:
+        """Return the caller's login.
+
+        Raises:
+            ParleyError: ``unauthorized``.
+        """
+        login = await self._accounts.storage.logins.find(caller(request).login, self._accounts.clock.now_us())
+        if login is None:
+            raise ParleyError("unauthorized", "this login has ended; sign in again", field="token")
+        return login
+
+    async def _logins(self, account_id: str) -> list[LoginShown]:
+        logins = await self._accounts.storage.logins.of_account(account_id, self._accounts.clock.now_us())
+        return [
+            LoginShown(one.login_id, one.device, one.address, rfc3339(one.created_at), rfc3339(one.refreshed_at))
+            for one in logins
+        ]
+
+    async def _pair(self, account: Account, login: Login) -> Pair:
+        """Sign the tokens of a login."""
         accounts = self._accounts
         aliases = await accounts.storage.accounts.aliases(account.account_id)
-        pair = sign_pair(accounts.keys, account, login, aliases, accounts.clock.now_us())
+        return sign_pair(accounts.keys, account, login, aliases, accounts.clock.now_us())
+
+    async def _signed(self, account: Account, login: Login, status: int = 200) -> web.Response:
+        """Return the answer with the tokens of a login."""
+        pair = await self._pair(account, login)
         body = Signed(shown(account), ACCESS_SECONDS, pair.csrf)
         if login.by_cookie:
             response = answer(body, status)
-            set_cookies(response, pair, login, accounts.settings.public_url)
+            set_cookies(response, pair, login, self._accounts.settings.public_url)
             return response
         tokens = replace(body, access_token=pair.access, refresh_token=pair.refresh, token_type="Bearer")  # noqa: S106
         return answer(tokens, status)

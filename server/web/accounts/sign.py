@@ -1,4 +1,4 @@
-"""Register, sign in, refresh and sign out; and what the server offers to visitors."""
+"""Register (as the first admin, too), sign in, refresh and sign out; and what the server offers to visitors."""
 
 from typing import Literal
 
@@ -31,6 +31,7 @@ from server.web.accounts.shared import (
     tokens_of,
 )
 from server.web.errors import refusal
+from utils.ids import hash_secret
 
 
 class Register(Struct, frozen=True):
@@ -48,6 +49,24 @@ class Register(Struct, frozen=True):
     name: GivenName | None = None
     email: GivenEmail | None = None
     invite: GivenSecret | None = None
+    cookie: bool = False
+
+
+class FirstAdmin(Struct, frozen=True):
+    """The first admin.
+
+    Attributes:
+        token: from the link in the file `first-admin-link.txt`.
+        name: by default the username.
+        email: counts once the link in a mail was clicked.
+        cookie: whether the tokens are cookies, as for a page.
+    """
+
+    token: GivenSecret
+    username: GivenUsername
+    password: GivenPassword
+    name: GivenName | None = None
+    email: GivenEmail | None = None
     cookie: bool = False
 
 
@@ -115,6 +134,16 @@ class SignRows(AccountRows):
             ),
             Endpoint(
                 "POST",
+                "/api/admin/first",
+                "Make the first admin",
+                self.first_admin,
+                FirstAdmin,
+                (Answer(201, SIGNED, Signed),),
+                ("no_such_ticket", "reserved_name", "name_taken", "overloaded", *OPEN_REFUSALS),
+                "With the secret of a link that the server writes to a file while no account is an admin.",
+            ),
+            Endpoint(
+                "POST",
                 "/api/login",
                 "Sign in",
                 self.login,
@@ -157,6 +186,18 @@ class SignRows(AccountRows):
         asker = self._stranger(request)
         asked = Registration(params.username, params.password, params.name, params.email, params.invite, params.cookie)
         account, login = await register(self._accounts, asked, asker)
+        return await self._signed(account, login, 201)
+
+    async def first_admin(self, request: web.Request, params: FirstAdmin) -> web.StreamResponse:
+        """Make the first admin."""
+        asker = self._stranger(request)
+        accounts = self._accounts
+        accounts.count_link(asker)
+        ticket = hash_secret(params.token)
+        if await accounts.storage.secrets.find_ticket(ticket, "admin", accounts.clock.now_us()) is None:
+            raise ParleyError("no_such_ticket", field="token")
+        asked = Registration(params.username, params.password, params.name, params.email, None, params.cookie)
+        account, login = await register(accounts, asked, asker, admin_ticket=ticket)
         return await self._signed(account, login, 201)
 
     async def login(self, request: web.Request, params: SignIn) -> web.StreamResponse:

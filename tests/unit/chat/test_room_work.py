@@ -37,6 +37,14 @@ def signed_in(chat: Chat, user: User = ANN) -> Person:
     return person
 
 
+async def in_lobby(chat: Chat) -> tuple[Person, Person]:
+    """Return Bob, who owns the room "lobby", and Ann, who has an account made here, both in it."""
+    bob, ann = account(chat, "bob"), signed_in(chat)
+    await created(chat, bob)
+    await ask(ann, "join", room="lobby")
+    return bob, ann
+
+
 @pytest.fixture
 async def worker(chat: Chat, repository: FaultyRepository) -> AsyncIterator[RoomWorker]:
     writer = repository.writer()
@@ -273,9 +281,7 @@ async def test_an_empty_room_is_loaded_and_freed_again(
 
 
 async def test_messages_stay_as_by_a_deleted_user(chat: Chat, worker: RoomWorker, repository: FaultyRepository) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    bob, ann = await in_lobby(chat)
     joined = bob.last("joined")
     seq = await said(ann, "hello", room="lobby")
     reply = await said(bob, "hi", room="lobby", reply_to=seq)
@@ -295,9 +301,7 @@ async def test_messages_stay_as_by_a_deleted_user(chat: Chat, worker: RoomWorker
 
 
 async def test_messages_go_when_that_is_asked_for(chat: Chat, worker: RoomWorker, repository: FaultyRepository) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    bob, ann = await in_lobby(chat)
     seqs = [await said(ann, f"secret {number}", room="lobby") for number in range(3)]
     await ask(ann, "delete", room="lobby", seq=seqs[0])
     await ask(bob, "react", room="lobby", seq=seqs[1], emoji="👍", on=True)
@@ -316,9 +320,7 @@ async def test_messages_go_when_that_is_asked_for(chat: Chat, worker: RoomWorker
 async def test_a_reaction_during_the_erasure_is_kept(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository
 ) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    bob, ann = await in_lobby(chat)
     seq = await said(ann, "hello", room="lobby")
     order(repository, erasure(ANN.id))
     repository.early.add("by_senders")
@@ -340,9 +342,7 @@ async def test_a_reaction_during_the_erasure_is_kept(
 async def test_the_logs_of_deleted_rooms_are_erased(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository
 ) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    bob, ann = await in_lobby(chat)
     await said(ann, "secret", room="lobby")
     record = await room_of(repository)
     await ask(bob, "delete_room", room="lobby")
@@ -371,9 +371,7 @@ async def test_invitations_no_longer_name_the_erased_user(
 async def test_a_message_that_waits_for_storage_is_erased_once_it_is_stored(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository
 ) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    _, ann = await in_lobby(chat)
     repository.hold("write")
     ann.say("late", room="lobby")
     order(repository, erasure(ANN.id))
@@ -415,9 +413,7 @@ async def test_work_continues_after_an_outage(
 async def test_an_unforeseen_error_does_not_end_it(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    _, ann = await in_lobby(chat)
     await said(ann, "hello", room="lobby")
     order(repository, erasure(ANN.id))
     repository.faults["rows_of"] = [ValueError("unforeseen")]
@@ -433,9 +429,7 @@ async def test_storage_is_asked_for_work_only_when_there_may_be_some(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository
 ) -> None:
     """At the start, after a notice of work, and if notices were missed; not while another server has the rooms."""
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    _, ann = await in_lobby(chat)
     await said(ann, "hello", room="lobby")
     repository.standby = "another server writes"
     tasks = TaskRegistry()
@@ -465,9 +459,7 @@ async def test_work_that_another_server_has_begun_is_finished(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository
 ) -> None:
     """This one has heard of it while the other one had the rooms, which has crashed since."""
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    _, ann = await in_lobby(chat)
     await said(ann, "hello", room="lobby")
     tasks = TaskRegistry()
     tasks.spawn(worker.run(), name="room work")
@@ -488,9 +480,7 @@ async def test_many_messages_are_changed_in_bounded_batches(
 ) -> None:
     monkeypatch.setattr("chat.room_work.BATCH", 10)
     monkeypatch.setattr("chat.room_work.MESSAGES", 25)
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    _, ann = await in_lobby(chat)
     for number in range(60):
         ann.say(str(number), room="lobby")
     await passes(1)
@@ -502,9 +492,7 @@ async def test_many_messages_are_changed_in_bounded_batches(
 
 
 async def test_it_stops_with_the_tenure(chat: Chat, worker: RoomWorker, repository: FaultyRepository) -> None:
-    bob, ann = account(chat, "bob"), signed_in(chat)
-    await created(chat, bob)
-    await ask(ann, "join", room="lobby")
+    _, ann = await in_lobby(chat)
     await said(ann, "hello", room="lobby")
     order(repository, erasure(ANN.id))
     tasks = TaskRegistry()
