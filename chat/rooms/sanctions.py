@@ -37,16 +37,14 @@ def networks_of(parts: Parts, user_id: str) -> list[str]:
 
 def banned_until(parts: Parts, room: Room, member: Member | None, actor: Actor) -> int:
     """Return until when a user may not enter as the guests of their network are banned; 0 if they may."""
-    sanctions = _that_apply(room, member, actor)
-    until = max((one.banned_until for one in sanctions), default=0)
-    return until if until > parts.clock.now_us() else 0
+    until = max([one.banned_until for one in _that_apply(room, member, actor)], default=0)
+    return until if until and until > parts.clock.now_us() else 0
 
 
 def muted_until(parts: Parts, room: Room, member: Member | None, actor: Actor) -> int:
     """Return until when a user may not talk as the guests of their network are muted; 0 if they may."""
-    sanctions = _that_apply(room, member, actor)
-    until = max((one.muted_until for one in sanctions), default=0)
-    return until if until > parts.clock.now_us() else 0
+    until = max([one.muted_until for one in _that_apply(room, member, actor)], default=0)
+    return until if until and until > parts.clock.now_us() else 0
 
 
 def _that_apply(room: Room, member: Member | None, actor: Actor) -> Iterable[NetworkSanction]:

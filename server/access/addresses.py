@@ -5,7 +5,7 @@ from the right, where each proxy appends its peer, up to the first address that 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
@@ -149,20 +149,6 @@ def network_of(address: str) -> str:
     if plain is None or ":" not in plain:
         return plain or ""
     return str(ip_network(f"{plain}/{IPV6_PREFIX}", strict=False))
-
-
-def networks_with(address: str, networks: Iterable[str]) -> list[str]:
-    """Return those of the networks to which an address belongs; none if the address is unknown."""
-    plain = plain_address(address)
-    if plain is None:
-        return []
-    ip = ip_address(plain)
-    return [network for network in networks if ip in _parsed(network)]
-
-
-@lru_cache(4096)
-def _parsed(network: str) -> Network:
-    return ip_network(network)  # once: each new address is compared with every blocked network
 
 
 def values_in(head: bytes) -> Headers:

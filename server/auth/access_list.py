@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 
 from chat.ports import Denial, Identity
@@ -12,15 +13,20 @@ from model.errors import ACCOUNT_CHANGED, BLOCKED, REFUSED, SIGNED_OUT, SUSPENDE
 from model.lookalikes import skeleton
 from model.principals import ACCOUNT
 from model.room import FOREVER
-from server.access.addresses import networks_with
+from server.access.networks import Networks
 from utils.clock import Clock
 
 # A server that could not read the notices for this long, in seconds, admits no accounts made here and no bots.
 STALE_SECONDS = 30.0
 # Tokens of a login or a version that has ended expire within 15 minutes; the rest is for clocks that differ.
 _TOKENS_US = 3600 * 1_000_000
-_ADDRESSES = 4096  # whose verdict is remembered
+_NAMES = 20_000  # whose look is remembered: each registration is compared with the names of all guests
 _ENDLESS = 1e8  # seconds from which an end is not worth naming
+
+
+@lru_cache(_NAMES)
+def _look_of(name: str) -> bytes:
+    return look_hash(skeleton(name))
 
 
 class AccessList:
@@ -36,7 +42,7 @@ class AccessList:
         self.number = 0
         self.uses: dict[str, int] = {}
         self._notices: dict[NoticeKind, dict[str, Notice]] = {}
-        self._blocking: dict[str, tuple[Notice, ...]] = {}  # by address
+        self._networks = Networks()
         self._keys: dict[bytes, ApiKey] = {}
         self._hashes: dict[str, bytes] = {}  # of the keys, by their ids
         self._looks: set[bytes] = set()
@@ -52,7 +58,7 @@ class AccessList:
             if notice.kind == "key":
                 self._take_key(notice)
             elif notice.kind == "network":
-                self._blocking.clear()
+                self._networks.add(notice.subject)
             elif notice.kind == "name":
                 look = bytes.fromhex(notice.subject)
                 (self._looks.add if notice.deny_until else self._looks.discard)(look)
@@ -71,8 +77,9 @@ class AccessList:
     def clear(self) -> None:
         """Forget everything: it is read anew."""
         self.number = 0
-        for known in (self._notices, self._blocking, self._keys, self._hashes, self._looks):
+        for known in (self._notices, self._keys, self._hashes, self._looks):
             known.clear()
+        self._networks = Networks()
         self._read_at = None
 
     def confirm(self) -> float:
@@ -90,7 +97,7 @@ class AccessList:
                 if kind == "key" and (before := self._hashes.pop(notice.subject, None)) is not None:
                     del self._keys[before]
                 elif kind == "network":
-                    self._blocking.clear()
+                    self._networks.discard(notice.subject)
 
     # What is asked.
 
@@ -134,16 +141,8 @@ class AccessList:
 
     def denial_of(self, address: str) -> Denial | None:
         """Return why an address may not connect; None if it may."""
-        if not self._of("network") or not address:
-            return None
-        notices = self._blocking.get(address)
-        if notices is None:
-            if len(self._blocking) >= _ADDRESSES:
-                self._blocking.clear()
-            networks = self._of("network")
-            notices = tuple(networks[subject] for subject in networks_with(address, networks))
-            self._blocking[address] = notices
-        for notice in notices:
+        for network in self._networks.containing(address):
+            notice = self._of("network")[network]
             if left := self._left(notice):
                 return Denial(BLOCKED, _until("blocked", "this address is blocked", notice.reason, left))
         return None
@@ -166,7 +165,7 @@ class AccessList:
 
     def is_taken(self, name: str) -> bool:
         """Whether a guest may not have this name, because it looks like a username."""
-        return bool(self._looks) and look_hash(skeleton(name)) in self._looks
+        return bool(self._looks) and _look_of(name) in self._looks
 
     def name_denial(self, identity: Identity) -> Denial | None:
         """Return why a guest may not keep its name; None if it may."""

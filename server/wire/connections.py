@@ -116,7 +116,7 @@ class Shared:
 
     def authenticate(self, values: Sequence[str], cookies: Sequence[str], accounts_only: bool) -> Identity | None:
         """See `server.auth.tokens.authenticate`; ``cookies`` are the values of ``Cookie``, if they count."""
-        parts, given = self.chat.parts, access_cookies(cookies, self.settings.public_url)
+        parts, given = self.chat.parts, access_cookies(cookies, self.settings.public_url) if cookies else ()
         return authenticate(values, given, parts.tokens, guests=parts.options.guests, accounts_only=accounts_only)
 
     def refuse_upgrade(self, place: Place, client: Client) -> bytes:

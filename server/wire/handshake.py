@@ -159,8 +159,9 @@ def _answer(
     if response.status_code == 101:
         try:
             headers = request.headers
-            counts = counts_cookie("GET", headers.get_all, own(request), upgrades=True)
-            cookies = headers.get_all("Cookie") if counts else ()
+            cookies = headers.get_all("Cookie")
+            if cookies and not counts_cookie("GET", headers.get_all, own(request), upgrades=True):
+                cookies = []
             identity = authenticate(headers.get_all("Authorization"), cookies, address.path in ACCOUNTS_ONLY)
         except ParleyError as error:
             response = protocol.reject(http.HTTPStatus(error.kind.status), f"{error.message}\n")

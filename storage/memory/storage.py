@@ -148,7 +148,8 @@ class MemoryWriter:
             raise StorageUnavailable("the writer is closed")
         logs, members = self._contents.logs, self._contents.members
         outcomes = [self._write(write, logs, members) for write in batch]
-        self._contents.accounts.record(entries_of(batch, outcomes))
+        if entries := entries_of(batch, outcomes):
+            self._contents.accounts.record(entries)
         self._evict({write.room_id for write in batch if isinstance(write, (InsertMessage, ChangeMessage))})
         return outcomes
 

@@ -117,7 +117,8 @@ def entries_of(batch: Sequence[Write], outcomes: Sequence[Outcome]) -> list[Audi
     return [
         write.audit
         for write, outcome in zip(batch, outcomes, strict=True)
-        if isinstance(write, (UpdateRoom, SetMember, RemoveMember, ChangeMessage))
+        if not isinstance(write, InsertMessage)  # most are: one type is checked four times as fast as four
+        and isinstance(write, (UpdateRoom, SetMember, RemoveMember, ChangeMessage))
         and write.audit is not None
         and isinstance(outcome, Stored)
     ]

@@ -13,7 +13,7 @@ from model.networks import check_network
 from model.principals import ACCOUNT, APPLICATION, principal_id
 from model.room import FOREVER, User
 from model.text import check_text
-from server.access.addresses import networks_with
+from server.access.networks import Networks
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
 from server.web.accounts.shared import DONE, AccountRows, LoginId, LoginShown, answer, caller, done
 from utils.clock import rfc3339
@@ -247,7 +247,7 @@ class OperatorRows(AccountRows):
     async def block(self, request: web.Request, params: Block) -> web.StreamResponse:
         """Block an address or network."""
         network, reason = check_network(params.network), check_text(params.reason, "reason", REASON_CHARS)
-        if not params.force and networks_with(request[SENDER].address, [network]):
+        if not params.force and Networks([network]).containing(request[SENDER].address):
             raise ParleyError("conflict", "your own address is in this network", field="network")
         made = self._entry(request, "block", target=User(network, ""))
         await self._accounts.storage.access.block(network, self._until(params.seconds), reason, made)
