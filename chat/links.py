@@ -148,7 +148,7 @@ async def spend(parts: Parts, link: InviteLink) -> None:
     """Use a link once.
 
     Raises:
-        ParleyError: ``no_such_link`` if others have used it up meanwhile; ``unavailable``.
+        ParleyError: ``no_such_link`` if it has been used up since it was found; ``unavailable``.
     """
     if await ask(parts, parts.storage.links.use(link.hash, parts.clock.now_us())) is None:
         raise ParleyError("no_such_link", field="token")

@@ -181,7 +181,7 @@ def _detail(command: AboutUser) -> str:
     if isinstance(command, SetRole):
         return command.role
     if isinstance(command, Ban | Mute):
-        return "for ever" if command.seconds is None else f"{command.seconds:g} s"
+        return "without an end" if command.seconds is None else f"{command.seconds:g} s"
     return ""
 
 

@@ -92,7 +92,7 @@ async def confirm_email(accounts: Accounts, secret: str, asker: Asker) -> None:
     """Confirm an address with the secret of a link.
 
     Raises:
-        ParleyError: ``no_such_ticket``, also if another account has confirmed the address meanwhile.
+        ParleyError: ``no_such_ticket``, also if another account has confirmed the address before.
     """
     stored = accounts.storage
     hashed_secret = hash_secret(secret)

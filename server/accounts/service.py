@@ -127,7 +127,7 @@ class Accounts:
         """Return the account of a caller.
 
         Raises:
-            ParleyError: ``unauthorized`` if it was deleted meanwhile.
+            ParleyError: ``unauthorized`` if it was deleted after its token was signed.
         """
         account = await self.storage.accounts.find(account_id)
         if account is None:

@@ -40,7 +40,7 @@ export class Session {
   /**
    * @param {{transport: Transport, store: Store, onChange: () => void, onOther?: () => void,
    *   onStopped?: (code: number) => boolean}} options `onOther`: see `Identity`; `onStopped`: the server has closed the
-   *   connection for a reason that a reconnect would meet again; returns whether the user is told so elsewhere
+   *   connection for a reason that a reconnect would meet again; returns whether another part of the page says so
    */
   constructor({ transport, store, onChange, onOther = () => {}, onStopped = () => false }) {
     this.transport = transport;

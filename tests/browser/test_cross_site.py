@@ -1,4 +1,4 @@
-"""A user is signed in, and visits a page of somebody else: in a real browser, it can do nothing in the user's name.
+"""A user is signed in, and visits a page of another origin: in a real browser, it can do nothing in the user's name.
 
 The pages are of another site, whose requests carry no cookie, and of another port of the same host, whose requests do:
 for browsers that is the same site.

@@ -243,7 +243,7 @@ async def test_a_tombstone_replaces_a_deleted_account_in_the_audit_log(repositor
     assert found[erased.id] == replace(erased, actor=stone, address="")
 
 
-async def test_a_guest_that_was_adopted_meanwhile_is_erased_too(repository: Storage) -> None:
+async def test_a_guest_that_was_adopted_just_before_is_erased_too(repository: Storage) -> None:
     ann, guest = await stored(repository.accounts), new_token(GUEST)
     work = erasure(ann)
     assert await repository.accounts.adopt(guest, ann.account_id, adoption(ann.account_id, guest), 9, noted())
@@ -252,7 +252,7 @@ async def test_a_guest_that_was_adopted_meanwhile_is_erased_too(repository: Stor
     assert [one.ids for one in found] == [(ann.account_id, guest)]
 
 
-async def test_a_change_with_a_password_that_was_replaced_meanwhile_is_not_made(repository: Storage) -> None:
+async def test_a_change_that_was_begun_with_an_old_password_is_not_made(repository: Storage) -> None:
     ann = await stored(repository.accounts, account(email=f"{new_token('e')}@example.org"))
     changes, secrets, of = repository.accounts.change, repository.secrets, ann.account_id
     begun = [ticket(ann, "email", email="eve@example.org"), ticket(ann, "reset")]

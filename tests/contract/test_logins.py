@@ -79,7 +79,7 @@ async def test_the_oldest_logins_end_above_the_limit(repository: Storage, signed
     assert await repository.logins.insert(login(account()), 2, noted(), password_at=0) is None
 
 
-async def test_a_login_with_a_password_that_was_replaced_meanwhile_is_not_stored(repository: Storage) -> None:
+async def test_a_login_that_was_begun_with_an_old_password_is_not_stored(repository: Storage) -> None:
     """The new password has ended all logins: one that compared the old one before must not come after it."""
     ann = await stored(repository.accounts)
     change = AccountChange(password="new", end_logins=True)

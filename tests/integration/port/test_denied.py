@@ -93,7 +93,7 @@ async def test_a_connection_ends_with_its_login_or_account(
 
 @in_every_dialect
 async def test_a_blocked_address_is_closed_and_refused(serve: Serve, path: str, headers: Headers) -> None:
-    """Whoever connects from there, over WebSocket and HTTP."""
+    """Connections from there are closed, and requests refused."""
     server = await serve()
     ann = await signed_in(server)
     async with (

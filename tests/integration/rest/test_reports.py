@@ -138,7 +138,7 @@ async def test_moderation_is_in_the_audit_log(storage: dict[str, str], serve: Se
         ("unmute", "u_ben", "", "plans"),
         ("delete_message", "u_ben", f"message {seq}", "plans"),
         ("kick", "u_ben", "", "plans"),
-        ("ban", "u_ben", "for ever", "plans"),
+        ("ban", "u_ben", "without an end", "plans"),
         ("unban", "u_ben", "", "plans"),
         ("update_room", None, "guests", "plans"),
         ("user_block", "u_ben", "on", ""),
