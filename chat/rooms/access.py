@@ -83,7 +83,9 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     """
     standing = standing_of(parts, room, session.actor.identity)
     if not may(standing, action):
-        raise ParleyError("forbidden" if may(standing, Action.SEE) else "no_such_room", field="room")
+        raise (
+            _may_not(session.actor.identity) if may(standing, Action.SEE) else ParleyError("no_such_room", field="room")
+        )
     if action in TALK and session.user.id in room.blocked:
         raise ParleyError("forbidden", "this user does not want to receive messages from you", field="room")
     if action in TALK and standing != "admin":
@@ -98,6 +100,15 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
             text = f"you are muted in this room for another {seconds_left(left)}"
             raise ParleyError("muted", text, retry_after=left)
     return standing
+
+
+def _may_not(identity: Identity | None) -> ParleyError:
+    """Refuse what a standing does not allow."""
+    if identity is None or identity.scope is None:
+        return ParleyError("forbidden", field="room")
+    return ParleyError(
+        "forbidden", "the scope of this API key, or the role of its bot, does not allow this", field="room"
+    )
 
 
 def check_entry(parts: Parts, room: Room, member: Member | None, actor: Actor) -> Standing:
@@ -153,7 +164,7 @@ async def read_as(
             if access is None:
                 return None
             if not may(access.standing, action):
-                raise ParleyError("forbidden", field="room")
+                raise _may_not(identity)
             found = await read(access)
             if not (own.affect(access.record.room_id) or general.affect(access.record.room_id)):
                 return found

@@ -57,6 +57,6 @@ async def _end(command: Command, options: Namespace) -> None:
     )
     ended = await command.storage.logins.end(account.account_id, only=options.session, entry=recorded)
     if not ended:
-        raise CommandRefused(f"{account.username} has no such session")
+        raise CommandRefused(f"{account.username} has no {'such session' if options.session else 'session'}")
     count = f"{len(ended)} session{'s' if len(ended) > 1 else ''}"
     command.output.done(f"ended {count} of {account.username}", {"id": account.account_id, "ended": ended})

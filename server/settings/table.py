@@ -182,7 +182,7 @@ SETTINGS: tuple[Setting, ...] = (
         "SERVER_SECRET",
         "at least 32 characters",
         "",
-        "secret of the servers alone, for guest tokens; unset: made once and kept in the database",
+        "secret of the servers, for tokens of guests and accounts made here; unset: made once, kept in the database",
         str,
         secret=True,
     ),

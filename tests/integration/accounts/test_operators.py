@@ -215,6 +215,7 @@ async def test_a_key_to_read_changes_nothing_over_http(server: Server) -> None:
     ):
         reply = await bot.ask(method, target, body)
         assert (reply.status, code(reply)) == (403, "forbidden"), (method, target)
+        assert method == "GET" or "API key" in reply.json()["error"]["message"]
 
 
 async def test_a_bot_may_have_several_keys(server: Server) -> None:
