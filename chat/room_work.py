@@ -187,6 +187,7 @@ class _Work:
                 for one in self._work.ids:  # they record addresses
                     sanctions.lift(parts, room, one, bans=True, mutes=True)
             else:
+                sanctions.move(parts, room, user_id, account_id)
                 self._merge(room, own, replace(old, account_role=known.account_role))
             gone = Member(old.user)
             members.save(parts, room, gone)

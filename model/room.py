@@ -72,7 +72,8 @@ class NetworkSanction(Struct, frozen=True, gc=False):
 
     Attributes:
         network: as in `chat.ports.Actor`: an IPv4 address, or an IPv6 network of 64 bits.
-        guest_id: the guest whose ban or mute it follows; what lifts that one lifts this one.
+        guest_id: the guest, or the account that the guest became, whose ban or mute it follows; what lifts that one
+            lifts this one.
     """
 
     network: str

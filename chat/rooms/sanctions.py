@@ -72,6 +72,16 @@ def lift(parts: Parts, room: Room, guest_id: str, *, bans: bool = False, mutes: 
             _save(parts, room, replace(one, banned_until=banned, muted_until=muted))
 
 
+def move(parts: Parts, room: Room, guest_id: str, account_id: str) -> None:
+    """Let the sanctions that follow the ban or mute of a guest follow that of the account that the guest became."""
+    for of in tuple(room.sanctions.values()):
+        if (one := of.get(guest_id)) is not None:
+            own = of.get(account_id, one)
+            banned, muted = max(one.banned_until, own.banned_until), max(one.muted_until, own.muted_until)
+            _save(parts, room, NetworkSanction(one.network, account_id, banned, muted))
+            _save(parts, room, NetworkSanction(one.network, guest_id))
+
+
 def _save(parts: Parts, room: Room, sanction: NetworkSanction) -> None:
     room.sanction(sanction)
     store(parts, room, SetSanction(room.record.room_id, sanction), last=False)

@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.handlers.sessions import identify
+from chat.maintenance import expire_once
 from chat.ports import Identity
 from chat.room_work import RoomWorker
+from chat.rooms.storing import store
 from chat.safety import block_user, unblock_user
 from model.account import DELETED_USER, RoomWork
 from model.errors import SIGNED_OUT, ParleyError
@@ -17,6 +19,7 @@ from model.message import Message
 from model.room import Member, RoomRecord, User
 from storage.ports.access import login_ended, more_room_work
 from storage.ports.errors import StorageUnavailable
+from storage.ports.rooms import RemoveMember
 from tests.support.accounts import account as made_here
 from tests.support.accounts import noted, stored
 from tests.support.chatting import Person
@@ -519,6 +522,50 @@ async def test_sanctions_of_networks_that_follow_an_erased_guest_are_lifted(
     order(repository, erasure(id_of(guest)))
     await done(worker, repository)
     assert await repository.inner.rooms.sanctions(record.room_id) == []
+
+
+async def test_sanctions_of_networks_follow_a_guest_to_the_account(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """They end when the account's ban is lifted; they do not concern the account itself."""
+    owner, guest = account(chat, "owner"), Person(chat, "gus", network="192.0.2.0/24")
+    await created(chat, owner)
+    await ask(guest, "join", room="lobby")
+    await ask(owner, "ban", room="lobby", user=id_of(guest), seconds=600)
+    order(repository, adoption(guest))
+    await done(worker, repository)
+    record = await room_of(repository)
+    assert [one.guest_id for one in await repository.inner.rooms.sanctions(record.room_id)] == [ANN.id]
+    other = Person(chat, "other", network="192.0.2.0/24")
+    assert await code_of(other, "join", room="lobby") == "banned"
+    await ask(owner, "unban", room="lobby", user=ANN.id)
+    assert await code_of(other, "join", room="lobby") == ""
+    await passes(0.1)
+    assert await repository.inner.rooms.sanctions(record.room_id) == []
+
+
+async def test_sanctions_of_networks_end_in_time_whatever_became_of_the_guest(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """Here the account has left no row in the room. What has ended is removed from storage, too."""
+    owner, guest = account(chat, "owner"), Person(chat, "gus", network="192.0.2.0/24")
+    await created(chat, owner)
+    await ask(guest, "join", room="lobby")
+    await ask(owner, "mute", room="lobby", user=id_of(guest), seconds=600)
+    room = chat.parts.hub.rooms["lobby"]
+    store(chat.parts, room, RemoveMember(room.record.room_id, id_of(guest)))
+    del room.members[id_of(guest)]
+    order(repository, erasure(id_of(guest)))
+    await done(worker, repository)
+    other = Person(chat, "other", network="192.0.2.0/24")
+    await ask(other, "join", room="lobby")
+    assert await code_of(other, "message", room="lobby", content="x") == "muted"
+    await passes(600)
+    assert await code_of(other, "message", room="lobby", content="x") == ""
+    writer = repository.writer()
+    await expire_once(chat.parts, writer)
+    await writer.close()
+    assert await repository.inner.rooms.sanctions(room.record.room_id) == []
 
 
 # --- aliases ---------------------------------------------------------------------------------------------------------
