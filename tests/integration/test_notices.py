@@ -1,7 +1,8 @@
 """Notices in PostgreSQL: their numbers grow in the order of commits."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import psycopg
 import pytest
@@ -10,11 +11,13 @@ from storage.ports.access import suspended
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import READER
 from storage.postgres.accounts.access import PostgresAccessRepository
+from storage.postgres.accounts.accounts import PostgresAccountRepository
 from storage.postgres.accounts.noting import note
-from storage.postgres.accounts.pool import AccountPool
+from storage.postgres.accounts.pool import CONNECTIONS, AccountPool
 from storage.postgres.connection.migrate import migrate
 from storage.postgres.connection.session import Connector, ParleyConnection, session_settings
 from storage.postgres.connection.url import read_url
+from tests.contract.records import until
 from tests.support.accounts import NOW, noted
 from utils.fairness import Party
 
@@ -49,6 +52,32 @@ async def test_a_transaction_that_is_not_committed_hides_no_later_notice(databas
     await second
     assert [(one.subject, one.number) for one in await access.notices(after=0)] == [("u_1", 1), ("u_2", 2)]
     await first.close()
+    pool.stop()
+    await pool.close(5)
+
+
+async def test_notices_are_read_before_the_queued_requests_of_any_number_of_addresses(database_url: str) -> None:
+    """A storm of requests must not keep a server from following who may not act."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await migrate(connection)
+        pool = pool_of(database_url)
+        await pool.open()
+        accounts, access = PostgresAccountRepository(pool), PostgresAccessRepository(pool)
+        done: list[str] = []
+
+        async def ask(address: str, asked: Callable[[], Awaitable[object]]) -> None:
+            READER.set(Party(address))
+            await asked()
+            done.append(address)
+
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE accounts")
+            requests = [partial(ask, str(n), partial(accounts.find, "a_1")) for n in range(50)]
+            tasks = [asyncio.ensure_future(request()) for request in requests]
+            await until(lambda: pool.waiting == len(requests) - CONNECTIONS)
+            tasks.append(asyncio.ensure_future(ask("follower", partial(access.notices, after=0))))
+        await asyncio.gather(*tasks)
+    assert done.index("follower") <= CONNECTIONS + 1
     pool.stop()
     await pool.close(5)
 

@@ -26,7 +26,8 @@ class PostgresAccessRepository:
         self._pool = pool
 
     async def notices(self, *, after: int, limit: int = 1000) -> list[Notice]:
-        rows = await self._pool.fetch(sql.NOTICES_ABOVE, {"after": after, "limit": max(limit, 0)})
+        values = {"after": after, "limit": max(limit, 0)}
+        rows = await self._pool.fetch(sql.NOTICES_ABOVE, values, notices=True)
         return list(map(_notice_of, rows))
 
     async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:

@@ -47,21 +47,25 @@ class AccountPool(Pool):
             seconds=seconds,
         )
         self._queue = FairQueue(CONNECTIONS, each=1, waiting=_WAITING, full=TooManyReads)
+        self._notices = FairQueue(1, each=1, waiting=_WAITING, full=TooManyReads)
 
     @property
     def waiting(self) -> int:
         """The number of queued transactions."""
         return self._queue.waiting
 
-    async def fetch(self, text: bytes, values: dict[str, Any]) -> list[TupleRow]:
+    async def fetch(self, text: bytes, values: dict[str, Any], *, notices: bool = False) -> list[TupleRow]:
         """Return the rows of a read, as `Pool.read`.
+
+        ``notices`` marks the read that follows who may not act: it waits for a connection alone, and not for the turns
+        of others, however many addresses have requests queued.
 
         Raises:
             StorageUnavailable: no answer in time, or closed.
             TooManyReads: the queue is full.
         """
         try:
-            return await self.read(self._queue, text, values)
+            return await self.read(self._notices if notices else self._queue, text, values)
         except FAILURES as error:
             self.check_open()
             raise _unavailable(error) from error
