@@ -68,6 +68,12 @@ class AccountRepository(Protocol):
         ``work.messages``. The entry may name the account: the tombstone replaces that as well. False if there is none.
         """
 
+    async def remove_traces(self, work: RoomWork, at: int) -> None:
+        """Do once more what :meth:`delete` does with the audit log, reports, blocks, keys and links.
+
+        The connections of the account close within a second after it, and what they sent before may be stored later.
+        """
+
     async def aliases(self, account_id: str) -> list[str]:
         """List the guests that became this account, the earliest first."""
 

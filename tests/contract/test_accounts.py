@@ -21,6 +21,7 @@ from tests.support.accounts import (
     login,
     new_secret,
     noted,
+    report,
     stored,
     ticket,
 )
@@ -268,6 +269,25 @@ async def test_a_change_that_was_begun_with_an_old_password_is_not_made(reposito
     assert await changes(of, AccountChange(password="old", password_at=ann.password_at), noted()) is None
     assert await repository.accounts.find(of) == after
     assert await changes(of, AccountChange(name="Ann Lee", password_at=after.password_at), noted()) is not None
+
+
+async def test_what_is_stored_about_a_deleted_account_afterwards_is_removed_too(repository: Storage) -> None:
+    ann, bob = await stored(repository.accounts), await stored(repository.accounts)
+    work = erasure(ann)
+    assert await repository.accounts.delete(ann.account_id, work, noted("erase", ann.user))
+    late, key = noted("ban", ann.user, target=bob.user, address="192.0.2.9"), api_key(maker_id=ann.account_id)
+    await repository.audit.append([late])
+    await repository.access.insert_key(key, noted("key", ann.user))
+    reported = report(sender=ann.user, reporter=bob.user)
+    await repository.safety.insert_report(reported, noted("report"))
+    await repository.accounts.remove_traces(work, NOW + 1)
+    found = {one.id: one for _, one in await repository.audit.page(AuditFilter(), before=ENDLESS, limit=9)}
+    assert found[late.id] == replace(late, actor=replace(ann.user, id=work.account_id, name=""), address="")
+    assert key not in await repository.access.keys(NOW)
+    erased = await repository.safety.find_report(reported.report_id)
+    assert erased is not None
+    assert (erased.sender.id, erased.reporter, erased.content) == (work.account_id, bob.user, reported.content)
+    assert key.key_id in [one.subject for one in await repository.access.notices(after=0) if one.key is None]
 
 
 # --- notices ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from model.account import Account, AccountChange, NewAccount, RoomWork, fold_email
 from model.audit import AuditEntry
 from storage.memory.account_tables import ACCOUNTS, ALIASES, WORK, AccountTables, check_space
-from storage.memory.accounts.erasing import delete_account
+from storage.memory.accounts.erasing import delete_account, remove_traces
 from storage.memory.contents import Contents
 from storage.ports.access import account_changed, guest_moved, login_ended, more_room_work, name_taken
 from storage.ports.accounts import Inserted
@@ -87,6 +87,10 @@ class MemoryAccountRepository:
 
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         return delete_account(self._contents.accounts, account_id, work, entry)
+
+    async def remove_traces(self, work: RoomWork, at: int) -> None:
+        tables = self._contents.accounts
+        tables.note(remove_traces(tables, work, at))
 
     async def aliases(self, account_id: str) -> list[str]:
         found = [(at, guest) for guest, (of, at) in self._contents.accounts.aliases.items() if of == account_id]

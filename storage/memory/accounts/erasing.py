@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from model.account import DELETED_USER, RoomWork, guess_keys
+from model.account import DELETED_USER, Notice, RoomWork, guess_keys
 from model.audit import AuditEntry
 from model.room import User
 from storage.memory.account_tables import WORK, AccountTables, check_space
@@ -19,8 +19,26 @@ def delete_account(tables: AccountTables, account_id: str, work: RoomWork, entry
     work = replace(work, ids=tuple(dict.fromkeys((*work.ids, *aliases))))
     tables.drop_account(account)
     tables.record([entry])  # which names the account
-    ids = frozenset(work.ids)
-    stone = User(work.account_id, "")
+    revoked = remove_traces(tables, work, entry.at)
+    forgotten = frozenset(guess_keys(account))
+    for pair in [pair for pair in tables.guesses if pair[0] in forgotten]:
+        del tables.guesses[pair]
+    tables.work = {number: one for number, one in tables.work.items() if one.account_id != account_id}
+    tables.add_work(work)
+    tables.note(
+        [
+            account_deleted(account_id, entry.at),
+            name_taken(account.look, entry.at, taken=False),
+            more_room_work(entry.at),
+            *revoked,
+        ]
+    )
+    return True
+
+
+def remove_traces(tables: AccountTables, work: RoomWork, at: int) -> list[Notice]:
+    """See `storage.ports.accounts.AccountRepository.remove_traces`. Returns the notices of the keys that it revoked."""
+    ids, stone = frozenset(work.ids), User(work.account_id, "")
     for key, (number, one) in tables.audit.items():
         tables.audit[key] = (number, _without(one, ids, stone))
     _erase_reports(tables, ids, work)
@@ -30,23 +48,10 @@ def delete_account(tables: AccountTables, account_id: str, work: RoomWork, entry
         for of in ids:
             blocked.pop(of, None)
     tables.links = {key: link for key, link in tables.links.items() if link.maker_id not in ids}
-    forgotten = frozenset(guess_keys(account))
-    for pair in [pair for pair in tables.guesses if pair[0] in forgotten]:
-        del tables.guesses[pair]
-    tables.work = {number: one for number, one in tables.work.items() if one.account_id != account_id}
-    tables.add_work(work)
     keys = [key for key, one in tables.keys.items() if one.maker_id in ids]
     for key_id in keys:
         del tables.keys[key_id]
-    tables.note(
-        [
-            account_deleted(account_id, entry.at),
-            name_taken(account.look, entry.at, taken=False),
-            more_room_work(entry.at),
-            *(key_changed(key_id, 0, entry.at) for key_id in keys),
-        ]
-    )
-    return True
+    return [key_changed(key_id, 0, at) for key_id in keys]
 
 
 def _without(entry: AuditEntry, ids: frozenset[str], stone: User) -> AuditEntry:

@@ -8,7 +8,7 @@ from model.audit import AuditEntry
 from storage.ports.access import account_changed, guest_moved, more_room_work, name_taken
 from storage.ports.accounts import Inserted
 from storage.postgres.accounts.changing import change_account
-from storage.postgres.accounts.erasing import delete_account, work_row
+from storage.postgres.accounts.erasing import delete_account, remove_traces, work_row
 from storage.postgres.accounts.noting import note
 from storage.postgres.accounts.pool import AccountPool, Undone, execute
 from storage.postgres.connection.audit import record
@@ -84,6 +84,12 @@ class PostgresAccountRepository:
 
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         return await self._pool.run(lambda connection: delete_account(connection, account_id, work, entry))
+
+    async def remove_traces(self, work: RoomWork, at: int) -> None:
+        async def remove(connection: Connection) -> None:
+            await note(connection, await remove_traces(connection, work, at))
+
+        await self._pool.run(remove)
 
     async def aliases(self, account_id: str) -> list[str]:
         return [guest_id for (guest_id,) in await self._pool.fetch(sql.ALIASES_OF, {"account_id": account_id})]

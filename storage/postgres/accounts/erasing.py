@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
-from model.account import DELETED_USER, Account, RoomWork, guess_keys
+from model.account import DELETED_USER, Account, Notice, RoomWork, guess_keys
 from model.audit import AuditEntry
 from storage.ports.access import account_deleted, key_changed, more_room_work, name_taken
 from storage.postgres.accounts.noting import note
@@ -41,6 +41,22 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
     rows = await fetch_all(connection, sql.REMOVE_ACCOUNT, of_account)  # and what refers to it
     account = Account(*rows[0])
     await record(connection, [entry])  # which names the account
+    revoked = await remove_traces(connection, work, entry.at)
+    await connection.execute(sql_secrets.FORGET_KEYS, {"keys": guess_keys(account)})
+    await connection.execute(sql.REMOVE_WORK_OF, of_account)
+    await connection.execute(sql.INSERT_WORK, work_row(work))
+    notices = [
+        account_deleted(account_id, entry.at),
+        name_taken(account.look, entry.at, taken=False),
+        more_room_work(entry.at),
+        *revoked,
+    ]
+    await note(connection, notices)
+    return True
+
+
+async def remove_traces(connection: Connection, work: RoomWork, at: int) -> list[Notice]:
+    """See `storage.ports.accounts.AccountRepository.remove_traces`. Returns the notices of the keys that it revoked."""
     values = {
         "ids": list(work.ids),
         "tombstone": work.account_id,
@@ -49,18 +65,8 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
     }
     for statement in _ERASE:
         await connection.execute(statement, values)
-    await connection.execute(sql_secrets.FORGET_KEYS, {"keys": guess_keys(account)})
-    await connection.execute(sql.REMOVE_WORK_OF, of_account)
-    await connection.execute(sql.INSERT_WORK, work_row(work))
     keys = await fetch_all(connection, sql_notices.REVOKE_KEYS_OF, values)
-    notices = [
-        account_deleted(account_id, entry.at),
-        name_taken(account.look, entry.at, taken=False),
-        more_room_work(entry.at),
-        *(key_changed(key_id, 0, entry.at) for (key_id,) in keys),
-    ]
-    await note(connection, notices)
-    return True
+    return [key_changed(key_id, 0, at) for (key_id,) in keys]
 
 
 def work_row(work: RoomWork) -> dict[str, Any]:

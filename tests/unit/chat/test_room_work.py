@@ -14,9 +14,10 @@ from chat.room_work import RoomWorker
 from chat.rooms.storing import store
 from chat.safety import block_user, unblock_user
 from model.account import DELETED_USER, RoomWork
+from model.audit import AuditFilter
 from model.errors import SIGNED_OUT, ParleyError
 from model.message import Message
-from model.room import Member, RoomRecord, User
+from model.room import FOREVER, Member, RoomRecord, User
 from storage.ports.access import login_ended, more_room_work
 from storage.ports.errors import StorageUnavailable
 from storage.ports.rooms import RemoveMember
@@ -289,7 +290,11 @@ async def test_messages_stay_as_by_a_deleted_user(chat: Chat, worker: RoomWorker
     seq = await said(ann, "hello", room="lobby")
     reply = await said(bob, "hi", room="lobby", reply_to=seq)
     order(repository, erasure(ANN.id))
+    late = noted("kick", ANN, address="192.0.2.9")  # of a connection that was still open
+    await repository.inner.audit.append([late])
     await done(worker, repository)
+    [(_, entry)] = await repository.inner.audit.page(AuditFilter(action="kick"), before=FOREVER, limit=9)
+    assert entry == replace(late, actor=User(TOMBSTONE, ""), address="")
     assert ann.connection.closed is SIGNED_OUT
     assert await row_of(repository, ANN.id) is None
     first, second = await log_of(repository)
