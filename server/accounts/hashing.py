@@ -62,6 +62,7 @@ class Hashing:
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="parley-accounts", initializer=_give_way)
         self._queue = FairQueue(count, each=1, waiting=WAITING, full=_overloaded)
         self._common: frozenset[str] | None = None
+        self._closed = False
 
     async def hash(self, password: str, address: str) -> str:
         """Return the hash of a prepared password (`model.passwords`), as a PHC string.
@@ -90,15 +91,21 @@ class Hashing:
     async def common(self) -> frozenset[str]:
         """Return `utils.common_passwords.common_passwords`, which a thread reads once."""
         if self._common is None:
-            self._common = await asyncio.get_running_loop().run_in_executor(self._threads, common_passwords)
+            self._common = await self._in_thread(common_passwords)
         return self._common
 
     async def _run(self, address: str, work: Callable[[], T]) -> T:
         async with self._queue.turn(Party(address, address)):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        if self._closed:  # a client has disconnected, and its request goes on
+            raise ParleyError("shutting_down", retry_after=1.0)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Start no further call; a running one ends in its thread."""
+        """Refuse further calls, also queued ones (``shutting_down``); a running one ends in its thread."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -144,10 +144,10 @@ class Accounts:
             ParleyError: ``wrong_credentials``; ``code_required`` for a right password without a code; ``rate_limited``
                 after too many failures, ``overloaded``; ``bad_field`` for a password that is too long.
         """
-        asked = asked_username(username)
-        key = guess_key("login", asked or casefold(username[:_ASKED_CHARS]))
         _check_length(password, "password")
         self.hashing.check(asker.network)
+        asked = asked_username(username)
+        key = guess_key("login", asked or casefold(username[:_ASKED_CHARS]))
         await self.guesses.enter(key, asker.network)
         account = await self.storage.accounts.find_by_username(asked)
         return await self._compare(account, key, password, code, asker)

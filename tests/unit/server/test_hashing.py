@@ -95,3 +95,14 @@ async def test_addresses_wait_for_their_own_calls_only(hashes: Hashing, monkeypa
     await asyncio.gather(*calls, other)
     assert order.index("other") <= 1
     assert order[0] == "flood 0"
+
+
+async def test_calls_that_are_queued_when_it_closes_are_refused() -> None:
+    hashing = Hashing()
+    queued = [asyncio.create_task(hashing.hash(PASSWORD, f"address {number}")) for number in range(6)]
+    await asyncio.sleep(0)
+    hashing.close()
+    ended = await asyncio.gather(*queued, hashing.hash(PASSWORD, "later"), return_exceptions=True)
+    assert {one.code for one in ended if isinstance(one, ParleyError)} == {"shutting_down"}
+    assert any(isinstance(one, str) for one in ended)  # it was running
+    assert isinstance(ended[-1], ParleyError)
