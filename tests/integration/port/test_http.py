@@ -198,6 +198,8 @@ async def test_ready_gives_the_reason(serve: Serve, caplog: pytest.LogCaptureFix
     assert "s3cr3t" not in caplog.text
     assert "retry-after" in reply.headers
     assert (await fetch(server.port, "/health")).status == 200
+    reply = await fetch(server.port, "/api/keys", [("Authorization", "Bearer pk_unknown")])
+    assert (reply.status, reply.json()["error"]["code"]) == (503, "unavailable"), "what was revoked is not known"
 
 
 async def test_a_draining_server_is_not_ready(serve: Serve) -> None:
