@@ -74,8 +74,8 @@ class Follower:
     async def _read_page(self) -> bool:
         """Read a page, and return whether there may be another one.
 
-        It begins with the last notice that is known. If that is not there and no later one, it has expired, or the
-        database has gone back, as after a backup was restored: then everything is read anew.
+        It begins with the last notice that is known. If that is not there and no later one, the database has gone back,
+        as after a backup was restored, since the newest notice never expires: then everything is read anew.
         """
         known = self._access.number
         found = await self._storage.access.notices(after=max(0, known - 1), limit=_PAGE)

@@ -48,7 +48,8 @@ class AccountTables:
         self.audit: OrderedDict[int, tuple[int, AuditEntry]] = OrderedDict()  # by number
         self.user_blocks: dict[str, dict[str, int]] = {}  # whom a user blocks, and since when
         self.reports: dict[str, Report] = {}
-        self._work_number = self._notice_number = self._audit_number = 0
+        self.last_notice = 0  # the number of the newest one
+        self._work_number = self._audit_number = 0
 
     # --- accounts and logins ---
 
@@ -121,9 +122,9 @@ class AccountTables:
             self._put_notice(replace(before, at=notice.at, version=version, until=until))
 
     def _put_notice(self, notice: Notice) -> None:
-        self._notice_number += 1
+        self.last_notice += 1
         key = (notice.kind, notice.subject)
-        self.notices[key] = replace(notice, number=self._notice_number)
+        self.notices[key] = replace(notice, number=self.last_notice)
         self.notices.move_to_end(key)
         if len(self.notices) > NOTICES:
             del self.notices[next(key for key, one in self.notices.items() if not self._lasts(one))]

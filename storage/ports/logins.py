@@ -44,5 +44,6 @@ class LoginRepository(Protocol):
 
     async def expire(self, now: int, limit: int) -> int:
         """Remove up to ``limit`` rows of each kind whose time is over, of this and the other account tables except the
-        audit log. Returns how many were removed.
+        audit log. Returns how many were removed. The newest notice stays: a server that knows it and does not find it
+        takes the database for an older copy, and reads all of them anew.
         """

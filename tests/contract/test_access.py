@@ -100,3 +100,14 @@ async def test_notices_are_removed_once_they_say_nothing(repository: Storage) ->
         pass
     left = {one.subject for one in await repository.access.notices(after=0)}
     assert left.intersection((short, long)) == {long}
+
+
+async def test_the_newest_notice_stays(repository: Storage) -> None:
+    """A server that does not find it would read all of them anew."""
+    first, newest = new_token("u_"), new_token("u_")
+    for one in (first, newest):
+        await repository.access.suspend(one, NOW + 1, "", noted())
+    while await repository.logins.expire(NOW + KEPT_US, 1000):
+        pass
+    [*_, last] = await repository.access.notices(after=0)
+    assert last.subject == newest

@@ -87,7 +87,7 @@ class MemoryLoginRepository:
             + _drop_due(tables.tickets, lambda one: one.until <= now, limit)
             + _drop_due(tables.guesses, lambda one: one.last_at <= forgotten, limit)
             + _drop_due(tables.links, lambda one: one.until <= now, limit)
-            + _drop_due(tables.notices, lambda one: one.until <= now, limit)
+            + _drop_due(tables.notices, lambda one: one.until <= now and one.number < tables.last_notice, limit)
             + _drop_due(tables.keys, lambda one: one.until <= now, limit)
         )
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pypika import Order, Table
+from pypika.functions import Max
 from pypika.terms import Function
 
 from model.account import ApiKey
@@ -70,7 +71,11 @@ def _denied(kind: str) -> bytes:
 
 SUSPENSIONS = _denied("account")
 BLOCKS = _denied("network")
-EXPIRE_NOTICES = removing(_NOTICES, Query.from_(_NOTICES).select(_NOTICES.ctid).where(_NOTICES.until <= param("now")))
+_newest = Query.from_(_NOTICES).select(Max(_NOTICES.number))
+EXPIRE_NOTICES = removing(
+    _NOTICES,
+    Query.from_(_NOTICES).select(_NOTICES.ctid).where(_NOTICES.until <= param("now")).where(_NOTICES.number < _newest),
+)
 
 # --- keys ----------------------------------------------------------------------------------------------------------
 
