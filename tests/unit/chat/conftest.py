@@ -7,6 +7,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.one_shot import CommandRunner
+from chat.room_work import RoomWorker
 from tests.support.chatting import chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import VirtualLoop
@@ -38,3 +39,10 @@ async def chat(repository: FaultyRepository) -> AsyncIterator[Chat]:
 @pytest.fixture
 async def runner(chat: Chat) -> CommandRunner:
     return CommandRunner(chat)
+
+
+@pytest.fixture
+async def worker(chat: Chat, repository: FaultyRepository) -> AsyncIterator[RoomWorker]:
+    writer = repository.writer()
+    yield RoomWorker(chat, writer)
+    await writer.close()
