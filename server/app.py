@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast
 
 from aiohttp import web
@@ -287,14 +286,6 @@ def urls_of(addresses: Sequence[Any]) -> str:
 
 def _node_name(settings: Settings, port: int) -> str:
     return settings.node_name or f"{socket.gethostname()}:{port}"
-
-
-def server_name() -> str:
-    """Return the name of this program, with its version if it is installed."""
-    try:
-        return f"parley {version('parley')}"
-    except PackageNotFoundError:
-        return "parley"
 
 
 def _chat_options(settings: Settings) -> ChatOptions:

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from model.errors import ParleyError
 from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
-from server.app import ListenError, serve, server_name
 from server.auth.tokens import sign_account
 from server.commands import audit, blocks, keys, sessions, users
 from server.commands.opening import run_command
@@ -91,6 +91,14 @@ def _program() -> str:
     return Path(sys.argv[0]).name
 
 
+def _version() -> str:
+    """Return the name of this program, with its version if it is installed."""
+    try:
+        return f"parley {version('parley')}"
+    except PackageNotFoundError:
+        return "parley"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -104,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Settings, from the environment or a .env file in the working directory:\n\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=server_name())
+    parser.add_argument("--version", action="version", version=_version())
     _add_where(parser, None)
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="instead of running a server", prog=_program()
@@ -158,6 +166,9 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
 
 
 def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
+    # Imported here: it takes longer than all that a command needs.
+    from server.app import ListenError, serve
+
     fold = set_up_logging(settings.log_level.upper())
     _raise_file_limit()
     # Imported objects are never garbage, and a chat's objects are freed by reference counting, so a collection finds

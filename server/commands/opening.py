@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
@@ -67,7 +66,8 @@ def add_verb(verbs: Nouns, name: str, run: Run, text: str, examples: str) -> arg
 def run_command(settings: Settings, options: argparse.Namespace) -> int:
     """Run the command that ``options`` say. Returns the exit status: 1 if it is refused, 2 for wrong arguments."""
     try:
-        asyncio.run(_run(settings, options))
+        with asyncio.Runner() as runner:
+            runner.get_loop().run_until_complete(_run(settings, options))  # run()'s handler of Ctrl-C ends no prompt
     except ParleyError as error:
         print(f"{error.message}", file=sys.stderr)
         return 2
@@ -83,7 +83,6 @@ def run_command(settings: Settings, options: argparse.Namespace) -> int:
 async def _run(settings: Settings, options: argparse.Namespace) -> None:
     if not settings.database_url:
         raise CommandRefused("DATABASE_URL is not set; accounts in memory belong to the process of the server alone")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's would not end a prompt
     storage = open_accounts(settings.database_url)
     try:
         await storage.start()

@@ -3,8 +3,9 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import cache
 from inspect import getdoc
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
@@ -62,23 +63,10 @@ class Parameters:
         self._record = record
         self._fixed = fixed
         self._names = {**HEADERS, **names}
-        in_path = _IN_PATH.findall(path)
-        elsewhere: Place = "body" if (method in _WITH_BODY if body is None else body) else "query"
-        hidden = {*fixed, "id"} if issubclass(record, Command) else fixed.keys()
-        self.places: dict[str, Place] = {
-            name: "path" if name in in_path else "header" if name in HEADERS else elsewhere
-            for name in record.__struct_fields__
-            if name not in hidden
-        }
-        fields = {field.name: field for field in structs.fields(record)}
-        self._texts = {
-            name: _scalar(inspect.type_info(fields[name].type))
-            for name, place in self.places.items()
-            if place != "body"
-        }
-        sent = [fields[name] for name, place in self.places.items() if place == "body"]
-        self.body = _body_of(record, sent, names, f"{method} {path}") if sent else None
-        self.body_required = method == hdrs.METH_PATCH or any(field.required for field in sent)
+        hidden = frozenset({*fixed, "id"} if issubclass(record, Command) else fixed)
+        self.places, self._texts, self.body, self.body_required = _derived(
+            method, path, record, hidden, tuple(names.items()), method in _WITH_BODY if body is None else body
+        )
 
     def name_of(self, field: str) -> str:
         """Return the name of a field in the request."""
@@ -118,6 +106,41 @@ class Parameters:
             name = self._names[error.field]
             error.message = re.sub(rf"^{error.field}\b", name, error.message)
             error.field = name
+
+
+class _Derived(NamedTuple):
+    places: dict[str, Place]
+    texts: dict[str, inspect.Type]
+    body: type[Struct] | None
+    body_required: bool
+
+
+@cache  # each route has its parameters twice: for requests to this port, and for those that other nodes pass on
+def _derived(
+    method: str,
+    path: str,
+    record: type[Struct],
+    hidden: frozenset[str],
+    names: tuple[tuple[str, str], ...],
+    with_body: bool,
+) -> _Derived:
+    """Return what `Parameters` derives from the record of an endpoint, without the fields that are ``hidden``."""
+    in_path = _IN_PATH.findall(path)
+    elsewhere: Place = "body" if with_body else "query"
+    places: dict[str, Place] = {
+        name: "path" if name in in_path else "header" if name in HEADERS else elsewhere
+        for name in record.__struct_fields__
+        if name not in hidden
+    }
+    fields = {field.name: field for field in structs.fields(record)}
+    texts = {name: _scalar(inspect.type_info(fields[name].type)) for name, place in places.items() if place != "body"}
+    sent = [fields[name] for name, place in places.items() if place == "body"]
+    return _Derived(
+        places,
+        texts,
+        _body_of(record, sent, dict(names), f"{method} {path}") if sent else None,
+        method == hdrs.METH_PATCH or any(field.required for field in sent),
+    )
 
 
 def _body_of(

@@ -1,10 +1,15 @@
-"""`main.py user`, `session`, `key`, `block` and `audit`: as processes, next to a running server."""
+"""`main.py user`, `session`, `key`, `block` and `audit`, next to a running server; some as processes."""
 
 import asyncio
+import io
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from model.principals import BOT
 from server.accounts.hashing import Hashing
 from server.app import Server
 from server.cli import main
+from server.settings.table import SETTINGS
 from storage.ports.accounts import Inserted
 from tests.support.accounts import account, login, noted, signed_in
 from tests.support.client import Client
@@ -45,32 +51,51 @@ VERBS = [
 
 
 class Commands:
-    """Runs commands on one database, in an empty folder."""
+    """Runs commands on one database, in an empty folder, which is the working directory of this process, too."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
-        self._environment = {**inherited_environment(), "PYTHONWARNINGS": "error", "DATABASE_URL": url}
+        self._settings = {"DATABASE_URL": url}
+        for setting in SETTINGS:
+            monkeypatch.delenv(setting.name, raising=False)
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.chdir(folder)
 
     async def __call__(self, *arguments: str, given: str = "", status: int = 0) -> str:
         """Run a command with `given` as its standard input, and return what it printed: with another status than 0 to
-        standard error."""
+        standard error.
 
-        def run() -> "subprocess.CompletedProcess[str]":
-            return subprocess.run(
-                [sys.executable, str(ROOT / "main.py"), *arguments],
-                input=given,
-                capture_output=True,
-                text=True,
-                env=self._environment,
-                cwd=self.folder,
-                timeout=60,
-                check=False,
-            )
+        In a thread of this process: starting Python takes longer than most commands. One at a time.
+        """
+        out, error = io.StringIO(), io.StringIO()
 
-        done = await asyncio.to_thread(run)
+        def run() -> object:
+            with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
+                patch.setattr(sys, "stdin", io.StringIO(given))
+                try:
+                    return main(arguments)
+                except SystemExit as ended:  # of argparse
+                    return ended.code
+
+        ended = await asyncio.to_thread(run)
+        assert ended == status, (ended, out.getvalue(), error.getvalue())
+        return error.getvalue() if status else out.getvalue()
+
+    def command(self, *arguments: str) -> dict[str, Any]:
+        """Return what runs a command as a process: arguments of `subprocess.run` and `Popen`."""
+        return {
+            "args": [sys.executable, str(ROOT / "main.py"), *arguments],
+            "env": {**inherited_environment(), "PYTHONWARNINGS": "error", **self._settings},
+            "cwd": self.folder,
+        }
+
+    async def process(self, *arguments: str, given: str = "", status: int = 0) -> str:
+        """Run a command as a process; see `__call__`."""
+        options = {**self.command(*arguments), "input": given, "capture_output": True, "text": True, "timeout": 60}
+        done = await asyncio.to_thread(lambda: subprocess.run(check=False, **options))
         assert done.returncode == status, done
         assert "Traceback" not in done.stderr, done.stderr
-        return done.stderr if status else done.stdout
+        return str(done.stderr if status else done.stdout)
 
     async def json(self, *arguments: str, given: str = "") -> list[dict[str, Any]]:
         return [json.loads(line) for line in (await self(*arguments, "--json", given=given)).splitlines()]
@@ -90,8 +115,8 @@ async def server(database_url: str) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-def run(server: Server, database_url: str, tmp_path: Path) -> Commands:
-    return Commands(database_url, tmp_path)
+def run(server: Server, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    return Commands(database_url, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -113,7 +138,7 @@ def test_the_help_of_the_program_names_each_noun(capsys: pytest.CaptureFixture[s
 
 async def test_an_account_is_made_and_listed(server: Server, run: Commands) -> None:
     (run.folder / "password").write_text(f"{PASSWORD}\n")
-    said = await run("user", "create", "Ann", "--admin", "--name", "Ann B", "--password-file", "password")
+    said = await run.process("user", "create", "Ann", "--admin", "--name", "Ann B", "--password-file", "password")
     assert said.startswith("made the account ann (a_")
     found = await server.accounts.storage.accounts.find_by_username("ann")
     assert found is not None
@@ -122,7 +147,7 @@ async def test_an_account_is_made_and_listed(server: Server, run: Commands) -> N
     assert (await hashing.verify(found.password, PASSWORD, "")).matches
     hashing.close()
     bob = await run.create("bob", "--email", "Bob@example.org")
-    table = (await run("user", "list")).splitlines()
+    table = (await run.process("user", "list")).splitlines()
     assert table[0].split() == ["USERNAME", "ID", "NAME", "ROLE", "EMAIL", "CREATED", "AT", "SUSPENDED"]
     assert table[1].split()[:2] == ["ann", found.account_id]
     assert table[2].index(bob) == table[1].index(found.account_id)
@@ -157,11 +182,10 @@ REFUSALS: list[tuple[list[str], str, int, str]] = [
 async def test_what_user_create_refuses(server: Server, run: Commands) -> None:
     assert await server.accounts.storage.accounts.insert(NewAccount(account("ann")), noted()) is Inserted.STORED
 
-    async def refused(arguments: list[str], given: str, status: int, said: str) -> None:
-        error = await run("user", "create", *arguments, "--password-file", "-", given=given, status=status)
-        assert said in error, (arguments, error)
-
-    await asyncio.gather(*(refused(*case) for case in REFUSALS))
+    for run_it, cases in ((run, REFUSALS), (run.process, REFUSALS[-1:])):
+        for arguments, given, status, said in cases:
+            error = await run_it("user", "create", *arguments, "--password-file", "-", given=given, status=status)
+            assert said in error, (arguments, error)
     assert await server.accounts.storage.accounts.page(after="b", contains="", limit=9) == []
 
 
@@ -192,6 +216,36 @@ async def test_erase_asks_first(server: Server, run: Commands) -> None:
     assert "deleted ann" in await run("user", "erase", "ann", "--yes")
     assert await server.accounts.storage.accounts.find(ann) is None
     assert "no account" in await run("user", "erase", "ann", "--yes", status=1)
+
+
+async def test_ctrl_c_at_a_question_changes_nothing(server: Server, run: Commands) -> None:
+    ann = await run.create("ann")
+
+    def interrupted() -> None:
+        terminal, inside = pty.openpty()
+        asked = subprocess.Popen(**run.command("user", "erase", "ann"), stdin=inside, stdout=inside, stderr=inside)
+        os.close(inside)
+        try:
+            shown = b""
+            while b"Type the username" not in shown:
+                shown += os.read(terminal, 4096)
+            asked.send_signal(signal.SIGINT)
+            assert asked.wait(60) == 1
+            assert b"nothing was changed" in os.read(terminal, 4096)
+        finally:
+            os.close(terminal)
+            asked.kill()
+            asked.wait()
+
+    await asyncio.to_thread(interrupted)
+    assert await server.accounts.storage.accounts.find(ann) is not None
+
+
+def test_a_command_does_not_load_the_server() -> None:
+    """That would take longer than the command itself."""
+    loaded = "import sys, server.cli; print('server.app' in sys.modules or 'aiohttp' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 async def test_a_new_password_ends_all_sessions(server: Server, run: Commands) -> None:
@@ -264,11 +318,13 @@ async def test_the_audit_log_has_what_commands_did(run: Commands) -> None:
     assert "--since" in await run("audit", "--since", "now", status=2)
 
 
-async def test_without_a_database_or_tables_a_command_says_so(database_url: str, tmp_path: Path) -> None:
-    assert "DATABASE_URL" in await Commands("", tmp_path)("user", "list", status=1)
-    assert "no tables for accounts yet" in await Commands(database_url, tmp_path)("user", "list", status=1)
-    away = Commands("postgresql://nobody:hunter2@127.0.0.1:1/none", tmp_path)
-    said = await away("user", "list", status=1)
+async def test_without_a_database_or_tables_a_command_says_so(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "DATABASE_URL" in await Commands("", tmp_path, monkeypatch)("user", "list", status=1)
+    assert "no tables for accounts yet" in await Commands(database_url, tmp_path, monkeypatch)("user", "list", status=1)
+    away = Commands("postgresql://nobody:hunter2@127.0.0.1:1/none", tmp_path, monkeypatch)
+    said = await away.process("user", "list", status=1)
     assert "cannot connect to Postgres at 127.0.0.1:1" in said
     assert "hunter2" not in said
 
