@@ -125,7 +125,10 @@ class _Work:
         self._close_sessions()
         if self._erases:
             await asyncio.sleep(SETTLE_SECONDS)
-            await ask(parts, parts.storage.accounts.remove_traces(work, parts.clock.now_us()))
+            more = True
+            while more:
+                more = await ask(parts, parts.storage.accounts.remove_traces(work, parts.clock.now_us()))
+                await asyncio.sleep(BETWEEN_BATCHES)
         await self._move_rows()
         accounts, after = parts.storage.accounts, work.room_id
         while rooms := await ask(parts, parts.storage.rooms.all_rooms(after=after, limit=ROOMS)):

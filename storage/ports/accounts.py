@@ -68,10 +68,11 @@ class AccountRepository(Protocol):
         ``work.messages``. The entry may name the account: the tombstone replaces that as well. False if there is none.
         """
 
-    async def remove_traces(self, work: RoomWork, at: int) -> None:
+    async def remove_traces(self, work: RoomWork, at: int) -> bool:
         """Do once more what :meth:`delete` does with the audit log, reports, blocks, keys and links.
 
         The connections of the account close within a second after it, and what they sent before may be stored later.
+        And one call changes a bounded number of entries of the audit log. Returns whether there may be more of them.
         """
 
     async def aliases(self, account_id: str) -> list[str]:

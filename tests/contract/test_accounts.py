@@ -6,12 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from model.account import AccountChange, NewAccount, RoomWork, Ticket, guess_key, look_hash
-from model.audit import AuditFilter
+from model.audit import VISITOR, AuditFilter
 from model.principals import GUEST
 from model.room import FOREVER
 from storage.ports.accounts import Inserted
 from storage.ports.messages import ENDLESS
 from storage.ports.storage import Storage
+from storage.postgres.accounts import erasing
 from tests.support.accounts import (
     DAY,
     NOW,
@@ -288,6 +289,23 @@ async def test_what_is_stored_about_a_deleted_account_afterwards_is_removed_too(
     assert erased is not None
     assert (erased.sender.id, erased.reporter, erased.content) == (work.account_id, bob.user, reported.content)
     assert key.key_id in [one.subject for one in await repository.access.notices(after=0) if one.key is None]
+
+
+async def test_many_entries_of_a_deleted_account_are_erased_in_batches(
+    repository: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers who guess passwords add entries about an account: their number must not prevent its deletion."""
+    monkeypatch.setattr(erasing, "ENTRIES", 2)
+    ann = await stored(repository.accounts)
+    entries = [noted("login_failed", VISITOR, target=ann.user, address="192.0.2.9") for _ in range(5)]
+    await repository.audit.append(entries)
+    work = erasure(ann)
+    assert await repository.accounts.delete(ann.account_id, work, noted("erase", ann.user))
+    while await repository.accounts.remove_traces(work, NOW):
+        pass
+    found = {one.id: one for _, one in await repository.audit.page(AuditFilter(), before=ENDLESS, limit=9)}
+    stone = replace(ann.user, id=work.account_id, name="")
+    assert [found[one.id] for one in entries] == [replace(one, target=stone, address="") for one in entries]
 
 
 # --- notices ---------------------------------------------------------------------------------------------------------

@@ -88,9 +88,10 @@ class MemoryAccountRepository:
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         return delete_account(self._contents.accounts, account_id, work, entry)
 
-    async def remove_traces(self, work: RoomWork, at: int) -> None:
+    async def remove_traces(self, work: RoomWork, at: int) -> bool:
         tables = self._contents.accounts
         tables.note(remove_traces(tables, work, at))
+        return False
 
     async def aliases(self, account_id: str) -> list[str]:
         found = [(at, guest) for guest, (of, at) in self._contents.accounts.aliases.items() if of == account_id]

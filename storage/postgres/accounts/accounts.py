@@ -85,11 +85,13 @@ class PostgresAccountRepository:
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         return await self._pool.run(lambda connection: delete_account(connection, account_id, work, entry))
 
-    async def remove_traces(self, work: RoomWork, at: int) -> None:
-        async def remove(connection: Connection) -> None:
-            await note(connection, await remove_traces(connection, work, at))
+    async def remove_traces(self, work: RoomWork, at: int) -> bool:
+        async def remove(connection: Connection) -> bool:
+            revoked, more = await remove_traces(connection, work, at)
+            await note(connection, revoked)
+            return more
 
-        await self._pool.run(remove)
+        return await self._pool.run(remove)
 
     async def aliases(self, account_id: str) -> list[str]:
         return [guest_id for (guest_id,) in await self._pool.fetch(sql.ALIASES_OF, {"account_id": account_id})]

@@ -8,16 +8,17 @@ from model.account import DELETED_USER, Account, Notice, RoomWork, guess_keys
 from model.audit import AuditEntry
 from storage.ports.access import account_deleted, key_changed, more_room_work, name_taken
 from storage.postgres.accounts.noting import note
-from storage.postgres.accounts.pool import Undone
+from storage.postgres.accounts.pool import Undone, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, fetch_all, value
 from storage.postgres.sql import accounts as sql
 from storage.postgres.sql import notices as sql_notices
 from storage.postgres.sql import secrets as sql_secrets
 
+# Entries of the audit log that one transaction changes, at most.
+ENTRIES = 5000
+_ERASE_ENTRIES = (sql.ERASE_ACTOR, sql.ERASE_TARGET)
 _ERASE = (
-    sql.ERASE_ACTOR,
-    sql.ERASE_TARGET,
     sql.ERASE_REPORTER,
     sql.ERASE_REPORTED,
     sql.ERASE_HANDLER,
@@ -41,7 +42,7 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
     rows = await fetch_all(connection, sql.REMOVE_ACCOUNT, of_account)  # and what refers to it
     account = Account(*rows[0])
     await record(connection, [entry])  # which names the account
-    revoked = await remove_traces(connection, work, entry.at)
+    revoked, _ = await remove_traces(connection, work, entry.at)
     await connection.execute(sql_secrets.FORGET_KEYS, {"keys": guess_keys(account)})
     await connection.execute(sql.REMOVE_WORK_OF, of_account)
     await connection.execute(sql.INSERT_WORK, work_row(work))
@@ -55,18 +56,23 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
     return True
 
 
-async def remove_traces(connection: Connection, work: RoomWork, at: int) -> list[Notice]:
-    """See `storage.ports.accounts.AccountRepository.remove_traces`. Returns the notices of the keys that it revoked."""
+async def remove_traces(connection: Connection, work: RoomWork, at: int) -> tuple[list[Notice], bool]:
+    """See `storage.ports.accounts.AccountRepository.remove_traces`.
+
+    Returns the notices of the keys that it revoked, and whether there may be more entries of the audit log.
+    """
     values = {
         "ids": list(work.ids),
         "tombstone": work.account_id,
         "name": DELETED_USER,
         "messages": work.messages,
+        "limit": ENTRIES,
     }
+    changed = [await execute(connection, statement, values) for statement in _ERASE_ENTRIES]
     for statement in _ERASE:
         await connection.execute(statement, values)
     keys = await fetch_all(connection, sql_notices.REVOKE_KEYS_OF, values)
-    return [key_changed(key_id, 0, at) for (key_id,) in keys]
+    return [key_changed(key_id, 0, at) for (key_id,) in keys], max(changed) == ENTRIES
 
 
 def work_row(work: RoomWork) -> dict[str, Any]:

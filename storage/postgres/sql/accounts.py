@@ -114,12 +114,19 @@ _REPORTS = Table("reports")
 _LINKS = Table("invite_links")
 _ids = param("ids", "text[]")
 
+
+def _some_entries(condition: Any) -> Any:
+    """Return the condition for up to ``%(limit)s`` entries: an account may have any number, and strangers add to it."""
+    rows = Query.from_(_AUDIT).select(_AUDIT.ctid).where(condition).limit(param("limit"))
+    return equals_any(_AUDIT.ctid, Function("ARRAY", rows))
+
+
 ERASE_ACTOR = sql_text(
     Query.update(_AUDIT)
     .set(_AUDIT.actor, param("tombstone"))
     .set(_AUDIT.actor_name, "")
     .set(_AUDIT.address, "")
-    .where(equals_any(_AUDIT.actor, _ids))
+    .where(_some_entries(equals_any(_AUDIT.actor, _ids)))
 )
 # Those without an actor, such as failed logins, may have been its own.
 ERASE_TARGET = sql_text(
@@ -127,7 +134,7 @@ ERASE_TARGET = sql_text(
     .set(_AUDIT.target, param("tombstone"))
     .set(_AUDIT.target_name, "")
     .set(_AUDIT.address, when(_AUDIT.actor == "", "", _AUDIT.address))
-    .where(equals_any(_AUDIT.target, _ids))
+    .where(_some_entries(equals_any(_AUDIT.target, _ids)))
 )
 # The id of the report, since a message has one report of each reporter.
 ERASE_REPORTER = sql_text(
