@@ -189,7 +189,7 @@ class _Work:
             members.note_removed(parts, room, user_id)
             if self._erases:
                 for one in self._work.ids:  # they record addresses
-                    sanctions.lift(parts, room, one, bans=True, mutes=True)
+                    sanctions.limit(parts, room, one, banned=0, muted=0)
             else:
                 sanctions.move(parts, room, user_id, account_id)
                 self._merge(room, own, replace(old, account_role=known.account_role))

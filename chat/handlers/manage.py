@@ -258,9 +258,10 @@ async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> No
     check_provable(command.user)
     if session.actor.identity.guest and not await _meet(parts, user.id, command.user):
         raise ParleyError("no_such_user", field="user")  # as for an id that does not exist
-    if await ask(parts, parts.storage.safety.blocks(user.id, [command.user])):
+    blocking = await ask(parts, parts.storage.safety.blocks([user.id, command.user]))
+    if (command.user, user.id) in blocking:
         raise ParleyError("no_such_user", field="user")
-    blocks = bool(await ask(parts, parts.storage.safety.blocks(command.user, [user.id])))
+    blocks = (user.id, command.user) in blocking
     other = await members.with_account_role(parts, Member(await members.find_user(parts, command.user)))
     if session.ended:
         return

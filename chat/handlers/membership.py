@@ -97,8 +97,9 @@ def ban(parts: Parts, session: Session, room: Room, row: Member, command: Ban) -
     until = _until(parts, command.seconds)
     after = replace(row, role=None, joined_at=0, read_seq=0, banned_until=until, reason=command.reason, invitation=None)
     check_space(parts, room, "")
-    networks = sanctions.networks_of(parts, row.user.id)
-    if networks and command.guests:
+    sanctions.limit(parts, room, row.user.id, banned=until)
+    networks = sanctions.networks_of(parts, row.user.id) if command.guests else []
+    if networks:
         sanctions.impose(parts, room, row.user.id, networks, banned=min(until, _until(parts, command.guests)))
     _change(parts, session, room, after, command, removed="banned", text=command.reason)
     for device in sanctions.kept_out(parts, room) if networks else ():
@@ -110,7 +111,7 @@ def ban(parts: Parts, session: Session, room: Room, row: Member, command: Ban) -
 def unban(parts: Parts, session: Session, room: Room, row: Member, command: Unban) -> None:
     """Lift a ban, also for the other guests from the user's address."""
     check_space(parts, room, "")
-    sanctions.lift(parts, room, row.user.id, bans=True)
+    sanctions.limit(parts, room, row.user.id, banned=0)
     _change(parts, session, room, replace(row, banned_until=0, reason=row.reason if row.muted_until else ""), command)
 
 
@@ -119,8 +120,9 @@ def mute(parts: Parts, session: Session, room: Room, row: Member, command: Mute)
     until = _until(parts, command.seconds)
     after = replace(row, muted_until=until, reason=command.reason)
     check_space(parts, room, "")
-    networks = sanctions.networks_of(parts, row.user.id)
-    if networks and command.guests:
+    sanctions.limit(parts, room, row.user.id, muted=until)
+    networks = sanctions.networks_of(parts, row.user.id) if command.guests else []
+    if networks:
         sanctions.impose(parts, room, row.user.id, networks, muted=min(until, _until(parts, command.guests)))
     _change(parts, session, room, after, command)
 
@@ -128,7 +130,7 @@ def mute(parts: Parts, session: Session, room: Room, row: Member, command: Mute)
 def unmute(parts: Parts, session: Session, room: Room, row: Member, command: Unmute) -> None:
     """Lift a mute, also for the other guests from the user's address."""
     check_space(parts, room, "")
-    sanctions.lift(parts, room, row.user.id, mutes=True)
+    sanctions.limit(parts, room, row.user.id, muted=0)
     _change(parts, session, room, replace(row, muted_until=0, reason=row.reason if row.banned_until else ""), command)
 
 
@@ -210,7 +212,9 @@ class InviteeNamed(Need[Invitee]):
         offers = require(parts, room, session, Action.INVITE) != "admin"
         if offers:
             take_invitation(parts, session.actor)
-        if await ask(parts, parts.storage.safety.blocks(session.user.id, [command.user])):
+        if (command.user, session.user.id) in await ask(
+            parts, parts.storage.safety.blocks([session.user.id, command.user])
+        ):
             raise ParleyError("no_such_user", field="user")
         with parts.changes.during(command.user) as changes:
             row = await members.fetch_person(parts, room, command.user, session.user)

@@ -13,7 +13,7 @@ from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import store
 from model.principals import kind_of
-from model.room import STAFF, Member, NetworkSanction
+from model.room import FOREVER, STAFF, Member, NetworkSanction
 from storage.ports.rooms import SetSanction
 
 # Networks of one guest that are sanctioned at once.
@@ -64,12 +64,16 @@ def impose(
         _save(parts, room, after)
 
 
-def lift(parts: Parts, room: Room, guest_id: str, *, bans: bool = False, mutes: bool = False) -> None:
-    """Lift the sanctions that follow the bans or mutes of one guest."""
+def limit(parts: Parts, room: Room, guest_id: str, *, banned: int = FOREVER, muted: int = FOREVER) -> None:
+    """Let the sanctions that follow the ban or mute of one guest end with it; 0 lifts them.
+
+    None may outlast it: a room that is loaded reads sanctions only if one of its rows has a ban or a mute.
+    """
     for of in tuple(room.sanctions.values()):
         if (one := of.get(guest_id)) is not None:
-            banned, muted = (0 if bans else one.banned_until), (0 if mutes else one.muted_until)
-            _save(parts, room, replace(one, banned_until=banned, muted_until=muted))
+            until = min(one.banned_until, banned), min(one.muted_until, muted)
+            if until != (one.banned_until, one.muted_until):
+                _save(parts, room, NetworkSanction(one.network, guest_id, *until))
 
 
 def move(parts: Parts, room: Room, guest_id: str, account_id: str) -> None:

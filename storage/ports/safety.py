@@ -23,8 +23,8 @@ class SafetyRepository(Protocol):
     async def blocked_by(self, user_id: str) -> list[str]:
         """List the users whom a user blocks, by id."""
 
-    async def blocks(self, user_id: str, by: Sequence[str]) -> set[str]:
-        """Return those of ``by`` who block the user."""
+    async def blocks(self, user_ids: Sequence[str]) -> set[tuple[str, str]]:
+        """Return which of some users block which of them: the one who blocks, and the one who is blocked."""
 
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         """Store a report. False if the reporter has reported this message already."""

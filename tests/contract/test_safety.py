@@ -20,9 +20,10 @@ async def test_a_user_blocks_another_one_and_ends_it(repository: Storage) -> Non
         assert await safety.block_user(ann, blocked, NOW, 2, noted("user_block"))
     assert await safety.blocked_by(ann) == sorted([bob, carl])
     assert await safety.blocked_by(bob) == []
-    assert await safety.blocks(bob, [ann, carl]) == {ann}
-    assert await safety.blocks(ann, [bob, carl]) == set()
-    assert await safety.blocks(bob, []) == set()
+    assert await safety.block_user(carl, ann, NOW, 2, noted("user_block"))
+    assert await safety.blocks([ann, bob]) == await safety.blocks([bob, ann]) == {(ann, bob)}
+    assert await safety.blocks([ann, bob, carl]) == {(ann, bob), (ann, carl), (carl, ann)}
+    assert await safety.blocks([bob, carl]) == await safety.blocks([ann]) == await safety.blocks([]) == set()
     assert await safety.unblock_user(ann, bob, noted("user_block"))
     assert not await safety.unblock_user(ann, bob, noted("user_block"))
     assert await safety.blocked_by(ann) == [carl]

@@ -55,7 +55,14 @@ OF = {
         "messages": True,
         "keys": [b"x", b"y"],
     },
-    **{"room_id": 78, "link_id": "i_77", "maker_id": "a_77", "user_id": "a_77", "blocked_id": "a_78", "by": ["a_77"]},
+    **{
+        "room_id": 78,
+        "link_id": "i_77",
+        "maker_id": "a_77",
+        "user_id": "a_77",
+        "blocked_id": "a_78",
+        "users": ["a_77", "a_78"],
+    },
     **{
         "report_id": "p_77",
         "reporter_id": "a_77",

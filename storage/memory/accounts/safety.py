@@ -43,9 +43,9 @@ class MemorySafetyRepository:
     async def blocked_by(self, user_id: str) -> list[str]:
         return sorted(self._contents.accounts.user_blocks.get(user_id, ()))
 
-    async def blocks(self, user_id: str, by: Sequence[str]) -> set[str]:
+    async def blocks(self, user_ids: Sequence[str]) -> set[tuple[str, str]]:
         blocks = self._contents.accounts.user_blocks
-        return {one for one in by if user_id in blocks.get(one, ())}
+        return {(one, other) for one in user_ids for other in user_ids if other in blocks.get(one, ())}
 
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         tables = self._contents.accounts

@@ -45,8 +45,8 @@ class PostgresSafetyRepository:
     async def blocked_by(self, user_id: str) -> list[str]:
         return [str(row[0]) for row in await self._pool.fetch(sql.BLOCKED_BY, {"user_id": user_id})]
 
-    async def blocks(self, user_id: str, by: Sequence[str]) -> set[str]:
-        return {str(row[0]) for row in await self._pool.fetch(sql.BLOCKS, {"user_id": user_id, "by": list(by)})}
+    async def blocks(self, user_ids: Sequence[str]) -> set[tuple[str, str]]:
+        return {(row[0], row[1]) for row in await self._pool.fetch(sql.BLOCKS, {"users": list(user_ids)})}
 
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:

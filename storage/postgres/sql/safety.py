@@ -19,10 +19,11 @@ BLOCK_USER = sql_text(insert_into(_BLOCKS, ("user_id", "blocked_id", "at")).on_c
 COUNT_BLOCKS = sql_text(Query.from_(_BLOCKS).select(Count(Star())).where(_by_user))
 UNBLOCK_USER = sql_text(Query.from_(_BLOCKS).delete().where(_by_user & (_BLOCKS.blocked_id == param("blocked_id"))))
 BLOCKED_BY = sql_text(Query.from_(_BLOCKS).select(_BLOCKS.blocked_id).where(_by_user).orderby(_BLOCKS.blocked_id))
+_users = param("users", "text[]")
 BLOCKS = sql_text(
     Query.from_(_BLOCKS)
-    .select(_BLOCKS.user_id)
-    .where(equals_any(_BLOCKS.user_id, param("by", "text[]")) & (_BLOCKS.blocked_id == param("user_id")))
+    .select(_BLOCKS.user_id, _BLOCKS.blocked_id)
+    .where(equals_any(_BLOCKS.user_id, _users) & equals_any(_BLOCKS.blocked_id, _users))
 )
 
 # --- reports -------------------------------------------------------------------------------------------------------

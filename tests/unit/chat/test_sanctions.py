@@ -6,6 +6,7 @@ from chat.chat import Chat
 from chat.handlers.sessions import identify
 from chat.one_shot import CommandRunner
 from chat.ports import Identity
+from chat.rooms.freed import SECONDS
 from model.commands import PostMessage
 from model.errors import ParleyError
 from model.events import Ack
@@ -136,6 +137,36 @@ async def test_lifting_one_of_two_bans_leaves_the_other(chat: Chat) -> None:
     assert await code_of(Person(chat, "new", network=HOME), "join", room="lobby") == "banned"
     assert await code_of(ann, "unban", room="lobby", user=id_of(gus)) == ""
     await guest(chat, "new")
+
+
+async def test_no_sanction_outlasts_the_mute_that_it_follows(chat: Chat) -> None:
+    """Not in networks that the guest has left either."""
+    ann, eve = await opened(chat), await guest(chat, "eve")
+    assert await code_of(ann, "mute", room="lobby", user=id_of(eve)) == ""
+    gus = await guest(chat, "gus")
+    assert await code_of(gus, "message", room="lobby", content="x") == "muted"
+    eve.session.network = ELSEWHERE
+    assert await code_of(ann, "mute", room="lobby", user=id_of(eve), seconds=30, guests=0) == ""
+    assert await code_of(gus, "message", room="lobby", content="x") == "muted"
+    await passes(31)
+    await said(gus)
+
+
+async def test_only_a_room_with_bans_reads_sanctions_when_it_is_loaded(
+    chat: Chat, repository: FaultyRepository
+) -> None:
+    ann = await opened(chat)
+    for reads in (0, 1):
+        ann.disconnect()
+        await passes(SECONDS + 60)  # no copy of it is left
+        eve = Person(chat, "eve", network=HOME)
+        assert await code_of(eve, "join", room="lobby") == ("banned" if reads else "")
+        assert repository.calls["sanctions"] == reads
+        ann = account(chat, "ann")
+        assert await code_of(ann, "join", room="lobby") == ""
+        if not reads:
+            assert await code_of(ann, "ban", room="lobby", user=id_of(eve)) == ""
+        eve.disconnect()
 
 
 async def test_a_guest_who_has_left_is_known_by_the_last_network(chat: Chat) -> None:
