@@ -97,14 +97,15 @@ class RoomWorker:
         return self._chat.elsewhere is None and not self._parts.draining and not away
 
     async def run_once(self) -> None:
-        """Carry out all work that is stored now.
+        """Carry out all work that is stored, guests that are moved first: their users wait for it.
 
         Raises:
             ParleyError: ``unavailable``, ``overloaded``, ``too_many_rooms``, ``shutting_down``: try again later.
             StorageUnavailable, BatchRefused: as before.
         """
         TENURE.set(self._parts.hub.tenure)
-        for work in await ask(self._parts, self._parts.storage.accounts.room_work()):
+        while stored := await ask(self._parts, self._parts.storage.accounts.room_work()):
+            work = min(stored, key=lambda one: (one.kind == "erase", one.number))
             await _Work(self._chat, self._writer, work).run()
             log.info("%s of an account: all rooms are done", "the erasure" if work.kind == "erase" else "a move")
 

@@ -19,6 +19,7 @@ from tests.unit.chat.people import account, ask, code_of, created, id_of, said
 from tests.unit.chat.room_working import (
     ANN,
     TOMBSTONE,
+    adoption,
     done,
     erasure,
     in_lobby,
@@ -53,6 +54,19 @@ async def test_messages_stay_as_by_a_deleted_user(chat: Chat, worker: RoomWorker
     await ask(back, "join", room="lobby", since=reply, epoch=joined["epoch"])
     assert [(m["seq"], m["sender"]) for m in back.of("message")] == [(seq, DELETED_USER)]
     assert ANN.name not in str([row for room in chat.parts.hub.rooms.values() for row in room.members.values()])
+
+
+async def test_guests_are_moved_before_accounts_are_erased(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever was asked for first: an erasure may take long, and a user waits for the move."""
+    caplog.set_level("INFO")
+    order(repository, erasure("a_bob"))
+    order(repository, erasure("a_cid"))
+    order(repository, adoption("g_1"))
+    await done(worker, repository)
+    said = [record.getMessage().partition(" of an account")[0] for record in caplog.records]
+    assert said == ["a move", "the erasure", "the erasure"]
 
 
 async def test_messages_go_when_that_is_asked_for(chat: Chat, worker: RoomWorker, repository: FaultyRepository) -> None:
@@ -205,7 +219,7 @@ async def test_storage_is_asked_for_work_only_when_there_may_be_some(
     await after(30)
     await worker.hear([])
     await after(3600)
-    assert asked == [0, 1, 1, 2, 3]
+    assert asked == [0, 1, 1, 3, 4]  # once more after the work
     assert [m.sender for m in await log_of(repository)] == [DELETED_USER]
     assert await tasks.close(1) == []
 
