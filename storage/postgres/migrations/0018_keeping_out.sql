@@ -46,4 +46,5 @@ CREATE INDEX reports_queue ON reports (state, created_at);
 CREATE INDEX reports_room ON reports (room_id, state, created_at);
 CREATE INDEX reports_reporter ON reports (reporter_id);
 CREATE INDEX reports_sender ON reports (sender_id);
+CREATE INDEX reports_handler ON reports (handler_id);
 CREATE INDEX reports_handled ON reports (handled_at) WHERE state <> 'open';
