@@ -20,6 +20,11 @@ Open = Callable[..., Awaitable[tuple[Storage, Kept]]]
 
 
 @pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    return empty_database_url
+
+
+@pytest.fixture
 async def open_server(database_url: str) -> AsyncIterator[Open]:
     """Start the storage of one more server, with what it says of the secret."""
     opened: list[Storage] = []

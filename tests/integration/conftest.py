@@ -91,9 +91,10 @@ def new_cluster(place: str, request: pytest.FixtureRequest) -> NewCluster | None
         return None
     nats: NatsServer = request.getfixturevalue("nats")
     postgres: DatabaseServer = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("template")
 
     def new(stack: ExitStack) -> dict[str, str]:
-        url = postgres.create_database()
+        url = postgres.create_database(template=template)
         stack.callback(postgres.drop_database, url)
         return {"DATABASE_URL": url, "NATS_URL": nats.url}
 

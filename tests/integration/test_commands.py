@@ -319,10 +319,12 @@ async def test_the_audit_log_has_what_commands_did(run: Commands) -> None:
 
 
 async def test_without_a_database_or_tables_a_command_says_so(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "DATABASE_URL" in await Commands("", tmp_path, monkeypatch)("user", "list", status=1)
-    assert "no tables for accounts yet" in await Commands(database_url, tmp_path, monkeypatch)("user", "list", status=1)
+    assert "no tables for accounts yet" in await Commands(empty_database_url, tmp_path, monkeypatch)(
+        "user", "list", status=1
+    )
     away = Commands("postgresql://nobody:hunter2@127.0.0.1:1/none", tmp_path, monkeypatch)
     said = await away.process("user", "list", status=1)
     assert "cannot connect to Postgres at 127.0.0.1:1" in said

@@ -23,6 +23,11 @@ Servers = Callable[..., Awaitable[PostgresStorage]]
 
 
 @pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    return empty_database_url
+
+
+@pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Servers]:
     """Start the storage of one more server on the database."""
     started: list[PostgresStorage] = []

@@ -348,6 +348,11 @@ FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype <> 'n
 
 
 @pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    return empty_database_url
+
+
+@pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[AnyConnection]:
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as opened:
         yield opened

@@ -82,14 +82,14 @@ async def test_notices_are_read_before_the_queued_requests_of_any_number_of_addr
     await pool.close(5)
 
 
-async def test_a_server_that_starts_before_the_first_migration_cannot_read_them_yet(database_url: str) -> None:
-    pool = pool_of(database_url)
+async def test_a_server_that_starts_before_the_first_migration_cannot_read_them_yet(empty_database_url: str) -> None:
+    pool = pool_of(empty_database_url)
     await pool.open()
     access = PostgresAccessRepository(pool)
     for asked in (access.notices(after=0), access.suspend("u_1", NOW, "", noted())):
         with pytest.raises(StorageUnavailable, match=r"^the database has no tables for accounts yet$"):
             await asked
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True) as connection:
         await migrate(connection)
     assert await access.notices(after=0) == []
     pool.stop()

@@ -22,6 +22,11 @@ POOLED = "goes through a pooler in transaction or statement mode"
 
 
 @pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    return empty_database_url
+
+
+@pytest.fixture
 def pooler(request: pytest.FixtureRequest, database_url: str) -> Iterator[PgBouncer]:
     mode, more = request.param
     with PgBouncer(database_url, mode, more) as started:

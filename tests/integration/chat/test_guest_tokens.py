@@ -149,18 +149,18 @@ async def test_account_tokens_of_the_previous_secret_are_accepted(serve: Serve) 
 
 
 @pytest.mark.one_server("it restarts on a database")
-async def test_guests_of_an_earlier_version_are_recognized_for_30_days(serve: Serve, database_url: str) -> None:
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+async def test_guests_of_an_earlier_version_are_recognized_for_30_days(serve: Serve, empty_database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(empty_database_url, autocommit=True) as connection:
         await migrate(connection, [each for each in load_migrations() if each.version < 11])
         await connection.execute(b"INSERT INTO lease (id, holder, since) VALUES (1, 's_earlier', now())")
-        server = await serve(DATABASE_URL=database_url)
+        server = await serve(DATABASE_URL=empty_database_url)
         former = signed(FORMER_KEY, sub="g_ann", name="ann")
         welcome = await hello(url(server), former)
         assert welcome["user"] == {"id": "g_ann", "name": "ann"}
         assert (await Web(server.port, token=former).get("/api/rooms")).status == 200
         assert await server.stop() == 0
         await connection.execute(b"UPDATE server_secret SET replaced_at = now() - interval '30 days 1 second'")
-    server = await serve(DATABASE_URL=database_url)
+    server = await serve(DATABASE_URL=empty_database_url)
     assert await who(url(server), former) == "unauthorized"
     assert (await Web(server.port, token=former).get("/api/rooms")).status == 401
     assert await who(url(server), str(welcome["token"])) == "g_ann"
