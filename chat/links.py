@@ -66,15 +66,18 @@ async def make_link(
     return NewLink(link, token)
 
 
-async def list_links(parts: Parts, caller: Identity, room: str | None) -> list[InviteLink]:
-    """List the links to a room, for a user who may invite there, or those that the caller has made.
+async def list_links(parts: Parts, caller: Identity, room: str | None, maker_id: str | None) -> list[InviteLink]:
+    """List the links to a room, for a user who may invite there; or without a room those that the caller has made, or
+    for an admin another user.
 
     Raises:
         ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``.
     """
     now = parts.clock.now_us()
     if room is None:
-        return await ask(parts, parts.storage.links.of_maker(caller.user.id, now))
+        if maker_id not in (None, caller.user.id) and caller.role != "admin":
+            raise ParleyError("forbidden", "only admins see the links of other users", field="maker")
+        return await ask(parts, parts.storage.links.of_maker(maker_id or caller.user.id, now))
     return await ask(parts, parts.storage.links.of_room((await _invite(parts, caller, room)).record.room_id, now))
 
 

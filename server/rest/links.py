@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from chat import links
 from chat.rooms.parts import Parts
 from model.account import InviteLink
-from model.commands import RoomName, UseLink
+from model.commands import RoomName, UseLink, UserId
 from model.errors import ParleyError
 from model.events import RoomState
 from model.limits import LINK_SECONDS, LINK_USES
@@ -39,10 +39,12 @@ class LinksParams(Struct, frozen=True):
     """Which links to list.
 
     Attributes:
-        room: those to this room; if omitted, those that you have made.
+        room: those to this room; if omitted, those that one user has made.
+        maker: the id of that user, for admins; you, if it is omitted.
     """
 
     room: RoomName | None = None
+    maker: UserId | None = None
 
 
 class LinkParams(Struct, frozen=True):
@@ -139,13 +141,13 @@ async def make(rest: RestContext, params: NewLink) -> Answered:
         params=LinksParams,
         answers=(Answer(200, "those that can still be used, without their secrets", list[LinkInfo]),),
         refusals=("no_such_room", "forbidden", "unavailable"),
-        text="Those to a room, for its moderators, or those that you have made.",
+        text="Those to a room, for its moderators; those that you have made; or, for admins, that any user has made.",
         auth="token",
     )
 )
 async def list_links(rest: RestContext, params: LinksParams) -> Answered:
     """Answer with links."""
-    found = await links.list_links(rest.parts, rest.caller, _room(params.room))
+    found = await links.list_links(rest.parts, rest.caller, _room(params.room), params.maker)
     return json_answer([_described(rest.parts, link) for link in found])
 
 

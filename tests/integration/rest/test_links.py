@@ -41,6 +41,20 @@ async def test_a_link_makes_members_as_often_as_it_says(stored: int) -> None:
     assert code(await Web(stored, "late").post("/api/links/accept", asked)) == "no_such_link"
 
 
+async def test_admins_find_and_revoke_the_links_of_another_user(stored: int) -> None:
+    """A link outlives the rights of the user who made it."""
+    ann, ben, root = await scene(stored)
+    other = Web(stored, "second", "admin")
+    made = await linked(other, room=None)
+    for web in (ann, ben):
+        assert code(await web.get("/api/links?maker=u_second")) == "forbidden"
+    assert await root.json("/api/links") == []
+    (listed,) = await root.json("/api/links?maker=u_second")
+    assert (listed["id"], listed["maker"], listed["registers"]) == (made["id"], "u_second", True)
+    assert (await root.delete(f"/api/links/{made['id']}")).status == 204
+    assert await other.json("/api/links?maker=u_second") == []
+
+
 async def test_a_refused_user_spends_no_use(stored: int) -> None:
     ann, ben, _ = await scene(stored)
     await ben.create("of ben")
