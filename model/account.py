@@ -12,8 +12,8 @@ TicketKind = Literal["email", "reset", "admin"]
 WorkKind = Literal["adopt", "erase"]
 Scope = Literal["read", "write", "moderate"]  # each includes the ones before it
 NoticeKind = Literal["login", "account", "network", "key", "guest", "name", "work"]
-# What failed guesses are counted for: passwords and codes of an account, or requests to reset a password.
-GuessKind = Literal["login", "reset"]
+# What failed guesses are counted for: passwords and codes of an account, its codes alone, or requests to reset it.
+GuessKind = Literal["login", "code", "reset"]
 
 # Messages of a deleted account are by this name.
 DELETED_USER = "deleted user"
@@ -277,7 +277,8 @@ def look_hash(look: str) -> bytes:
 def guess_keys(account: Account) -> list[bytes]:
     """Return each `guess_key` under which guesses for an account may be counted."""
     resets = (account.username,) if account.email is None else (account.username, fold_email(account.email))
-    return [guess_key("login", account.username), *(guess_key("reset", asked) for asked in resets)]
+    logins = (guess_key("login", account.username), guess_key("code", account.username))
+    return [*logins, *(guess_key("reset", asked) for asked in resets)]
 
 
 def guess_key(kind: GuessKind, asked: str) -> bytes:

@@ -60,6 +60,7 @@ async def change(accounts: Accounts, account: Account, login_id: str, asked: Cha
     if hashed is not None:
         renewed = AccountChange(password=hashed, end_logins=True, keep_login=login_id)
         account = await _apply(accounts, account, renewed, "password", asker)
+        await accounts.guesses.forget_codes(guess_key("code", account.username))
         if account.email is not None:
             accounts.mailer.send(letters.password_changed(account.email))
     if email is not None:

@@ -7,6 +7,11 @@ together, and an answer does not tell whether there is such an account. Two dela
   the last failure is over, which doubles each time up to `MOST_SECONDS`.
 - For a name over all addresses, requests are held for up to `HELD_SECONDS`, and then go on. They are not refused: an
   attacker with many addresses would lock the owner out.
+
+A code of the second factor has six digits, and three codes are valid at a time: an attacker who knows the password and
+has many addresses would find one. So wrong codes after a right password are also counted for the account alone, and
+after `CODES` of them only one an hour is tried. Recovery codes are tried all the same, and a new password, by which
+such an attacker is shut out, forgets the failures.
 """
 
 import asyncio
@@ -24,6 +29,9 @@ HELD_SECONDS = 5.0
 # Requests that are held at once: of one address, after which the next is refused, and in all, after which they go on at
 # once: held requests take memory, and no attacker may use up all places of the owner.
 HELD_EACH, HELD_ALL = 2, 200
+# Wrong codes of an account, after which one is tried each `CODE_SECONDS`.
+CODES = 20
+CODE_SECONDS = 3600.0
 # Attempts from one address, whatever the names are.
 ATTEMPTS = Rate(1.0, 100.0)
 
@@ -63,6 +71,25 @@ class GuessDelays:
             if passed < delay:
                 raise rate_limited(delay - max(passed, 0.0))
         await self._hold(network, min(HELD_SECONDS, of_all.failures / 10))
+
+    async def enter_code(self, key: bytes) -> None:
+        """Let a code of the second factor be tried, after a right password, or refuse it.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        _, counted = await self._secrets.failures(key, "")
+        passed = (self._clock.now_us() - counted.last_at) / 1e6
+        if counted.failures >= CODES and passed < CODE_SECONDS:
+            raise rate_limited(CODE_SECONDS - max(passed, 0.0))
+
+    async def code_failed(self, key: bytes) -> None:
+        """Count a wrong code."""
+        await self._secrets.failed(key, "", self._clock.now_us(), None)
+
+    async def forget_codes(self, key: bytes) -> None:
+        """Forget the wrong codes of an account."""
+        await self._secrets.succeeded(key, "")
 
     async def _hold(self, network: str, seconds: float) -> None:
         if not seconds or self._held.total() >= HELD_ALL:

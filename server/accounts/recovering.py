@@ -84,6 +84,7 @@ async def reset(accounts: Accounts, secret: str, password: str, asker: Asker) ->
         raise ParleyError("no_such_ticket", field="token")
     accounts.follower.wake()
     await accounts.guesses.succeeded(guess_key("login", account.username), asker.network)
+    await accounts.guesses.forget_codes(guess_key("code", account.username))
     if account.email is not None:
         accounts.mailer.send(letters.password_changed(account.email))
 

@@ -17,6 +17,7 @@ RECOVERY_CODES = 10
 # Clocks of phones differ: the code before and the one after count, too (RFC 6238 section 5.2).
 _STEPS = 1
 _SECRET_BYTES = 20
+_DIGITS = 6
 # From 112 bits on, a plain hash is enough (OWASP ASVS 5, 6.5.2). 15 bytes are 24 characters of base32, without padding.
 _RECOVERY_BYTES = 15
 _ISSUER = "Parley"
@@ -44,13 +45,23 @@ def uri_of(secret: str, username: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=_ISSUER)
 
 
+def is_of_app(code: str) -> bool:
+    """Whether a text has the form of an app's code; recovery codes are longer."""
+    plain = _without_spaces(code)
+    return len(plain) == _DIGITS and plain.isascii() and plain.isdigit()
+
+
+def _without_spaces(code: str) -> str:
+    return "".join(code.split())  # apps show 123 456
+
+
 def step_of(keys: ServerKeys, account: Account, code: str, now_us: int) -> int | None:
     """Return the time step of a code that is right and was not used; None for any other one."""
     if account.totp_nonce is None:
         return None
     totp = pyotp.TOTP(secret_of(keys, account.account_id, account.totp_nonce))
     try:
-        step = totp.verify_and_get_timecode(code.strip(), for_time=now_us / 1e6, valid_window=_STEPS)
+        step = totp.verify_and_get_timecode(_without_spaces(code), for_time=now_us / 1e6, valid_window=_STEPS)
     except OTPVerificationError:
         return None
     return step if step > account.totp_step else None

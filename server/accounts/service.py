@@ -13,7 +13,7 @@ from model.usernames import check_username
 from server.accounts.guesses import GuessDelays
 from server.accounts.hashing import Hashing
 from server.accounts.mail import Mailer
-from server.accounts.second_factor import hash_code, step_of
+from server.accounts.second_factor import hash_code, is_of_app, step_of
 from server.auth.access_list import AccessList
 from server.auth.follower import Follower
 from server.auth.keys import ServerKeys
@@ -203,13 +203,23 @@ class Accounts:
         await self.guesses.succeeded(key, asker.network)
 
     async def spend_code(self, account: Account, code: str, asker: Asker) -> bool:
-        """Use up a code of the second factor or a recovery code. False if it is neither."""
+        """Use up a code of the second factor or a recovery code. False if it is neither.
+
+        Raises:
+            ParleyError: ``rate_limited`` for a code of the second factor, after too many wrong ones.
+        """
         secrets = self.storage.secrets
+        if not is_of_app(code):
+            entry_of_code = self.entry("recovery_code", account.user, asker)
+            return await secrets.spend_code(account.account_id, hash_code(code), entry_of_code)
+        key = guess_key("code", account.username)
+        await self.guesses.enter_code(key)
         step = step_of(self.keys, account, code, self.clock.now_us())
-        if step is not None:
-            return await secrets.spend_step(account.account_id, step)
-        entry_of_code = self.entry("recovery_code", account.user, asker)
-        return await secrets.spend_code(account.account_id, hash_code(code), entry_of_code)
+        if step is None or not await secrets.spend_step(account.account_id, step):
+            await self.guesses.code_failed(key)
+            return False
+        await self.guesses.forget_codes(key)
+        return True
 
 
 def asked_username(text: str) -> str:

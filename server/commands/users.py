@@ -6,7 +6,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from model.account import Account, AccountChange, AccountRole, NewAccount, Notice
+from model.account import Account, AccountChange, AccountRole, NewAccount, Notice, guess_key
 from model.audit import OPERATOR, AuditEntry, entry
 from model.emails import check_email
 from model.errors import ParleyError
@@ -212,6 +212,7 @@ async def _reset_password(command: Command, options: Namespace) -> None:
     detail = "and the second factor is off" if options.second_factor else ""
     recorded = entry(command.clock, "password", OPERATOR, target=account.user, detail=detail)
     await _change(command, account, change, recorded)
+    await command.storage.secrets.succeeded(guess_key("code", account.username), "")
     command.output.done(f"set a new password for {account.username}", {"id": account.account_id})
 
 

@@ -4,7 +4,9 @@ import re
 from base64 import b32decode
 
 import pyotp
+import pytest
 
+from server.accounts import guesses
 from server.app import Server
 from tests.support.accounts import PASSWORD, At, SignedIn, signed_in, visitor
 from tests.support.rawws import Reply
@@ -60,6 +62,27 @@ async def test_a_code_is_used_once(server: Server) -> None:
     assert (await sign_in(server, given)).status == 200
     assert (await sign_in(server, given)).status == 401
     assert (await sign_in(server, app.at(now(server), counter_offset=-1))).status == 401  # that was used, too
+
+
+async def test_a_code_may_have_spaces(server: Server) -> None:
+    _, app, _ = await set_up(server)
+    given = app.at(now(server))
+    assert (await sign_in(server, f" {given[:3]} {given[3:]}")).status == 200
+
+
+async def test_codes_are_not_guessed_with_many_addresses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recovery codes count all the same, and a new password lets its owner in again."""
+    monkeypatch.setattr(guesses, "CODES", 2)
+    ann, app, codes = await set_up(server)
+    for _ in range(2):
+        assert (await sign_in(server, "000000")).status == 401
+    web, body = visitor(server.port), {"username": "ann", "password": PASSWORD, "code": app.at(now(server))}
+    reply = await web.post("/api/login", body, X_Forwarded_For="192.0.2.9")
+    assert (reply.status, code(reply), reply.headers["retry-after"]) == (429, "rate_limited", "3600")
+    assert (await sign_in(server, codes[0])).status == 200
+    changed = {"password": "another horse battery", "old_password": PASSWORD}
+    assert (await ann.patch("/api/me", changed)).status == 200
+    assert (await sign_in(server, app.at(now(server)), "another horse battery")).status == 200
 
 
 async def test_each_recovery_code_is_used_once(server: Server) -> None:

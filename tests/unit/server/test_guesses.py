@@ -63,6 +63,23 @@ async def test_the_delay_of_an_address_ends_after_a_quarter_of_an_hour(here: Del
     assert await here.wait("there") == 0.0
 
 
+async def test_after_twenty_wrong_codes_one_an_hour_is_tried(here: Delays) -> None:
+    """From whatever addresses; a right one, or a new password, forgets them."""
+    key = guess_key("code", "ann")
+    for _ in range(guesses.CODES):
+        await here.delays.enter_code(key)
+        await here.delays.code_failed(key)
+    for _ in range(2):
+        with pytest.raises(ParleyError) as refused:
+            await here.delays.enter_code(key)
+        assert (refused.value.code, refused.value.retry_after) == ("rate_limited", 3600.0)
+        here.clock.now += 3600 * SECOND
+        await here.delays.enter_code(key)
+        await here.delays.code_failed(key)
+    await here.delays.forget_codes(key)
+    await here.delays.enter_code(key)
+
+
 async def test_an_attacker_does_not_lock_the_owner_out(here: Delays) -> None:
     """Failures from other addresses hold a request for 5 seconds at most, and never refuse it."""
     for n in range(100):
