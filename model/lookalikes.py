@@ -4,9 +4,11 @@ import regex
 
 from model.limits import NAME_CHARS
 from utils.confusables import prototypes
-from utils.unicode import casefold, normalize
+from utils.unicode import BLANKS, casefold, normalize
 
-_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}+")
+# Removed before names are compared: what shows nothing, and marks that enclose a letter, or that belong to no script
+# and do not compose with it, such as a line below (U+0332): they are easily overlooked.
+_UNSEEN = regex.compile(rf"[\p{{Default_Ignorable_Code_Point}}\p{{Script=Inherited}}\p{{Me}}{BLANKS}]+")
 # Missing in the table of TS 39: letters in circles and squares, regional indicators, and small capitals.
 _BOXED = {start + i: chr(0x61 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
 _SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz")

@@ -11,18 +11,17 @@ from model.errors import ParleyError
 from model.limits import EMOJI_CHARS, MENTIONS, NAME_CHARS
 from model.lookalikes import is_reserved
 from utils.clock import microseconds
-from utils.unicode import MARKS, casefold, category, is_stream_safe, normalize
+from utils.unicode import BLANKS, MARKS, casefold, category, is_stream_safe, normalize
 
 # Control characters other than tab and newline, NUL among them, C1 controls and lone surrogates (not UTF-8).
 _FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # Direction overrides and isolates, and line separators. Unicode TR 36, 3.2.
 _TURNING = re.compile("[\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# Characters that are invisible or blank: fillers, joiners, selectors, format characters, the blanks of some scripts
-# (Braille, musical and Egyptian signs, Khitan) and the object replacement character. Unicode TR 36, 2.5. Unassigned
-# code points count as visible: readers may have a newer Unicode, and others see a box.
+# Characters that are invisible or blank: fillers, joiners, selectors, format characters and blanks. Unassigned code
+# points count as visible: readers may have a newer Unicode, and others see a box.
 _UNSEEN = (
     r"\p{White_Space}\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Z}\p{Default_Ignorable_Code_Point}"
-    r"\ufdd0-\ufdef\u2800\ufffc\U0001d159\U00016fe4\U00013441\U00013442"
+    rf"\ufdd0-\ufdef{BLANKS}"
 )
 _SEEN = regex.compile(f"[^{_UNSEEN}]")
 # Refused in names: invisible characters except spaces, joiners, selectors and the tags of a flag.

@@ -7,8 +7,9 @@ import unicodedata2
 
 from model.errors import ParleyError
 from model.limits import USERNAME_CHARS
-from model.lookalikes import is_reserved, skeleton
+from model.lookalikes import skeleton
 from model.principals import KINDS
+from model.text import check_user_name
 from utils.unicode import is_stream_safe
 
 _PROFILE = precis_i18n.get_profile("UsernameCaseMapped", unicodedata=unicodedata2)
@@ -45,9 +46,11 @@ def check_username(text: str, field: str = "username") -> Username:
         raise _refused(field, "must not contain @")
     if username in _DOTS or username.startswith(KINDS):
         raise _refused(field, "begins like the id of a user, or has nothing but dots")
-    if is_reserved(username) or skeleton(username) == _DEFAULT_NAME:
+    check_user_name(username, field)  # accounts without a name of their own have it as their name
+    look = skeleton(username)
+    if look == _DEFAULT_NAME:
         raise ParleyError("reserved_name", field=field)
-    return Username(username, skeleton(username))
+    return Username(username, look)
 
 
 def _refused(field: str, why: str) -> ParleyError:

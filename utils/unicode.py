@@ -12,6 +12,9 @@ import unicodedata2
 
 # Most combining marks in a row: what Unicode calls stream-safe text (UAX 15, section 13).
 MARKS: Final = 30
+# For a set in `regex`: characters that show nothing though no property says so: the blanks of some scripts (Braille,
+# musical and Egyptian signs, Khitan) and the object replacement character. Unicode TR 36, 2.5.
+BLANKS: Final = r"\u2800\ufffc\U0001d159\U00016fe4\U00013441\U00013442"
 
 _MARKS = regex.compile(rf"\p{{M}}{{{MARKS + 1}}}")
 # Capitals of Unicode 15 to 18, which `casefold` of Python 3.11 does not fold and later versions do.

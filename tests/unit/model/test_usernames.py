@@ -5,6 +5,7 @@ import pytest
 from model.account import fold_email, guess_key, look_hash
 from model.emails import check_email
 from model.errors import ParleyError
+from model.lookalikes import skeleton
 from model.principals import kind_of, shown_id
 from model.usernames import check_username
 
@@ -31,9 +32,19 @@ def test_usernames_that_look_the_same_have_the_same_look(one: str) -> None:
     assert check_username(one).look == check_username("paypal").look
 
 
+@pytest.mark.parametrize("mark", ["\u0332", "\u0489", "\u20dd", "\u064e"])
+def test_marks_that_do_not_compose_with_their_letter_do_not_count(mark: str) -> None:
+    assert skeleton(f"bob{mark}") == skeleton(f"bo{mark}b") == skeleton("bob")
+
+
+def test_marks_that_belong_to_their_letter_make_another_username() -> None:
+    assert len({check_username(text).look for text in ("zoe", "zoé", "zoë", "หม่อม", "หมอม")}) == 5
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        *(f"boss{blank}" for blank in "\u2800\ufffc\U0001d159\U00016fe4\U00013441\U00013442\u3164\u180e\ue000\u0378"),
         *("", "x" * 65, "a b", "ſ", "a\u200bb", "a\u202eb", "a\0b", "\ud800", "a\nb", ".", "..", "ann@example.org"),
         *("g_x", "A_x", "u_1", "b_x", "w_x", "ann" + "\u0301" * 60, "a\u00a0b", "ann\u2028"),
     ],
