@@ -53,5 +53,13 @@ def check_username(text: str, field: str = "username") -> Username:
     return Username(username, look)
 
 
+def asked_username(text: str) -> str:
+    """Return a username in the form in which it is stored; "", which no account has, if it is not a valid one."""
+    try:
+        return check_username(text).username
+    except ParleyError:
+        return ""
+
+
 def _refused(field: str, why: str) -> ParleyError:
     return ParleyError("bad_field", f"{field} {why}", field=field)

@@ -7,8 +7,9 @@ from model.audit import VISITOR
 from model.emails import check_email
 from model.errors import ParleyError
 from model.passwords import check_password
+from model.usernames import asked_username
 from server.accounts import letters
-from server.accounts.service import Accounts, Asker, asked_username
+from server.accounts.service import Accounts, Asker
 from utils.ids import hash_secret, new_secret
 
 # Letters to reset the password of one account, within `RESETS_US`.

@@ -9,9 +9,9 @@ from model.errors import ParleyError
 from model.lookalikes import skeleton
 from model.passwords import check_password
 from model.text import check_user_name
-from model.usernames import Username, check_username
+from model.usernames import Username, asked_username, check_username
 from server.accounts import letters
-from server.accounts.service import Accounts, Asker, asked_username
+from server.accounts.service import Accounts, Asker
 from server.accounts.signing_in import new_login
 from storage.ports.accounts import Inserted
 from utils.ids import hash_secret, new_secret, new_token

@@ -9,7 +9,7 @@ from model.audit import VISITOR, AuditAction, AuditEntry, entry
 from model.errors import ParleyError
 from model.passwords import is_long, prepare_password
 from model.room import FOREVER, User
-from model.usernames import check_username
+from model.usernames import asked_username
 from server.accounts.guesses import GuessDelays
 from server.accounts.hashing import Hashing
 from server.accounts.mail import Mailer
@@ -220,14 +220,6 @@ class Accounts:
             return False
         await self.guesses.forget_codes(key)
         return True
-
-
-def asked_username(text: str) -> str:
-    """Return a username in the form in which it is stored; "", which no account has, if it is not a valid one."""
-    try:
-        return check_username(text).username
-    except ParleyError:
-        return ""
 
 
 def _check_length(password: str, field: str) -> None:

@@ -11,7 +11,7 @@ from model.errors import ParleyError
 from model.principals import ACCOUNT
 from model.room import FOREVER
 from model.text import check_time
-from server.accounts.service import asked_username
+from model.usernames import asked_username
 from server.commands.output import Output
 from server.settings.values import Settings
 from storage.factory import open_accounts

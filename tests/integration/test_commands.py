@@ -257,7 +257,7 @@ async def test_a_new_password_ends_all_sessions(server: Server, run: Commands) -
     for _ in range(2):
         device = login(before, created_at=now, refreshed_at=now, ends_at=now + 10**12, device="Firefox", address="::1")
         assert await logins.insert(device, 9, noted(), password_at=before.password_at) == []
-    listed = await run.json("session", "list", "ann")
+    listed = await run.json("session", "list", "Ａnn")  # the same username, in another width and case
     assert [(one["device"], one["address"]) for one in listed] == [("Firefox", "::1")] * 2
     assert "ended 1 session of ann" in await run("session", "end", "ann", "--session", listed[0]["id"])
     assert "no such session" in await run("session", "end", "ann", "--session", listed[0]["id"], status=1)
