@@ -186,6 +186,8 @@ class CommandRunner:
                         if (waits := enter(self._chat.parts, session, command)) is not None:
                             await waits
                     self._require_rooms()  # another server has no such session
+                    if (denial := self._chat.parts.tokens.denial(identity)) is not None:
+                        raise denial.error
                     return await self._ask(session, replies, command, until)
         except TimeoutError as error:
             raise unavailable() from error

@@ -156,6 +156,16 @@ class AccessList:
         if (denial := self.denial_of(address)) is not None:
             raise denial.error
 
+    def check_again(self, address: str, identity: Identity | None) -> None:
+        """Refuse what was begun by a client that may not act any more: a body, and a turn, can take long to come.
+
+        Raises:
+            ParleyError: as :meth:`check_address` and :meth:`check`.
+        """
+        self.check_address(address)
+        if identity is not None:
+            self.check(identity)
+
     def find_key(self, secret: str) -> ApiKey | None:
         """Return the API key with this secret, and note its use; None if there is none, or it was revoked."""
         key = self._keys.get(sha256(secret.encode()).digest())

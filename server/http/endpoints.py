@@ -39,6 +39,7 @@ CALLER = web.RequestKey[Identity | None]("caller", Identity)
 # Whether pages of other origins may read the answer, unless a token was used.
 OPEN = web.RequestKey("open", bool)
 Authenticate = Callable[[web.Request, Auth], Identity | None]
+CheckAgain = Callable[[web.Request, Identity | None], None]
 
 
 def _never(params: Any) -> bool:
@@ -154,17 +155,20 @@ def add_routes(
     endpoints: Iterable[Endpoint],
     authenticate: Authenticate = lambda request, auth: None,
     run: Run = run_here,
+    check_again: CheckAgain = lambda request, caller: None,
 ) -> None:
     """Serve the table.
 
     Args:
         authenticate: returns the caller, or raises ParleyError if the request is not allowed; called for each one,
             before its body is read.
+        check_again: raises ParleyError if the caller may not act any more; called once the body is read, which a
+            client can delay.
         run: runs the rows about rooms. Their requests need a `SENDER`.
     """
     exports = Exports()
     for endpoint in endpoints:
-        route = _route(endpoint, authenticate, _answer(endpoint, run, exports))
+        route = _route(endpoint, authenticate, check_again, _answer(endpoint, run, exports))
         path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
         path = _SEGMENT.sub(r"{\1:[^/]+}", path)  # aiohttp's own pattern excludes braces
         if endpoint.method == "GET":
@@ -173,7 +177,7 @@ def add_routes(
             app.router.add_route(endpoint.method, path, route, expect_handler=_expect)
 
 
-def _route(endpoint: Endpoint, authenticate: Authenticate, answer: _Answer) -> _Route:
+def _route(endpoint: Endpoint, authenticate: Authenticate, check_again: CheckAgain, answer: _Answer) -> _Route:
     auth, parameters = endpoint.auth, endpoint.parameters()
 
     async def route(request: web.Request) -> web.StreamResponse:
@@ -181,7 +185,9 @@ def _route(endpoint: Endpoint, authenticate: Authenticate, answer: _Answer) -> _
         caller = authenticate(request, auth)
         identity = caller if auth else None
         try:
-            return await answer(request, identity, await parameters.read(request))
+            params = await parameters.read(request)
+            check_again(request, identity)
+            return await answer(request, identity, params)
         except ParleyError as error:
             parameters.rename(error)
             raise

@@ -78,7 +78,7 @@ class HttpEndpoints:
             client_max_size=self._shared.settings.max_frame_bytes,
         )
         app.on_response_prepare.extend((add_headers, self._open))
-        add_routes(app, self.endpoints(), self._authenticate, self._run)
+        add_routes(app, self.endpoints(), self._authenticate, self._run, self._check_again)
         return app
 
     @web.middleware
@@ -204,19 +204,22 @@ class HttpEndpoints:
         reads_for(identity, request[SENDER].network)
         return identity
 
+    def _check_again(self, request: web.Request, identity: Identity | None) -> None:
+        self._shared.access.check_again(request[SENDER].address, identity)
+
     async def _run(self, row: Endpoint, asked: Asked, params: Any) -> Answered:
         """Run a row about rooms. Before each further part of an answer, the caller must still be allowed to act."""
         if asked.place is not None:
-            denial = self._shared.access.denial_of(asked.address)
-            if denial is None and asked.identity is not None:
-                denial = self._chat.parts.tokens.denial(asked.identity)
-            if denial is not None:
-                raise denial.error
+            self._shared.access.check_again(asked.address, asked.identity)
         return await self._forwarding.run(row, asked, params)
 
     async def _begin(self, row: Endpoint, asked: Asked) -> None:
-        """Begin a request that another server has received, as if it were received here."""
+        """Begin a request that another server has received, as if it were received here.
+
+        It may have waited there, for a server with the rooms or for its turn.
+        """
         await self._shared.admission.enter(asked.network)
+        self._shared.access.check_again(asked.address, asked.identity)
         if asked.identity is not None and row.method in _READS and asked.place is None:
             self._shared.runner.count(asked.identity)
         reads_for(asked.identity, asked.network)

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from chat.one_shot import CommandRunner
+from model.room import FOREVER
 from server.app import Server
 from server.http import forwarding
 from storage.ports.storage import READER
 from tests.contract.records import until
+from tests.support.accounts import noted
 from tests.support.edges import Way, make_edge
 from tests.support.serving import Serve
 from tests.support.web import Web, code
@@ -290,3 +292,14 @@ async def test_a_handler_that_fails_is_an_internal_error(
     reply = await Web(edge.port).get("/api/rooms/some")
     assert (reply.status, code(reply)) == (500, "internal")
     assert "LookupError" in caplog.text
+
+
+async def test_a_user_who_was_suspended_on_the_way_to_the_rooms_does_nothing(edge: Server, owner: Server) -> None:
+    """A request waits at the edge for its turn, and the owner may know more than the edge knew then."""
+    ann = Web(edge.port, "ann")
+    assert (await ann.post(PLANS, {"content": "before"})).status == 201
+    await owner._storage.access.suspend("u_ann", FOREVER, "", noted("suspend"))
+    await owner.accounts.follower.catch_up()
+    for reply in (await ann.post(PLANS, {"content": "after"}), await ann.get(PLANS)):
+        assert (reply.status, code(reply)) == (403, "suspended")
+    assert await contents(owner) == ["before"]

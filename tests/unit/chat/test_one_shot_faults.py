@@ -10,7 +10,8 @@ from chat.ports import Identity
 from model import commands
 from model.errors import ParleyError
 from model.events import Ack, Announcement, RoomState
-from model.room import User
+from model.room import FOREVER, User
+from storage.ports.access import suspended
 from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person, chatting
 from tests.support.cluster import clustered
@@ -243,3 +244,19 @@ async def test_a_request_that_timed_out_leaves_nothing(
     repository.go("write")
     await passes()
     assert nothing_left(chat)
+
+
+async def test_a_user_who_is_suspended_while_storage_is_asked_posts_nothing(
+    chat: Chat, repository: FaultyRepository, runner: CommandRunner
+) -> None:
+    ann = account(chat, "ann")
+    await created(chat, ann)
+    ann.forget()
+    repository.hold("find_member")
+    posting = asyncio.ensure_future(refused(runner, identity("ben"), post("hello")))
+    await passes()
+    assert not posting.done()
+    chat.parts.tokens._access.take([suspended("u_ben", 0, FOREVER, "", 0)])  # type: ignore[attr-defined]
+    repository.go("find_member")
+    assert await posting == "suspended"
+    assert not ann.frames
