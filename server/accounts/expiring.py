@@ -35,14 +35,14 @@ async def expire_accounts(accounts: Accounts) -> None:
 
 
 async def expire_once(accounts: Accounts) -> bool:
-    """Remove one batch: of logins and what else `LoginRepository.expire` removes; and what is older than
+    """Remove one batch: of logins and what else `AccountRepository.expire` removes; and what is older than
     ``AUDIT_DAYS``: entries of the audit log, and reports since they were handled. Returns whether there may be more.
 
     Raises:
         StorageUnavailable: some of them may have been removed.
     """
     now, days = accounts.clock.now_us(), accounts.settings.audit_days
-    more = await accounts.storage.logins.expire(now, BATCH) >= BATCH
+    more = await accounts.storage.accounts.expire(now, BATCH) >= BATCH
     if days:
         oldest = now - days * DAY_US
         more |= await accounts.storage.audit.expire(oldest, BATCH) >= BATCH

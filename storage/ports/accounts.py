@@ -90,3 +90,10 @@ class AccountRepository(Protocol):
 
     async def advance(self, number: int, room_id: int | None) -> None:
         """Record that all rooms up to this one are done; None for all rooms, which removes the work."""
+
+    async def expire(self, now: int, limit: int) -> int:
+        """Remove up to ``limit`` each of the logins, tickets, guesses, links, notices and keys whose time is over.
+
+        Returns how many were removed. The newest notice stays: a server that knows it and does not find it takes the
+        database for an older copy, and reads all of them anew.
+        """

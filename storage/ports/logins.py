@@ -41,9 +41,3 @@ class LoginRepository(Protocol):
 
         The entry is stored only if there were any.
         """
-
-    async def expire(self, now: int, limit: int) -> int:
-        """Remove up to ``limit`` rows of each kind whose time is over, of this and the other account tables except the
-        audit log. Returns how many were removed. The newest notice stays: a server that knows it and does not find it
-        takes the database for an older copy, and reads all of them anew.
-        """

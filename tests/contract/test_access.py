@@ -96,7 +96,7 @@ async def test_notices_are_removed_once_they_say_nothing(repository: Storage) ->
     short, long = new_token("u_"), new_token("u_")
     await repository.access.suspend(short, NOW + 1, "", noted())
     await repository.access.suspend(long, FOREVER, "", noted())
-    while await repository.logins.expire(NOW + KEPT_US, 1000):
+    while await repository.accounts.expire(NOW + KEPT_US, 1000):
         pass
     left = {one.subject for one in await repository.access.notices(after=0)}
     assert left.intersection((short, long)) == {long}
@@ -107,7 +107,7 @@ async def test_the_newest_notice_stays(repository: Storage) -> None:
     first, newest = new_token("u_"), new_token("u_")
     for one in (first, newest):
         await repository.access.suspend(one, NOW + 1, "", noted())
-    while await repository.logins.expire(NOW + KEPT_US, 1000):
+    while await repository.accounts.expire(NOW + KEPT_US, 1000):
         pass
     [*_, last] = await repository.access.notices(after=0)
     assert last.subject == newest

@@ -130,6 +130,6 @@ async def test_a_login_whose_time_is_over_is_not_found(repository: Storage, sign
     assert await repository.logins.find(signed_in.login_id, signed_in.ends_at) is None
     assert await repository.logins.of_account(signed_in.account_id, signed_in.ends_at) == []
     late = signed_in.ends_at + 400 * DAY
-    while await repository.logins.expire(late, 2):
+    while await repository.accounts.expire(late, 2):
         pass
     assert await repository.logins.find(signed_in.login_id, NOW) is None

@@ -98,7 +98,7 @@ async def test_failures_are_forgotten_after_a_day_without_one(repository: Storag
     for at in (NOW, NOW, late):
         await repository.secrets.failed(key, "192.0.2.1", at, None)
     assert await repository.secrets.failures(key, "192.0.2.1") == (Guesses(1, late), Guesses(1, late))
-    assert await repository.logins.expire(late + DAY - 1, 1000) >= 0
+    assert await repository.accounts.expire(late + DAY - 1, 1000) >= 0
     assert await repository.secrets.failures(key, "192.0.2.1") == (Guesses(1, late), Guesses(1, late))
-    assert await repository.logins.expire(late + DAY, 1000) >= 2
+    assert await repository.accounts.expire(late + DAY, 1000) >= 2
     assert await repository.secrets.failures(key, "192.0.2.1") == (Guesses(), Guesses())

@@ -9,6 +9,7 @@ from model.account import Account, AccountChange, NewAccount, RoomWork, fold_ema
 from model.audit import AuditEntry
 from storage.memory.account_tables import ACCOUNTS, ALIASES, WORK, AccountTables, check_space
 from storage.memory.accounts.erasing import delete_account, remove_traces
+from storage.memory.accounts.expiring import expire
 from storage.memory.contents import Contents
 from storage.ports.access import account_changed, guest_moved, login_ended, more_room_work, name_taken
 from storage.ports.accounts import Inserted
@@ -128,6 +129,9 @@ class MemoryAccountRepository:
                 del work[number]
             else:
                 work[number] = replace(work[number], room_id=room_id)
+
+    async def expire(self, now: int, limit: int) -> int:
+        return expire(self._contents.accounts, now, limit)
 
 
 def change_account(tables: AccountTables, account_id: str, change: AccountChange, entry: AuditEntry) -> Account | None:

@@ -1,9 +1,5 @@
 """The logins port in memory."""
 
-from collections.abc import Callable
-from itertools import islice
-from typing import TypeVar
-
 from msgspec.structs import replace
 
 from model.account import Login, Refreshed
@@ -12,10 +8,6 @@ from storage.memory.accounts.accounts import end_logins
 from storage.memory.contents import Contents
 from storage.ports.access import login_ended
 from storage.ports.logins import AGAIN_US
-from storage.ports.secrets import GUESSES_US
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class MemoryLoginRepository:
@@ -76,32 +68,6 @@ class MemoryLoginRepository:
             tables.note(login_ended(login_id, entry.at) for login_id in ended)
         return ended
 
-    async def expire(self, now: int, limit: int) -> int:
-        tables = self._contents.accounts
-        forgotten = now - GUESSES_US
-        logins = _due(tables.logins, lambda one: one.ends_at <= now, limit)
-        for login_id in logins:
-            tables.drop_login(login_id)
-        return (
-            len(logins)
-            + _drop_due(tables.tickets, lambda one: one.until <= now, limit)
-            + _drop_due(tables.guesses, lambda one: one.last_at <= forgotten, limit)
-            + _drop_due(tables.links, lambda one: one.until <= now, limit)
-            + _drop_due(tables.notices, lambda one: one.until <= now and one.number < tables.last_notice, limit)
-            + _drop_due(tables.keys, lambda one: one.until <= now, limit)
-        )
-
 
 def _age(login: Login) -> tuple[int, str]:
     return login.created_at, login.login_id
-
-
-def _due(table: dict[K, V], is_due: Callable[[V], bool], limit: int) -> list[K]:
-    return list(islice((key for key, one in table.items() if is_due(one)), limit))
-
-
-def _drop_due(table: dict[K, V], is_due: Callable[[V], bool], limit: int) -> int:
-    due = _due(table, is_due, limit)
-    for key in due:
-        del table[key]
-    return len(due)

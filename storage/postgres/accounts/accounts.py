@@ -7,6 +7,7 @@ from model.account import Account, AccountChange, NewAccount, RoomWork, fold_ema
 from model.audit import AuditEntry
 from storage.ports.access import account_changed, guest_moved, more_room_work, name_taken
 from storage.ports.accounts import Inserted
+from storage.ports.secrets import GUESSES_US
 from storage.postgres.accounts.changing import change_account
 from storage.postgres.accounts.erasing import delete_account, remove_traces, work_row
 from storage.postgres.accounts.noting import note
@@ -15,7 +16,17 @@ from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, fetch_all, value
 from storage.postgres.sql import accounts as sql
 from storage.postgres.sql import logins as sql_logins
+from storage.postgres.sql import notices as sql_notices
 from storage.postgres.sql import secrets as sql_secrets
+
+_EXPIRE = (
+    sql_logins.EXPIRE_LOGINS,
+    sql_secrets.EXPIRE_TICKETS,
+    sql_secrets.EXPIRE_GUESSES,
+    sql_secrets.EXPIRE_LINKS,
+    sql_notices.EXPIRE_NOTICES,
+    sql_notices.EXPIRE_KEYS,
+)
 
 
 class PostgresAccountRepository:
@@ -124,6 +135,11 @@ class PostgresAccountRepository:
             await self._pool.change(sql.REMOVE_WORK, {"number": number})
         else:
             await self._pool.change(sql.ADVANCE_WORK, {"number": number, "room_id": room_id})
+
+    async def expire(self, now: int, limit: int) -> int:
+        values = {"now": now, "forgotten": now - GUESSES_US, "limit": limit}
+        # Each in a transaction of its own: they wait for locks in another order than changes do.
+        return sum([await self._pool.change(statement, values) for statement in _EXPIRE])
 
 
 def _first(rows: list[TupleRow]) -> Account | None:

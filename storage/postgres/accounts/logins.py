@@ -8,7 +8,6 @@ from model.account import Account, Login, Refreshed
 from model.audit import AuditEntry
 from storage.ports.access import login_ended
 from storage.ports.logins import AGAIN_US
-from storage.ports.secrets import GUESSES_US
 from storage.postgres.accounts.changing import end_logins, lock_account
 from storage.postgres.accounts.noting import note
 from storage.postgres.accounts.pool import AccountPool
@@ -16,17 +15,6 @@ from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import accounts as sql_accounts
 from storage.postgres.sql import logins as sql
-from storage.postgres.sql import notices as sql_notices
-from storage.postgres.sql import secrets as sql_secrets
-
-_EXPIRE = (
-    sql.EXPIRE_LOGINS,
-    sql_secrets.EXPIRE_TICKETS,
-    sql_secrets.EXPIRE_GUESSES,
-    sql_secrets.EXPIRE_LINKS,
-    sql_notices.EXPIRE_NOTICES,
-    sql_notices.EXPIRE_KEYS,
-)
 
 
 class PostgresLoginRepository:
@@ -92,11 +80,6 @@ class PostgresLoginRepository:
             return ended
 
         return await self._pool.run(work)
-
-    async def expire(self, now: int, limit: int) -> int:
-        values = {"now": now, "forgotten": now - GUESSES_US, "limit": limit}
-        # Each in a transaction of its own: they wait for locks in another order than changes do.
-        return sum([await self._pool.change(statement, values) for statement in _EXPIRE])
 
 
 async def _refreshed(connection: Connection, outcome: Literal["new", "again"], login: Login) -> Refreshed:
