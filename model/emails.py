@@ -5,10 +5,11 @@ import re
 from model.errors import ParleyError
 from model.limits import EMAIL_CHARS
 
-# What mail servers agree on (RFC 5321 without quotes and literals). Nothing in it has a meaning in a header.
+# What mail servers agree on (RFC 5321 without quotes and literals), without what begins an encoded word in a header
+# (RFC 2047): programs that decode it would see another address. Nothing else in it has a meaning in a header.
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS = re.compile(rf"{_LOCAL}(?:\.{_LOCAL})*@{_LABEL}(?:\.{_LABEL})*\Z")
+_ADDRESS = re.compile(rf"(?!.*=\?){_LOCAL}(?:\.{_LOCAL})*@{_LABEL}(?:\.{_LABEL})*\Z")
 _LOCAL_CHARS = 64
 
 

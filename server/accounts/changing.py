@@ -81,6 +81,7 @@ async def _change_email(accounts: Accounts, account: Account, email: str, asker:
         return account
     if account.email is not None and fold_email(account.email) == fold_email(email):
         return account
+    accounts.mailer.count_address(account.account_id)
     ticket, letter = await email_ticket(accounts, account, email)
     entry = accounts.entry("email", account.user, asker, detail="not confirmed yet")
     await accounts.storage.secrets.insert_ticket(ticket, entry, password_at=account.password_at)

@@ -14,7 +14,7 @@ from email.utils import formatdate, make_msgid
 
 import aiosmtplib
 
-from chat.delivery.ratelimit import Allowances, Rate
+from chat.delivery.ratelimit import Allowances, Rate, rate_limited
 from model.account import fold_email
 from model.errors import ParleyError
 from server.accounts.letters import Letter
@@ -25,11 +25,13 @@ from utils.fairness import Party
 
 log = logging.getLogger(__name__)
 
-QUEUE = 1000
-TRIES = 3
-PAUSES = (1.0, 10.0)  # seconds before the second and the third attempt
-# Letters to one address, whatever they are about: visitors can have them sent to the address of any other person.
+QUEUE = 1000  # letters that wait for their first attempt, and as many for another one
+SENDERS = 4  # letters that are sent at a time
+PAUSES = (1.0, 10.0)  # seconds before the second and the third attempt, the last one
+# Letters of one kind to one address: visitors can have some kinds sent to the address of any other person, and must not
+# use up what its owner gets for a change of the account. A link to reset lives longer than the wait for the next one.
 LETTERS = Rate(6 / 3600, 12.0)
+ADDRESSES = Rate(6 / 3600, 12.0)  # letters that one account has sent to addresses that are not confirmed
 SECONDS = 20.0  # time limit of each step of an attempt
 
 # What a letter is made from: a task that finds out whether there is one to send.
@@ -37,7 +39,7 @@ Prepare = Callable[[], Awaitable[Letter | None]]
 
 
 class Mailer:
-    """The queue and the task that empties it.
+    """The queue and the tasks that empty it.
 
     Attributes:
         active: whether there is a server that sends mail (``SMTP_URL``).
@@ -49,7 +51,10 @@ class Mailer:
         self.active = self._server is not None
         self._queue: asyncio.Queue[Letter | Prepare] = asyncio.Queue(QUEUE)
         self._letters = Allowances(*LETTERS)
-        self._busy = False
+        self._addresses = Allowances(*ADDRESSES)
+        self._busy = 0
+        self._again = 0  # letters that wait for another attempt
+        self._senders = asyncio.Semaphore(SENDERS)
 
     def send(self, letter: Letter | Prepare) -> None:
         """Queue a letter, or work whose result is one. A full queue drops it, with a line in the log."""
@@ -60,58 +65,94 @@ class Mailer:
         except asyncio.QueueFull:
             log.warning("a mail was dropped: %d others are waiting", QUEUE)
 
+    def count_address(self, account_id: str) -> None:
+        """Count an address to which an account has a letter sent.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        if wait := self._addresses.take(account_id, time.monotonic()):
+            raise rate_limited(wait)
+
     def is_idle(self) -> bool:
         """Return whether nothing is queued, and nothing is being sent."""
-        return self._queue.empty() and not self._busy
+        return self._queue.empty() and not self._busy and not self._again
 
     async def run(self) -> None:
         """Send what is queued, until it is cancelled."""
         READER.set(Party("mail"))
-        task = asyncio.current_task()
-        assert task is not None
-        # Python 3.11's `wait_for`, which aiosmtplib uses, loses a cancellation that comes together with an answer.
-        while not task.cancelling():
-            self._busy = False
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(SENDERS):
+                tasks.create_task(self._empty(tasks))
+
+    async def _empty(self, tasks: asyncio.TaskGroup) -> None:
+        while not _is_cancelled():
             work = await self._queue.get()
-            self._busy = True
+            self._busy += 1
             try:
-                await self._work_off(work)
+                letter = await self._written(work)
+                if letter is not None and not await self._is_settled(letter):
+                    self._try_again(letter, tasks)
             except (StorageError, ParleyError) as error:
                 log.warning("a mail was dropped: %s", error)
             except Exception:
                 # An unforeseen error of one mail must not keep back all others.
                 log.exception("a mail was dropped")
+            finally:
+                self._busy -= 1
 
-    async def _work_off(self, work: Letter | Prepare) -> None:
+    async def _written(self, work: Letter | Prepare) -> Letter | None:
         letter = work if isinstance(work, Letter) else await work()
         if letter is None:
-            return
-        if self._letters.take(fold_email(letter.to), time.monotonic()):
+            return None
+        if self._letters.take(f"{letter.subject} {fold_email(letter.to)}", time.monotonic()):
             log.warning("a mail was dropped: its address gets too many")
-            return
-        await self._deliver(letter)
+            return None
+        return letter
 
-    async def _deliver(self, letter: Letter) -> None:
-        for attempt in range(TRIES):
-            if attempt:
-                await asyncio.sleep(PAUSES[attempt - 1])
-            try:
-                await self._attempt(letter)
-            except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused) as error:
-                if not _may_pass(error):
-                    log.warning("the mail server refused a mail: %s", _reason(error))
+    def _try_again(self, letter: Letter, tasks: asyncio.TaskGroup) -> None:
+        """Make the other attempts in a task of their own: one mail that is refused for now holds up no other."""
+        if self._again >= QUEUE:
+            log.warning("a mail was dropped: %d others wait for another attempt", QUEUE)
+            return
+        tasks.create_task(self._other_attempts(letter))
+
+    async def _other_attempts(self, letter: Letter) -> None:
+        self._again += 1
+        try:
+            for pause in PAUSES:
+                await asyncio.sleep(pause)
+                if _is_cancelled() or await self._is_settled(letter):
                     return
-                log.warning("a mail could not be sent, attempt %d of %d: %s", attempt + 1, TRIES, _reason(error))
-            except (aiosmtplib.SMTPException, OSError) as error:
-                log.warning("a mail could not be sent, attempt %d of %d: %s", attempt + 1, TRIES, _reason(error))
-            else:
-                return
+            log.warning("a mail was dropped after %d attempts", 1 + len(PAUSES))
+        except Exception:
+            log.exception("a mail was dropped")
+        finally:
+            self._again -= 1
+
+    async def _is_settled(self, letter: Letter) -> bool:
+        """Make one attempt, and return whether there is to be no other one."""
+        try:
+            async with self._senders:
+                await self._attempt(letter)
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused) as error:
+            if not _may_pass(error):
+                log.warning("the mail server refused a mail: %s", _reason(error))
+                return True
+            log.warning("a mail could not be sent for now: %s", _reason(error))
+            return False
+        except (aiosmtplib.SMTPException, OSError) as error:
+            log.warning("a mail could not be sent for now: %s", _reason(error))
+            return False
+        return True
 
     async def _attempt(self, letter: Letter) -> None:
         server = self._server
         assert server is not None
         await aiosmtplib.send(
             self._message(letter),
+            sender=self._sender,
+            recipients=[letter.to],
             hostname=server.host,
             port=server.port,
             username=server.user or None,
@@ -131,6 +172,15 @@ class Mailer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers of machines
         message.set_content(letter.text)
         return message
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was cancelled: Python 3.11's `wait_for`, which aiosmtplib uses, loses a cancellation that comes
+    together with an answer.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling() > 0
 
 
 def _may_pass(error: aiosmtplib.SMTPException) -> bool:

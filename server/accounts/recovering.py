@@ -12,7 +12,7 @@ from server.accounts import letters
 from server.accounts.service import Accounts, Asker
 from utils.ids import hash_secret, new_secret
 
-# Letters to reset the password of one account, within `RESETS_US`.
+# Letters to reset the password of one account that one network may ask for, within `RESETS_US`.
 RESETS = 3
 RESETS_US = 3600 * 1_000_000
 
@@ -43,7 +43,7 @@ async def _reset_letter(accounts: Accounts, username: str, email: str, asker: As
         return None
     now = accounts.clock.now_us()
     for asked in (account.username, fold_email(account.email)):
-        if not await _may_reset(accounts, guess_key("reset", asked), now):
+        if not await _may_reset(accounts, guess_key("reset", asked), asker.network, now):
             return None
     secret = new_secret()
     ticket = Ticket(hash_secret(secret), "reset", account.account_id, None, now + letters.RESET_SECONDS * 1_000_000)
@@ -51,15 +51,18 @@ async def _reset_letter(accounts: Accounts, username: str, email: str, asker: As
     return letters.reset(account.email, accounts.settings.public_url, secret)
 
 
-async def _may_reset(accounts: Accounts, key: bytes, now: int) -> bool:
-    """Count a letter for an account, from all addresses together, and return whether it may be sent."""
+async def _may_reset(accounts: Accounts, key: bytes, network: str, now: int) -> bool:
+    """Count a letter for an account, and return whether it may be sent.
+
+    Each network counts apart, so that the requests of another one do not use up those of the account's user.
+    """
     secrets = accounts.storage.secrets
-    _, counted = await secrets.failures(key, "")
+    counted, _ = await secrets.failures(key, network)
     if counted.failures and now - counted.last_at >= RESETS_US:
-        await secrets.succeeded(key, "")
+        await secrets.succeeded(key, network)
     elif counted.failures >= RESETS:
         return False
-    await secrets.failed(key, "", now, None)
+    await secrets.failed(key, network, now, None)
     return True
 
 

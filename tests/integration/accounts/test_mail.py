@@ -94,7 +94,15 @@ async def test_an_address_is_changed_with_the_password_and_a_click(server: Serve
 
 
 @pytest.mark.parametrize(
-    "email", ["nobody", "a@b@c", "ann@example.org\r\nBcc: eve@example.org", "änn@example.org", "a b@c"]
+    "email",
+    [
+        "nobody",
+        "a@b@c",
+        "ann@example.org\r\nBcc: eve@example.org",
+        "änn@example.org",
+        "a b@c",
+        "=?x?q?eve?=@example.org",
+    ],
 )
 async def test_what_is_no_address_is_refused(server: Server, email: str) -> None:
     body = {"username": "ann", "password": PASSWORD, "email": email}
@@ -134,7 +142,7 @@ async def test_a_newer_link_replaces_an_older_one(server: Server, mail: MailServ
 
 
 async def test_the_answer_to_a_request_for_a_reset_is_always_the_same(server: Server, mail: MailServer) -> None:
-    """Whether there is such an account is found out after the answer. Three mails an hour are sent."""
+    """Whether there is such an account is found out after the answer. Three mails an hour are sent for one address."""
     await confirmed(server, mail)
     await signed_in(server, "eve", email="eve@example.org")
     await until(lambda: bool(mail.letters))
@@ -155,6 +163,9 @@ async def test_the_answer_to_a_request_for_a_reset_is_always_the_same(server: Se
     assert answers == {(202, b"")}
     await until(server.accounts.mailer.is_idle)
     assert [to for to, _ in mail.letters] == [ANN] * 3
+    reply = await program(server).post("/api/reset", {"username": "ann"}, X_Forwarded_For="192.0.2.7")
+    assert reply.status == 202  # the account's user, who gets one nevertheless
+    await until(lambda: len(mail.letters) == 4)
 
 
 async def test_links_are_tried_slowly(server: Server) -> None:
@@ -173,9 +184,25 @@ async def test_mail_is_sent_again_if_the_mail_server_is_busy(
     mail.refusals += ["550 no", "550 no"]
     await signed_in(server, "bob", email=BOB)
     await until(lambda: mail.refusals == ["550 no"])  # once: it would be refused again
+    mail.refusals[:] = ["451 busy"] * 4
+    await signed_in(server, "eve", email="eve@example.org")
+    await until(lambda: mail.refusals == ["451 busy"])
     mail.refusals.clear()
     await until(server.accounts.mailer.is_idle)
-    assert not mail.to(BOB)
+    assert [to for to, _ in mail.letters] == [ANN]
+
+
+async def test_a_mail_that_is_refused_for_now_does_not_hold_up_others(
+    server: Server, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_module, "PAUSES", (3600.0,))
+    mail.refusals += ["451 busy"] * 9
+    for n in range(9):  # more than are sent at a time
+        await signed_in(server, f"user{n}", email=f"user{n}@example.org")
+    await until(lambda: not mail.refusals)
+    await signed_in(server, "bob", email=BOB)
+    await until(lambda: bool(mail.to(BOB)))
+    assert not server.accounts.mailer.is_idle()
 
 
 async def test_without_mail_a_password_is_reset_by_the_operator(serve: Serve, storage: dict[str, str]) -> None:
@@ -205,9 +232,30 @@ async def test_links_are_never_built_from_the_host(server: Server, mail: MailSer
 async def test_one_address_does_not_get_any_number_of_mails(
     server: Server, mail: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What strangers have sent to it uses up nothing of what its owner asks for, and is told."""
     monkeypatch.setattr(server.accounts.mailer, "_letters", Allowances(0.001, 2.0))
+    ann = await confirmed(server, mail)
     for n in range(3):
-        await signed_in(server, f"user{n}", email=ANN.upper() if n else ANN)
+        await signed_in(server, f"user{n}", email=ANN.upper())
     await signed_in(server, "bob", email=BOB)
     await until(lambda: bool(mail.to(BOB)))
-    assert [to for to, _ in mail.letters] == [ANN, ANN.upper(), BOB]
+    assert [to for to, _ in mail.letters] == [ANN.upper(), ANN.upper(), BOB]
+    mail.letters.clear()
+    await ask(server, email=ANN)
+    await until(lambda: len(mail.letters) == 1)
+    await ann.patch("/api/me", {"password": NEW, "old_password": PASSWORD})
+    await until(lambda: len(mail.letters) == 2)
+    assert [letter["Subject"] for letter in mail.to(ANN)] == ["Choose a new password", "Your password was changed"]
+
+
+async def test_one_account_does_not_have_mail_sent_to_any_number_of_addresses(
+    server: Server, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.accounts.mailer, "_addresses", Allowances(0.001, 2.0))
+    ann = await signed_in(server, "ann")
+    changes = [{"email": f"user{n}@example.org", "old_password": PASSWORD} for n in range(3)]
+    replies = [await ann.patch("/api/me", change) for change in changes]
+    assert [(reply.status, code(reply)) for reply in replies[2:]] == [(429, "rate_limited")]
+    assert {reply.status for reply in replies[:2]} == {200}
+    await until(server.accounts.mailer.is_idle)
+    assert len(mail.letters) == 2
