@@ -74,13 +74,13 @@ class AccessList:
         """Take over looks of usernames. Call it before :meth:`take`, whose notices are newer."""
         self._looks.update(map(look_hash, looks))
 
-    def clear(self) -> None:
-        """Forget everything: it is read anew."""
-        self.number = 0
-        for known in (self._notices, self._keys, self._hashes, self._looks):
-            known.clear()
-        self._networks = Networks()
-        self._read_at = None
+    def blank(self) -> "AccessList":
+        """Return an empty list, to read everything anew; see :meth:`become`."""
+        return AccessList(self._clock)
+
+    def become(self, other: "AccessList") -> None:
+        """Know what another list knows, and nothing else. Who may not act is never forgotten in between."""
+        vars(self).update(vars(other), uses=self.uses, _read_at=self._read_at)
 
     def confirm(self) -> float:
         """Note that every notice until now was taken. Returns for how many seconds that was not so; 0 at first."""

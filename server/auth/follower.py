@@ -37,7 +37,7 @@ class Follower:
         self._storage = storage
         self._access = access
         self.listeners: list[Listener] = []
-        self._has_looks = False
+        self._incarnation: str | None = None  # of the database that was read
         self._wanted = asyncio.Event()
         self._reading = asyncio.Lock()
         self._away = False
@@ -64,41 +64,51 @@ class Follower:
             TooManyReads: too many reads of this task's `READER` are queued.
         """
         async with self._reading:
-            if not self._has_looks:
-                await self._read_looks()
-            while await self._read_page():
-                pass
+            incarnation = await self._storage.access.incarnation()
+            if incarnation != self._incarnation or not await self._read_on():
+                await self._read_anew()
+                self._incarnation = incarnation
             if self._access.confirm() > MISSED_SECONDS:
                 await self._tell(())
 
-    async def _read_page(self) -> bool:
-        """Read a page, and return whether there may be another one.
+    async def _read_on(self) -> bool:
+        """Read what is new. Returns False if the database has gone back, as after a backup was restored in place.
 
-        It begins with the last notice that is known. If that is not there and no later one, the database has gone back,
-        as after a backup was restored, since the newest notice never expires: then everything is read anew.
+        Each page begins with the last notice that is known. If that is not there and no later one, the database has
+        gone back, since the newest notice never expires.
         """
-        known = self._access.number
-        found = await self._storage.access.notices(after=max(0, known - 1), limit=_PAGE)
-        if known and not found:
-            self._access.clear()
-            await self._read_looks()
-            return True
-        notices = [notice for notice in found if notice.number > known]
+        while True:
+            known = self._access.number
+            found = await self._storage.access.notices(after=max(0, known - 1), limit=_PAGE)
+            if known and not found:
+                return False
+            notices = [notice for notice in found if notice.number > known]
+            if notices:
+                self._access.take(notices)
+                await self._tell(notices)
+            if len(found) < _PAGE:
+                return True
+
+    async def _read_anew(self) -> None:
+        """Read everything, because numbers of another database, or of this one before it was restored, say nothing."""
+        access, notices = self._access.blank(), list[Notice]()
+        await self._read_looks(access)
+        while page := await self._storage.access.notices(after=access.number, limit=_PAGE):
+            access.take(page)
+            notices += page
+        self._access.become(access)
         if notices:
-            self._access.take(notices)
             await self._tell(notices)
-        return len(found) == _PAGE
 
     async def _tell(self, notices: Sequence[Notice]) -> None:
         for listener in self.listeners:
             await listener(notices)
 
-    async def _read_looks(self) -> None:
+    async def _read_looks(self, access: AccessList) -> None:
         after = ""
         while looks := await self._storage.accounts.looks(after=after, limit=_PAGE):
-            self._access.take_looks(looks)
+            access.take_looks(looks)
             after = looks[-1]
-        self._has_looks = True
 
     async def first(self, seconds: float) -> None:
         """Read once before the server listens, within a time limit. Without success, :meth:`run` goes on trying."""

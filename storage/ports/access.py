@@ -19,6 +19,13 @@ class AccessRepository(Protocol):
         subject has one notice, its latest.
         """
 
+    async def incarnation(self) -> str:
+        """Name the life of the database in which notices are numbered, so that a reader recognizes another one.
+
+        It changes when the database is restored or replaced, also by a copy, whose numbers may have gone back and then
+        forward again; and it may change without that, as with a restart.
+        """
+
     async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
         """Suspend an account, here or of the application, or end that with ``until`` 0. Outdates the access tokens of
         an account made here.

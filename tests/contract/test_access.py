@@ -70,6 +70,12 @@ async def test_a_key_is_followed_until_it_is_revoked(repository: Storage) -> Non
     assert used not in await repository.access.keys(NOW)
 
 
+async def test_writes_do_not_change_the_incarnation(repository: Storage) -> None:
+    before = await repository.access.incarnation()
+    await repository.access.suspend(new_token("u_"), FOREVER, "", noted("suspend"))
+    assert await repository.access.incarnation() == before
+
+
 async def test_a_reader_of_notices_misses_none(repository: Storage) -> None:
     """However the writers overlap: a number never appears below one that was read."""
     seen: list[int] = []

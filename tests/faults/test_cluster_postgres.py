@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import pytest
 from psycopg import sql
@@ -177,7 +176,7 @@ async def test_a_backup_is_restored_under_running_nodes(nats: list[NatsServer], 
     url = cluster.create_database()
     async with running(url, nats[0].url, count=2) as nodes:
         await nodes.owner()
-    backup = cluster.create_database(template=urlsplit(url).path[1:])
+    backup = cluster.copy_database(url)
     async with running(url, nats[0].url, count=2) as nodes:
         before = await nodes.owner()
         before.terminate()
@@ -186,15 +185,7 @@ async def test_a_backup_is_restored_under_running_nodes(nats: list[NatsServer], 
         status = await (await nodes.owner()).status()
         assert status is not None
         assert status.token == 3
-        await asyncio.to_thread(replace_database, cluster, url, backup)
+        await asyncio.to_thread(cluster.replace_database, url, backup)
         await nodes.until_token_below(3)
         for node in nodes:
             await Web(node.port, "ann", secret=SECRET).create(f"made at {node.name}")
-
-
-def replace_database(cluster: PostgresCluster, url: str, by: str) -> None:
-    """Put another database in the place of one that is in use, as an administrator does who restores a backup."""
-    name, backup = (sql.Identifier(urlsplit(database).path[1:]) for database in (url, by))
-    cluster.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
-    cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-    cluster.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(backup, name))

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from model.errors import ACCOUNT_CHANGED, BLOCKED, SIGNED_OUT, SUSPENDED, CloseCode
@@ -15,11 +16,13 @@ from server.auth.access_list import STALE_SECONDS
 from server.auth.keys import ServerKeys
 from server.settings.values import Settings
 from storage.ports.storage import Storage
+from storage.postgres.connection.migrate import migrate
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import until
 from tests.faults.nodes import Node, running
 from tests.support.accounts import DAY, noted
 from tests.support.nats import NatsServer
+from tests.support.postgres import DatabaseServer
 from tests.support.proxy import Network
 from tests.support.rawws import NATIVE, RawClient, fetch, upgrade
 from tests.support.signed import SignedIn, bot, now_us, sign_in, signed_in
@@ -31,13 +34,22 @@ KEYS = ServerKeys(SECRET)
 SETTINGS = {"SERVER_SECRET": SECRET}
 
 
+@asynccontextmanager
+async def tables_of(url: str) -> AsyncIterator[Storage]:
+    """Open the account tables, as the command line has them: without the lease."""
+    storage = PostgresStorage(url)
+    await storage._accounts.open()
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
 @pytest.fixture
 async def tables(database_url: str) -> AsyncIterator[Storage]:
-    """Return the account tables, as the command line has them: without the lease."""
-    storage = PostgresStorage(database_url)
-    await storage._accounts.open()
-    yield storage
-    await storage.close()
+    """Return the account tables."""
+    async with tables_of(database_url) as opened:
+        yield opened
 
 
 async def suspend(tables: Storage, ann: SignedIn) -> CloseCode:
@@ -185,4 +197,31 @@ async def test_after_a_day_without_storage_every_account_connects_again(database
         clock.ahead = 24 * 3600.0
         assert await client.closing() == (ACCOUNT_CHANGED.code, ACCOUNT_CHANGED.reason)
         await guest.pong()
+    assert await server.stop() == 0
+
+
+@pytest.mark.one_server("the database of one server is restored")
+async def test_what_was_decided_in_a_restored_database_is_followed(database_url: str, postgres: DatabaseServer) -> None:
+    """Its numbers of notices have gone back, and forward again before the server reads them."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await migrate(connection)
+    async with tables_of(database_url) as tables:
+        ann = await sign_in(tables, KEYS)
+    backup = await asyncio.to_thread(postgres.copy_database, database_url)
+    server = Server(Settings({"PORT": "0", "DATABASE_URL": database_url, **SETTINGS}))
+    await server.start()
+    await until(lambda: server.chat.problem() is None)
+    async with await RawClient.open(server.port, "/chat", [*NATIVE, *ann.bearer]) as client:
+        await client.expect("welcome")
+        await server._storage.access.block("127.0.0.7", now_us() + DAY, "flood", noted("block", at=now_us()))
+        await server.accounts.follower.catch_up()
+        async with tables_of(backup) as restored:
+            await suspend(restored, ann)
+            for network in ("127.0.0.8", "127.0.0.9"):
+                await restored.access.block(network, now_us() + DAY, "flood", noted("block", at=now_us()))
+            assert (await restored.access.notices(after=0))[-1].number > server.accounts.follower.last()
+        await asyncio.to_thread(postgres.replace_database, database_url, backup)
+        assert await client.closing() == (SUSPENDED.code, SUSPENDED.reason)
+    blocked = [server.accounts.access.denial_of(f"127.0.0.{n}") is not None for n in (7, 8, 9)]
+    assert blocked == [False, True, True]
     assert await server.stop() == 0

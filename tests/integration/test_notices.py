@@ -19,6 +19,7 @@ from storage.postgres.connection.session import Connector, ParleyConnection, ses
 from storage.postgres.connection.url import read_url
 from tests.contract.records import until
 from tests.support.accounts import NOW, noted
+from tests.support.postgres import DatabaseServer
 from utils.fairness import Party
 
 
@@ -94,3 +95,25 @@ async def test_a_server_that_starts_before_the_first_migration_cannot_read_them_
     assert await access.notices(after=0) == []
     pool.stop()
     await pool.close(5)
+
+
+@pytest.mark.parametrize("how", ["copied", "restored in place"])
+async def test_another_life_of_the_database_has_another_incarnation(
+    database_url: str, postgres: DatabaseServer, how: str
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await migrate(connection)
+    incarnations = []
+    other = database_url if how == "restored in place" else postgres.copy_database(database_url)
+    for url in (database_url, other):
+        pool = pool_of(url)
+        await pool.open()
+        incarnations.append(await PostgresAccessRepository(pool).incarnation())
+        pool.stop()
+        await pool.close(5)
+        if how == "restored in place":
+            async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+                await connection.execute("TRUNCATE notices")
+    assert len(set(incarnations)) == 2
+    if other != database_url:
+        postgres.drop_database(other)

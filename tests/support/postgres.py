@@ -55,6 +55,17 @@ class DatabaseServer:
         name = urlsplit(url).path.lstrip("/")
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def replace_database(self, url: str, by: str) -> None:
+        """Put another database in the place of one that is in use, as an administrator does who restores a backup."""
+        name, backup = (sql.Identifier(urlsplit(database).path.lstrip("/")) for database in (url, by))
+        self.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        self.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        self.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(backup, name))
+
+    def copy_database(self, url: str) -> str:
+        """Create a copy of a database, to which there must be no connections; return its URL."""
+        return self.create_database(template=urlsplit(url).path.lstrip("/"))
+
     def execute(self, statement: sql.Composed) -> None:
         """Run one statement on its own connection, outside a transaction. Raises psycopg.Error."""
         with psycopg.connect(self.url(), autocommit=True, connect_timeout=10) as connection:

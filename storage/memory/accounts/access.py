@@ -28,6 +28,9 @@ class MemoryAccessRepository:
         oldest = islice(reversed(new), max(limit, 0))
         return [replace(one, key=tables.keys.get(one.subject)) if one.kind == "key" else one for one in oldest]
 
+    async def incarnation(self) -> str:
+        return ""  # it ends with the process
+
     async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
         tables = self._contents.accounts
         if until:

@@ -30,6 +30,10 @@ class PostgresAccessRepository:
         rows = await self._pool.fetch(sql.NOTICES_ABOVE, values, notices=True)
         return list(map(_notice_of, rows))
 
+    async def incarnation(self) -> str:
+        ((started, database, table),) = await self._pool.fetch(sql.INCARNATION, {}, notices=True)
+        return f"{started.timestamp()} {database} {table}"
+
     async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
         async def work(connection: Connection) -> None:
             version = 0

@@ -4,11 +4,11 @@ from typing import Any
 
 from pypika import Order, Table
 from pypika.functions import Max
-from pypika.terms import Function
+from pypika.terms import Function, ValueWrapper
 
 from model.account import ApiKey
 from storage.postgres.sql.tables import insert_into, removing, rows_as
-from utils.query import Query, equals_any, param, sql_text
+from utils.query import Query, cast_as, equals_any, param, sql_text
 
 _NOTICES = Table("notices")
 _KEYS = Table("api_keys")
@@ -56,6 +56,18 @@ NOTICES_ABOVE = sql_text(
     .where(_NOTICES.number > param("after"))
     .orderby(_NOTICES.number)
     .limit(param("limit"))
+)
+# When PostgreSQL was started, and the database and the file that have the table. A promoted standby or a volume
+# that is put back has another start; a renamed copy is another database; a restored table is another file.
+_DATABASES = Table("pg_database")
+INCARNATION = sql_text(
+    Query.from_(_DATABASES)
+    .select(
+        Function("pg_postmaster_start_time"),
+        _DATABASES.oid,
+        Function("pg_relation_filenode", cast_as(ValueWrapper("notices"), "regclass")),
+    )
+    .where(_DATABASES.datname == Function("current_database"))
 )
 
 
