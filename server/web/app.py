@@ -183,8 +183,9 @@ class HttpEndpoints:
         headers = request.headers
         try:
             self._check_unsafe(request, auth)
-            counts = counts_cookie(request.method, lambda name: headers.getall(name, ()), self._own(request))
-            cookies = headers.getall(hdrs.COOKIE, ()) if counts else ()
+            cookies = headers.getall(hdrs.COOKIE, ())
+            if cookies and not counts_cookie(request.method, lambda name: headers.getall(name, ()), self._own(request)):
+                cookies = ()
             identity = self._shared.authenticate(headers.getall(hdrs.AUTHORIZATION, ()), cookies, auth in _OF_ACCOUNTS)
             _check_caller(identity, auth)
         except ParleyError:
