@@ -131,7 +131,7 @@ def _verify(hashed: str, password: str) -> Verified:
         matches = _HASHES.verify(given[:_BCRYPT_BYTES] if of_bcrypt else given, _usual(hashed))
     except (UnknownHashError, ValueError):
         return Verified(matches=False)
-    if matches and (of_bcrypt or _ARGON2.check_needs_rehash(hashed)):
+    if matches and (len(given) <= _BCRYPT_BYTES if of_bcrypt else _ARGON2.check_needs_rehash(hashed)):
         return Verified(matches, _ARGON2.hash(given))
     return Verified(matches)
 

@@ -32,17 +32,24 @@ async def test_a_hash_matches_its_password_only(hashes: Hashing) -> None:
 
 
 @pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
-@pytest.mark.parametrize("password", [PASSWORD, "ж" * 100])
-async def test_a_hash_of_bcrypt_is_verified_and_replaced(hashes: Hashing, prefix: bytes, password: str) -> None:
-    """bcrypt uses 72 bytes of the password; the new hash is one of all of it."""
-    made = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4))
-    hashed = (b"$" + prefix + made[3:]).decode()
-    verified = await hashes.verify(hashed, password, "here")
+async def test_a_hash_of_bcrypt_is_verified_and_replaced(hashes: Hashing, prefix: bytes) -> None:
+    hashed = (b"$" + prefix + bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4))[3:]).decode()
+    verified = await hashes.verify(hashed, PASSWORD, "here")
     assert verified.matches
     assert verified.better is not None
-    assert await hashes.verify(verified.better, password, "here") == (True, None)
-    assert not (await hashes.verify(verified.better, password[:-1], "here")).matches
+    assert await hashes.verify(verified.better, PASSWORD, "here") == (True, None)
+    assert not (await hashes.verify(verified.better, PASSWORD[:-1], "here")).matches
     assert await hashes.verify(hashed, "another one", "here") == (False, None)
+
+
+@pytest.mark.parametrize(("chars", "replaced"), [(36, True), (37, False), (100, False)])
+async def test_what_bcrypt_does_not_compare_becomes_no_part_of_a_hash(
+    hashes: Hashing, chars: int, replaced: bool
+) -> None:
+    """bcrypt compares 72 bytes: what was typed after them may be wrong."""
+    hashed = bcrypt.hashpw(("ж" * 36).encode(), bcrypt.gensalt(4)).decode()
+    verified = await hashes.verify(hashed, "ж" * chars, "here")
+    assert (verified.matches, verified.better is not None) == (True, replaced)
 
 
 async def test_a_weaker_hash_of_argon2_is_replaced(hashes: Hashing) -> None:
