@@ -111,8 +111,9 @@ def ban(parts: Parts, session: Session, room: Room, row: Member, command: Ban) -
 def unban(parts: Parts, session: Session, room: Room, row: Member, command: Unban) -> None:
     """Lift a ban, also for the other guests from the user's address."""
     check_space(parts, room, "")
-    sanctions.limit(parts, room, row.user.id, banned=0)
-    _change(parts, session, room, replace(row, banned_until=0, reason=row.reason if row.muted_until else ""), command)
+    lifts = sanctions.limit(parts, room, row.user.id, banned=0) or row.banned_until > parts.clock.now_us()
+    after = replace(row, banned_until=0, reason=row.reason if row.muted_until else "")
+    _change(parts, session, room, after, command, recorded=lifts)
 
 
 def mute(parts: Parts, session: Session, room: Room, row: Member, command: Mute) -> None:
@@ -130,8 +131,9 @@ def mute(parts: Parts, session: Session, room: Room, row: Member, command: Mute)
 def unmute(parts: Parts, session: Session, room: Room, row: Member, command: Unmute) -> None:
     """Lift a mute, also for the other guests from the user's address."""
     check_space(parts, room, "")
-    sanctions.limit(parts, room, row.user.id, muted=0)
-    _change(parts, session, room, replace(row, muted_until=0, reason=row.reason if row.banned_until else ""), command)
+    lifts = sanctions.limit(parts, room, row.user.id, muted=0) or row.muted_until > parts.clock.now_us()
+    after = replace(row, muted_until=0, reason=row.reason if row.banned_until else "")
+    _change(parts, session, room, after, command, recorded=lifts)
 
 
 def set_role(parts: Parts, session: Session, room: Room, row: Member, command: SetRole) -> None:
@@ -147,7 +149,7 @@ def set_role(parts: Parts, session: Session, room: Room, row: Member, command: S
     if command.role != "owner":
         keep_an_owner(room, row)
     after = replace(row, role=command.role, joined_at=row.joined_at or parts.clock.now_us())
-    _change(parts, session, room, after, command)
+    _change(parts, session, room, after, command, recorded=row.role != command.role)
     if command.role in STAFF:
         impostors.remove(parts, room, after.user.name)
 
@@ -165,11 +167,15 @@ def _change(
     *,
     removed: Literal["", "kicked", "banned"] = "",
     text: str = "",
+    recorded: bool = True,
 ) -> None:
-    """Save and broadcast a row. If the user is ``removed``, their sessions leave and receive the reason."""
+    """Save and broadcast a row. If the user is ``removed``, their sessions leave and receive the reason.
+
+    The audit log has it only if it is ``recorded``: what changes nothing is acknowledged, and that is all.
+    """
     check_space(parts, room, "")
     action: Any = type(command).__struct_config__.tag
-    audit = audited(parts, session, action, room, target=after.user, detail=_detail(command))
+    audit = audited(parts, session, action, room, target=after.user, detail=_detail(command)) if recorded else None
     members.save(parts, room, after, session, command.id, audit=audit)
     member_changed(parts, room, after, action, session.user, command.id)
     if removed:

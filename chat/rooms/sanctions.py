@@ -64,16 +64,19 @@ def impose(
         _save(parts, room, after)
 
 
-def limit(parts: Parts, room: Room, guest_id: str, *, banned: int = FOREVER, muted: int = FOREVER) -> None:
-    """Let the sanctions that follow the ban or mute of one guest end with it; 0 lifts them.
+def limit(parts: Parts, room: Room, guest_id: str, *, banned: int = FOREVER, muted: int = FOREVER) -> bool:
+    """Let the sanctions that follow the ban or mute of one guest end with it; 0 lifts them. Returns whether any changed.
 
     None may outlast it: a room that is loaded reads sanctions only if one of its rows has a ban or a mute.
     """
+    changed = False
     for of in tuple(room.sanctions.values()):
         if (one := of.get(guest_id)) is not None:
             until = min(one.banned_until, banned), min(one.muted_until, muted)
             if until != (one.banned_until, one.muted_until):
                 _save(parts, room, NetworkSanction(one.network, guest_id, *until))
+                changed = True
+    return changed
 
 
 def move(parts: Parts, room: Room, guest_id: str, account_id: str) -> None:

@@ -19,7 +19,7 @@ from server.auth.signing import Key, base64url
 ACCESS_SECONDS = 900
 # Aliases in an access token, at most.
 ALIASES = 20
-_REFRESH = "rt_"
+REFRESH = "rt_"
 _LOGIN = "l_"
 _LOGIN_BYTES, _GENERATION_BYTES, _MAC_BYTES = 16, 4, 16
 _REFRESH_BYTES = _LOGIN_BYTES + _GENERATION_BYTES + _MAC_BYTES
@@ -65,7 +65,7 @@ def sign_refresh(keys: ServerKeys, login: Login) -> str:
     """Return the refresh token of a login's generation: always the same one."""
     signed = urlsafe_b64decode(login.login_id.removeprefix(_LOGIN) + "==")
     signed += login.generation.to_bytes(_GENERATION_BYTES)
-    return _REFRESH + base64url(signed + _refresh_mac(keys, signed)).decode()
+    return REFRESH + base64url(signed + _refresh_mac(keys, signed)).decode()
 
 
 def read_refresh(keys: ServerKeys, token: str) -> tuple[str, int] | None:
@@ -74,10 +74,10 @@ def read_refresh(keys: ServerKeys, token: str) -> tuple[str, int] | None:
     Raises:
         ParleyError: ``unavailable`` as long as the secret of the servers is not known.
     """
-    if not token.isascii() or not token.startswith(_REFRESH):
+    if not token.isascii() or not token.startswith(REFRESH):
         return None
     try:
-        held = urlsafe_b64decode(token.removeprefix(_REFRESH))
+        held = urlsafe_b64decode(token.removeprefix(REFRESH))
     except ValueError:
         return None
     signed, mac = held[:-_MAC_BYTES], held[-_MAC_BYTES:]

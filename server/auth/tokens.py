@@ -7,6 +7,7 @@ no JSON Web Token: the access list knows it.
 
 import hashlib
 import hmac
+from base64 import urlsafe_b64decode
 from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from model.principals import APPLICATION, principal_id
 from model.room import User
 from model.text import check_user_name
 from server.auth.access_list import AccessList
+from server.auth.access_tokens import REFRESH
 from server.auth.keys import KeyUse, ServerKeys, secret_bytes
 from server.auth.signing import HEADER, Key
 from server.codec.decoding import MISSING, wrong_field
@@ -40,6 +42,7 @@ _TAKES = {
     "role": "a string",
 }
 NO_SECRET = "JWT_SECRET is not set, so tokens of an application cannot be verified"  # noqa: S105 - there is none
+NOT_OURS = "this is no valid token of this server"
 # API keys begin with this.
 API_KEY = "pk_"
 
@@ -66,6 +69,12 @@ class _AccessClaims(_Claims, gc=False):
     role: str
     als: tuple[str, ...] = ()
     end: int = 0
+
+
+class _OfApplication(msgspec.Struct, gc=False):
+    """What only tokens of an application claim."""
+
+    username: str
 
 
 class _AccountClaims(_Claims, gc=False):
@@ -168,7 +177,7 @@ class JwtTokens:
 
     def verify(self, token: str) -> Identity:
         if not token.isascii():  # it may contain lone surrogates, which cannot be encoded
-            raise self._no_token()
+            raise self._no_token(token)
         identity = self._bot(token) if token.startswith(API_KEY) else self._proved(token)
         self._access.check(identity)
         return identity
@@ -206,7 +215,9 @@ class JwtTokens:
                 return self._account(payload)
         if guests is None and token.encode().startswith(HEADER):  # it may be one of these servers
             raise _not_yet()
-        raise _refused("the token is signed with another secret" if self._account_keys else NO_SECRET)
+        if not self._account_keys:
+            raise self._no_token(token)
+        raise _refused("the token is signed with another secret")
 
     def _accepts_former(self) -> bool:
         """Whether tokens of guests under the former keys are still accepted.
@@ -225,11 +236,15 @@ class JwtTokens:
         except jwt.InvalidSignatureError:
             return None
         except jwt.PyJWTError as error:
-            raise self._no_token() from error
+            raise self._no_token(token) from error
         return payload
 
-    def _no_token(self) -> ParleyError:
-        return _refused("this is not a JSON Web Token signed with HS256" if self._account_keys else NO_SECRET)
+    def _no_token(self, token: str) -> ParleyError:
+        if token.startswith(REFRESH):
+            return _refused("this is a refresh token, which is only for POST /api/refresh")
+        if self._account_keys:
+            return _refused("this is not a JSON Web Token signed with HS256")
+        return _refused(NO_SECRET if _is_of_application(token) else NOT_OURS)
 
     def _valid(self, payload: bytes, claims_type: type[_SomeClaims]) -> _SomeClaims:
         """Return the claims of a token that is valid now."""
@@ -268,7 +283,7 @@ class JwtTokens:
         if key is None:
             if self._access.is_stale():
                 raise unavailable("API keys cannot be verified now")
-            raise _refused("this API key is not valid: it was revoked, or has expired")
+            raise _refused("this API key is not valid: it is unknown, was revoked, or has expired")
         if key.until <= self._clock.now_us():
             raise _refused("this API key has expired")
         user = User(key.bot_id, key.name)
@@ -356,6 +371,16 @@ def sign_account(secret: str, *, userid: str, username: str, role: str, expires:
     """
     claims = {"userid": userid, "username": username, "role": role, "exp": expires, **more}
     return Key(secret_bytes(secret)).sign(claims)
+
+
+def _is_of_application(token: str) -> bool:
+    """Whether a token that no key of this server verifies claims to be of an application."""
+    try:
+        claims = urlsafe_b64decode(token.split(".")[1] + "==")
+        msgspec.json.decode(claims, type=_OfApplication)
+    except (IndexError, ValueError, RecursionError):  # neither base64, UTF-8 nor such claims
+        return False
+    return True
 
 
 def _wrong_claim(problem: str) -> str:

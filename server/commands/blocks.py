@@ -60,9 +60,7 @@ async def _list(command: Command, options: Namespace) -> None:
 
 async def _remove(command: Command, options: Namespace) -> None:
     network = check_network(options.network)
-    blocked = await command.storage.access.blocks(command.clock.now_us())
-    if network not in {notice.subject for notice in blocked}:
-        raise CommandRefused(f"{network} is not blocked")
     recorded = entry(command.clock, "unblock", OPERATOR, target=User(network, ""))
-    await command.storage.access.block(network, 0, "", recorded)
+    if not await command.storage.access.block(network, 0, "", recorded):
+        raise CommandRefused(f"{network} is not blocked; block list shows what is")
     command.output.done(f"{network} is no longer blocked", {"network": network})

@@ -165,10 +165,9 @@ async def _suspend(command: Command, options: Namespace) -> None:
 
 async def _restore(command: Command, options: Namespace) -> None:
     user = await _principal(command, options.user)
-    suspended = await command.storage.access.suspensions(command.clock.now_us())
-    if user.id not in {notice.subject for notice in suspended}:
+    recorded = entry(command.clock, "restore", OPERATOR, target=user)
+    if not await command.storage.access.suspend(user.id, 0, "", recorded):
         raise CommandRefused(f"{options.user!r} is not suspended")
-    await command.storage.access.suspend(user.id, 0, "", entry(command.clock, "restore", OPERATOR, target=user))
     command.output.done(f"restored {options.user}", {"id": user.id, "name": user.name})
 
 
@@ -218,6 +217,8 @@ async def _reset_password(command: Command, options: Namespace) -> None:
 
 async def _make_admin(command: Command, options: Namespace) -> None:
     account = await find_account(command, options.user)
+    if account.role == "admin":
+        raise CommandRefused(f"{account.username} is an admin already")
     recorded = entry(command.clock, "role", OPERATOR, target=account.user, detail="admin")
     await _change(command, account, AccountChange(role="admin"), recorded)
     command.output.done(f"{account.username} is an admin now", {"id": account.account_id, "role": "admin"})

@@ -125,14 +125,15 @@ class Settings:
             for setting in SETTINGS:
                 if setting.name in _OF_NODES and self._values[setting.name.lower()] != setting.default:
                     yield f"{setting.name} is set and NATS_URL is not: this server is alone, and does not use it"
-        if not self.jwt_secret:
+        if not self.jwt_secret and self.registration == "closed":  # else the users are those of this server
             yield "JWT_SECRET is not set: tokens of an application are refused"
-        elif self.registration == "open" and not self._registration_is_given:
+        if self.jwt_secret and self.registration == "open" and not self._registration_is_given:
             yield "JWT_SECRET is set and REGISTRATION is not: users may make accounts here besides those they have"
         if self.registration != "closed" and not self.database_url:
             yield "there is no database: accounts made here are lost when the server stops"
         if self.registration != "closed" and not self.public_url.startswith("https://"):
-            yield "PUBLIC_URL is not https: browsers send passwords and the cookies of logins without encryption"
+            how = "is not https: browsers" if self.public_url else "is not set: browsers may"
+            yield f"PUBLIC_URL {how} send passwords and the cookies of logins without encryption"
         most, of_address = self.max_connections, self.max_connections_per_address
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # the hard limit, to which the start raises the soft one
         allowed = None if limit == resource.RLIM_INFINITY else room_for(limit)

@@ -26,16 +26,21 @@ class AccessRepository(Protocol):
         forward again; and it may change without that, as with a restart.
         """
 
-    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
-        """Suspend an account, here or of the application, or end that with ``until`` 0. Outdates the access tokens of
-        an account made here.
+    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> bool:
+        """Suspend an account, here or of the application, or end that with ``until`` 0. A suspension outdates the
+        access tokens of an account made here.
+
+        False, and changes nothing, if there is no suspension to end.
         """
 
     async def suspensions(self, now: int) -> list[Notice]:
         """List those that have not ended, the newest first."""
 
-    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> None:
-        """Block an address or network, or end that with ``until`` 0."""
+    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> bool:
+        """Block an address or network, or end that with ``until`` 0.
+
+        False, and changes nothing, if there is no block to end.
+        """
 
     async def blocks(self, now: int) -> list[Notice]:
         """List those that have not ended, the newest first."""

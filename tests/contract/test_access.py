@@ -5,8 +5,10 @@ import asyncio
 from msgspec.structs import replace
 
 from model.account import AccountChange, Notice
-from model.room import FOREVER
+from model.audit import AuditFilter
+from model.room import FOREVER, User
 from storage.ports.access import KEPT_US
+from storage.ports.messages import ENDLESS
 from storage.ports.storage import Storage
 from tests.support.accounts import DAY, NOW, api_key, noted, stored
 from utils.ids import new_token
@@ -29,11 +31,39 @@ async def test_a_suspension_survives_other_changes_of_the_account(repository: St
     assert await of(repository, ann.account_id) == changed
     assert [replace(one, number=0) for one in await repository.access.suspensions(NOW)].count(changed) == 1
     assert ann.account_id not in {one.subject for one in await repository.access.suspensions(until)}
-    await repository.access.suspend(ann.account_id, 0, "", noted("restore", at=NOW + 2))
-    assert await of(repository, ann.account_id) == Notice(
-        "account", ann.account_id, 0, NOW + 2, NOW + 2 + KEPT_US, 4, 0, ""
-    )
+    assert await repository.access.suspend(ann.account_id, 0, "", noted("restore", at=NOW + 2))
+    restored = Notice("account", ann.account_id, 0, NOW + 2, NOW + 2 + KEPT_US, 3, 0, "")
+    assert await of(repository, ann.account_id) == restored
     assert ann.account_id not in {one.subject for one in await repository.access.suspensions(NOW)}
+
+
+async def test_what_is_not_denied_cannot_be_restored(repository: Storage) -> None:
+    """Neither a notice nor an entry is stored, and no token is outdated."""
+    ann, network = await stored(repository.accounts), "2001:db8:ffff::/48"
+    principals, last = (ann.account_id, new_token("u_")), await newest(repository)
+    for principal in principals:
+        assert not await repository.access.suspend(principal, 0, "", noted("restore", target=User(principal, "")))
+    assert not await repository.access.block(network, 0, "", noted("unblock", target=User(network, "")))
+    await repository.access.suspend(principals[1], NOW + 1, "", noted("suspend"))
+    assert not await repository.access.suspend(principals[1], 0, "", noted("restore", at=NOW + 1))  # it is over
+    after = [one.subject for one in await repository.access.notices(after=last)]
+    assert after == [principals[1]]
+    for subject in (*principals, network):
+        wanted = AuditFilter(target=subject)
+        assert not await repository.audit.page(wanted, before=ENDLESS, limit=10)
+    assert await repository.accounts.find(ann.account_id) == ann
+
+
+async def test_of_two_operators_one_ends_a_suspension(repository: Storage) -> None:
+    principal = new_token("u_")
+    await repository.access.suspend(principal, FOREVER, "", noted("suspend"))
+    both = (repository.access.suspend(principal, 0, "", noted("restore")) for _ in range(2))
+    assert sorted(await asyncio.gather(*both)) == [False, True]
+
+
+async def newest(repository: Storage) -> int:
+    """Return the number of the newest notice."""
+    return max((one.number for one in await repository.access.notices(after=0, limit=10**6)), default=0)
 
 
 async def test_an_account_of_the_application_can_be_suspended(repository: Storage) -> None:

@@ -85,6 +85,6 @@ async def test_notices_that_only_matter_for_minutes_are_evicted_first(storage: S
         await storage.accounts.change(ann.account_id, AccountChange(name=f"n{n}"), noted())
     kinds = [one.kind for one in await storage.access.notices(after=0)]
     assert kinds == ["account", "name", "login", "network", "key", "name", "account"]
-    await storage.access.suspend("u_2", 0, "", noted())
+    await storage.access.suspend("u_2", NOW, "", noted())
     kinds = [one.kind for one in await storage.access.notices(after=0)]
     assert kinds == ["account", "login", "network", "key", "name", "account", "account"]

@@ -204,6 +204,7 @@ async def test_suspend_and_restore(server: Server, run: Commands) -> None:
     assert {notice.subject for notice in suspended} == {ann, "u_42"}
     await run("user", "restore", ann)
     assert "not suspended" in await run("user", "restore", "ann", status=1)
+    assert "not blocked" in await run("block", "remove", "192.0.2.9", status=1)
     assert (await run.json("user", "list"))[0]["suspended"] is False
     for wrong in ("yesterday", "2001-01-01T00:00:00Z", "0d", "5y"):
         assert "--until" in await run("user", "suspend", "ann", "--until", wrong, status=2)

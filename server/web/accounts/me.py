@@ -5,6 +5,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from model.account import Account, AccountRole
+from model.errors import ParleyError
 from server.accounts.changing import Changes, change
 from server.auth.access_tokens import ACCESS_SECONDS, csrf_token
 from server.auth.cookies import clear_cookies, set_cookies
@@ -130,6 +131,7 @@ class MeRows(AccountRows):
                 self.end,
                 OneSession,
                 (DONE,),
+                ("no_such_session",),
                 auth="own",
             ),
         )
@@ -166,11 +168,12 @@ class MeRows(AccountRows):
         return done()
 
     async def end(self, request: web.Request, params: OneSession) -> web.StreamResponse:
-        """End one login of the caller. Nothing happens if there is none with this id."""
+        """End one login of the caller."""
         asker = self._changer(request)
         identity = caller(request)
         entry = self._accounts.entry("session_end", identity.user, asker)
-        await self._accounts.storage.logins.end(identity.user.id, only=params.id, entry=entry)
+        if not await self._accounts.storage.logins.end(identity.user.id, only=params.id, entry=entry):
+            raise ParleyError("no_such_session", field="id")
         self._accounts.follower.wake()
         response = done()
         if identity.by_cookie and params.id == identity.login:

@@ -158,7 +158,15 @@ class OperatorRows(AccountRows):
                 ("no_such_account", "conflict"),
                 text="Its connections are closed within a second, at every server.",
             ),
-            _row("DELETE", user, "End a suspension", self.restore, OneUser, (DONE,), ("no_such_account",)),
+            _row(
+                "DELETE",
+                user,
+                "End a suspension",
+                self.restore,
+                OneUser,
+                (DONE,),
+                ("no_such_account", "no_such_suspension"),
+            ),
             _row("GET", "/api/blocks", "List the blocked addresses", self.blocks, Nothing, listed),
             _row(
                 "POST",
@@ -171,7 +179,15 @@ class OperatorRows(AccountRows):
                 text="Connections from there are closed within a second, and all requests are refused. A block of the "
                 "caller's own address is refused unless `force` is set.",
             ),
-            _row("DELETE", network, "End the block of an address or network", self.unblock, OneNetwork, (DONE,)),
+            _row(
+                "DELETE",
+                network,
+                "End the block of an address or network",
+                self.unblock,
+                OneNetwork,
+                (DONE,),
+                ("no_such_block",),
+            ),
             _row(
                 "GET",
                 "/api/accounts",
@@ -198,8 +214,24 @@ class OperatorRows(AccountRows):
                 (Answer(200, "its logins", LoginList),),
                 ("no_such_account",),
             ),
-            _row("DELETE", f"{one}/sessions", "End all logins of an account", self.end_logins, OneAccount, (DONE,)),
-            _row("DELETE", f"{one}/sessions/{{login}}", "End a login of an account", self.end_login, OneLogin, (DONE,)),
+            _row(
+                "DELETE",
+                f"{one}/sessions",
+                "End all logins of an account",
+                self.end_logins,
+                OneAccount,
+                (DONE,),
+                ("no_such_account",),
+            ),
+            _row(
+                "DELETE",
+                f"{one}/sessions/{{login}}",
+                "End a login of an account",
+                self.end_login,
+                OneLogin,
+                (DONE,),
+                ("no_such_account", "no_such_session"),
+            ),
         )
 
     # Suspensions.
@@ -222,7 +254,9 @@ class OperatorRows(AccountRows):
     async def restore(self, request: web.Request, params: OneUser) -> web.StreamResponse:
         """End a suspension."""
         target = await self._target(params.user)
-        await self._accounts.storage.access.suspend(params.user, 0, "", self._entry(request, "restore", target=target))
+        made = self._entry(request, "restore", target=target)
+        if not await self._accounts.storage.access.suspend(params.user, 0, "", made):
+            raise ParleyError("no_such_suspension", field="user")
         return await self._done()
 
     async def _target(self, user_id: str) -> User:
@@ -256,9 +290,9 @@ class OperatorRows(AccountRows):
     async def unblock(self, request: web.Request, params: OneNetwork) -> web.StreamResponse:
         """End the block of an address or network."""
         network = check_network(params.network)
-        await self._accounts.storage.access.block(
-            network, 0, "", self._entry(request, "unblock", target=User(network, ""))
-        )
+        made = self._entry(request, "unblock", target=User(network, ""))
+        if not await self._accounts.storage.access.block(network, 0, "", made):
+            raise ParleyError("no_such_block", field="network")
         return await self._done()
 
     # Accounts and their logins.
@@ -274,8 +308,10 @@ class OperatorRows(AccountRows):
         """Change the role of an account, but not the caller's own: the last admin could not come back."""
         if params.id == caller(request).user.id:
             raise ParleyError("conflict", "you cannot change your own role")
-        target = (await self._found(params.id)).user
-        made = self._entry(request, "role", target=target, detail=params.role)
+        account = await self._found(params.id)
+        made = self._entry(request, "role", target=account.user, detail=params.role)
+        if account.role == params.role:  # a change would close the connections of the account
+            return answer(_account(account))
         changed = await self._accounts.storage.accounts.change(params.id, AccountChange(role=params.role), made)
         if changed is None:
             raise ParleyError("no_such_account")
@@ -298,7 +334,8 @@ class OperatorRows(AccountRows):
     async def _end(self, request: web.Request, account_id: str, only: str = "") -> web.StreamResponse:
         target = (await self._found(account_id)).user
         made = self._entry(request, "session_end", target=target)
-        await self._accounts.storage.logins.end(account_id, only=only, entry=made)
+        if not await self._accounts.storage.logins.end(account_id, only=only, entry=made) and only:
+            raise ParleyError("no_such_session", field="login")
         return await self._done()
 
     # Shared.

@@ -5,7 +5,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from model.account import ApiKey, Notice
+from model.account import ApiKey, Notice, NoticeKind
 from model.audit import AuditEntry
 from storage.memory.account_tables import DENIED, KEYS, check_space
 from storage.memory.contents import Contents
@@ -31,29 +31,39 @@ class MemoryAccessRepository:
     async def incarnation(self) -> str:
         return ""  # it ends with the process
 
-    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
+    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
-        if until:
-            check_space(len(self._denied("account", entry.at)), DENIED)
-        account = tables.accounts.get(principal)
-        version = 0 if account is None else account.version + 1
-        if account is not None:
+        if not self._may_deny("account", principal, until, entry.at):
+            return False
+        account, version = tables.accounts.get(principal), 0
+        if account is not None and until:
+            version = account.version + 1
             tables.put_account(replace(account, version=version))
         tables.record([entry])
         tables.note([suspended(principal, version, until, reason, entry.at)])
+        return True
 
     async def suspensions(self, now: int) -> list[Notice]:
         return self._denied("account", now)
 
-    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> None:
+    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
-        if until:
-            check_space(len(self._denied("network", entry.at)), DENIED)
+        if not self._may_deny("network", network, until, entry.at):
+            return False
         tables.record([entry])
         tables.note([network_blocked(network, until, reason, entry.at)])
+        return True
 
     async def blocks(self, now: int) -> list[Notice]:
         return self._denied("network", now)
+
+    def _may_deny(self, kind: NoticeKind, subject: str, until: int, now: int) -> bool:
+        """Whether there is space for a suspension or block, or with ``until`` 0 one to end."""
+        denied = self._denied(kind, now)
+        if not until:
+            return any(one.subject == subject for one in denied)
+        check_space(len(denied), DENIED)
+        return True
 
     def _denied(self, kind: str, now: int) -> list[Notice]:
         notices = self._contents.accounts.notices.values()

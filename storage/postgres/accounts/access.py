@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from msgspec.structs import asdict, replace
 from psycopg.rows import TupleRow
 
-from model.account import ApiKey, Notice
+from model.account import ApiKey, Notice, NoticeKind
 from model.audit import AuditEntry
 from model.principals import ACCOUNT
 from storage.ports.access import key_changed, network_blocked, suspended
-from storage.postgres.accounts.noting import note
+from storage.postgres.accounts.noting import lock_notices, note
 from storage.postgres.accounts.pool import AccountPool, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, as_json, value
@@ -34,25 +34,31 @@ class PostgresAccessRepository:
         ((started, database, table),) = await self._pool.fetch(sql.INCARNATION, {}, notices=True)
         return f"{started.timestamp()} {database} {table}"
 
-    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> None:
-        async def work(connection: Connection) -> None:
+    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> bool:
+        async def work(connection: Connection) -> bool:
             version = 0
-            if principal.startswith(ACCOUNT):
+            if not until and not await _is_denied(connection, "account", principal, entry.at):
+                return False
+            if until and principal.startswith(ACCOUNT):
                 version = await value(connection, sql_accounts.RAISE_VERSION, account_id=principal) or 0
             await record(connection, [entry])
             await note(connection, [suspended(principal, version, until, reason, entry.at)])
+            return True
 
-        await self._pool.run(work)
+        return await self._pool.run(work)
 
     async def suspensions(self, now: int) -> list[Notice]:
         return [Notice(*row) for row in await self._pool.fetch(sql.SUSPENSIONS, {"now": now})]
 
-    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> None:
-        async def work(connection: Connection) -> None:
+    async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> bool:
+        async def work(connection: Connection) -> bool:
+            if not until and not await _is_denied(connection, "network", network, entry.at):
+                return False
             await record(connection, [entry])
             await note(connection, [network_blocked(network, until, reason, entry.at)])
+            return True
 
-        await self._pool.run(work)
+        return await self._pool.run(work)
 
     async def blocks(self, now: int) -> list[Notice]:
         return [Notice(*row) for row in await self._pool.fetch(sql.BLOCKS, {"now": now})]
@@ -82,6 +88,15 @@ class PostgresAccessRepository:
         rows = [{"key_id": key_id, "used_at": at} for key_id, at in uses.items()]
         if rows:
             await self._pool.change(sql.USE_KEYS, {"rows": as_json(rows)})
+
+
+async def _is_denied(connection: Connection, kind: NoticeKind, subject: str, now: int) -> bool:
+    """Whether there is a suspension or block to end, which no other transaction ends at the same time.
+
+    Notices are locked first, as everywhere, and their rows afterwards.
+    """
+    await lock_notices(connection)
+    return bool(await value(connection, sql.IS_DENIED, kind=kind, subject=subject, now=now))
 
 
 def _notice_of(row: TupleRow) -> Notice:

@@ -71,6 +71,14 @@ INCARNATION = sql_text(
 )
 
 
+IS_DENIED = sql_text(
+    Query.from_(_NOTICES)
+    .select(1)
+    .where((_NOTICES.kind == param("kind")) & (_NOTICES.subject == param("subject")))
+    .where(_NOTICES.deny_until > param("now"))
+)
+
+
 def _denied(kind: str) -> bytes:
     return sql_text(
         Query.from_(_NOTICES)

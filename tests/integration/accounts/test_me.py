@@ -63,7 +63,8 @@ async def test_one_login_is_ended_and_all_others(server: Server) -> None:
     ann, phone, tablet = [await signed_in(server, "ann") for _ in range(3)]
     bob = await signed_in(server, "bob")
     first, second, third = [one["id"] for one in (await ann.json("/api/me/sessions"))["sessions"]]
-    assert (await bob.delete(f"/api/me/sessions/{second}")).status == 204  # not theirs: nothing happens
+    reply = await bob.delete(f"/api/me/sessions/{second}")  # not theirs: nothing happens
+    assert (reply.status, code(reply)) == (404, "no_such_session")
     await phone.refresh()
     assert (await ann.delete(f"/api/me/sessions/{second}")).status == 204
     await server.accounts.follower.catch_up()

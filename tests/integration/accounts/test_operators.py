@@ -162,6 +162,28 @@ async def test_logins_of_others_are_listed_and_ended(server: Server) -> None:
     assert len(await audited(server, "session_end")) == 2
 
 
+async def test_what_does_not_exist_is_not_found_and_leaves_no_trace(server: Server) -> None:
+    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    for path, refusal in (
+        (f"/api/suspensions/{ann.id}", "no_such_suspension"),
+        ("/api/suspensions/u_ben", "no_such_suspension"),
+        ("/api/suspensions/a_unknown", "no_such_account"),
+        ("/api/blocks/192.0.2.9", "no_such_block"),
+        (f"/api/accounts/{ann.id}/sessions/l_unknown", "no_such_session"),
+        ("/api/me/sessions/l_unknown", "no_such_session"),
+        ("/api/keys/k_unknown", "no_such_key"),
+        ("/api/links/i_unknown", "no_such_link"),
+        ("/api/me/blocks/u_ben", "no_such_user"),
+    ):
+        reply = await admin.delete(path)
+        assert (path, reply.status, code(reply)) == (path, 404, refusal)
+    assert (await admin.patch(f"/api/accounts/{ann.id}", {"role": "user"})).status == 200  # as it is
+    assert (await ann.get("/api/me")).status == 200  # its access token is still valid
+    for action in ("restore", "unblock", "session_end", "key_revoke", "link_revoke", "user_block"):
+        assert await audited(server, action) == []
+    assert ann.id not in [target for _, target, *_ in await audited(server, "role")]
+
+
 # --- API keys ---------------------------------------------------------------------------------------------------------
 
 

@@ -128,8 +128,7 @@ def test_check_says_whether_the_settings_are_valid_and_what_is_unusual(call: Cal
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "PROT in .env is not a setting; did you mean PORT?",
-        "JWT_SECRET is not set: tokens of an application are refused",
-        "PUBLIC_URL is not https: browsers send passwords and the cookies of logins without encryption",
+        "PUBLIC_URL is not set: browsers may send passwords and the cookies of logins without encryption",
         "The settings are valid.",
     ]
 

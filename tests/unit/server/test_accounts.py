@@ -17,8 +17,10 @@ from msgspec.structs import replace
 from chat.ports import Identity
 from model.errors import ParleyError
 from model.room import User
+from server.auth.access_tokens import Pair, sign_pair
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens, sign_account
+from tests.support.accounts import account, login
 from tests.unit.server.test_tokens import SERVER_SECRET, StoppedClock
 
 SECRET = "a secret of at least thirty-two characters"
@@ -37,6 +39,12 @@ def signed(secret: str = SECRET, algorithm: str = "HS256", **changed: Any) -> st
     """Return a token that is not signed by Parley's code; a claim of `...` is left out."""
     claims = {name: value for name, value in {**CLAIMS, **changed}.items() if value is not ...}
     return jwt.encode(claims, secret, algorithm=algorithm)
+
+
+def own_pair() -> Pair:
+    """Sign the tokens of an account made here."""
+    ann = account()
+    return sign_pair(ServerKeys(SERVER_SECRET), ann, login(ann), (), NOW * 1_000_000)
 
 
 def reason(token: str, code: str = "unauthorized", **options: Any) -> str:
@@ -100,8 +108,25 @@ def test_without_a_secret_every_account_token_is_refused() -> None:
         parts = [encode({"alg": "HS256", "typ": "JWT"}), encode(CLAIMS)]
         signature = hmac.digest(key, ".".join(parts).encode(), hashlib.sha256)
         assert "JWT_SECRET is not set" in reason(".".join([*parts, base64url(signature)]), secret="")
-    for token in (signed(), "nonsense", "a.b.c", ""):
-        assert "JWT_SECRET is not set" in reason(token, secret="")
+    assert "JWT_SECRET is not set" in reason(signed(), secret="")
+
+
+@pytest.mark.parametrize("token", ["nonsense", "abc", "a.b.c", "a.\xe4.c", "", f"a.{'[' * 4000}.c", f"a.{'W3t7' * 2000}.c"])
+def test_without_a_secret_what_is_no_token_of_an_application_is_no_matter_of_it(token: str) -> None:
+    assert reason(token, secret="") == "this is no valid token of this server"
+
+
+def test_a_damaged_access_token_is_no_matter_of_applications() -> None:
+    token = own_pair().access
+    head, body, signature = token.split(".")
+    for damaged in (token[:-4], f"{head}.{body[:-4]}.{signature}", f"{head}.{body}.{signature[::-1]}", token + "x"):
+        assert reason(damaged, secret="") == "this is no valid token of this server"
+
+
+def test_a_refresh_token_is_called_so() -> None:
+    token = own_pair().refresh
+    for secret in ("", SECRET):
+        assert "refresh token" in reason(token, secret=secret)
 
 
 def base64url(data: bytes) -> str:

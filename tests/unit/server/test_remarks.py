@@ -14,6 +14,7 @@ NO_APPLICATION = "JWT_SECRET is not set: tokens of an application are refused"
 BOTH = "JWT_SECRET is set and REGISTRATION is not: users may make accounts here besides those they have"
 LOST = "there is no database: accounts made here are lost when the server stops"
 PLAIN = "PUBLIC_URL is not https: browsers send passwords and the cookies of logins without encryption"
+UNSET = "PUBLIC_URL is not set: browsers may send passwords and the cookies of logins without encryption"
 CLOSED = {"REGISTRATION": "closed"}
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 ROOM = room_for(LIMIT)
@@ -23,15 +24,16 @@ ROOM = room_for(LIMIT)
     ("given", "remarks"),
     [
         ({"JWT_SECRET": SECRET, "SERVER_SECRET": OTHER, **CLOSED}, []),
-        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, [BOTH, PLAIN]),
-        ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open"}, [PLAIN]),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat"}, [BOTH, UNSET]),
+        ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open"}, [UNSET]),
         ({"JWT_SECRET": SECRET, "DB_NAME": "chat", "REGISTRATION": "open", "PUBLIC_URL": "https://a.example"}, []),
-        ({"DB_NAME": "chat", "PUBLIC_URL": "http://a.example"}, [NO_APPLICATION, PLAIN]),
-        ({"JWT_SECRET": SECRET, "GUESTS": "off", "REGISTRATION": "invite"}, [LOST, PLAIN]),
+        ({"DB_NAME": "chat", "PUBLIC_URL": "http://a.example"}, [PLAIN]),
+        ({"JWT_SECRET": SECRET, "GUESTS": "off", "REGISTRATION": "invite"}, [LOST, UNSET]),
         ({"JWT_SECRET": SECRET, **CLOSED}, [FORGETFUL]),
-        ({"DB_NAME": "chat"}, [NO_APPLICATION, PLAIN]),
-        ({}, [FORGETFUL, NO_APPLICATION, LOST, PLAIN]),
-        ({"GUESTS": "off"}, [NO_APPLICATION, LOST, PLAIN]),
+        ({"DB_NAME": "chat"}, [UNSET]),
+        ({}, [FORGETFUL, LOST, UNSET]),
+        ({"GUESTS": "off"}, [LOST, UNSET]),
+        ({"DB_NAME": "chat", **CLOSED}, [NO_APPLICATION]),
         (
             {
                 **CLOSED,
