@@ -65,9 +65,10 @@ def impose(
 
 
 def limit(parts: Parts, room: Room, guest_id: str, *, banned: int = FOREVER, muted: int = FOREVER) -> bool:
-    """Let the sanctions that follow the ban or mute of one guest end with it; 0 lifts them. Returns whether any changed.
+    """Let the sanctions that follow the ban or mute of one guest end with it; 0 lifts them.
 
-    None may outlast it: a room that is loaded reads sanctions only if one of its rows has a ban or a mute.
+    None may outlast it: a room that is loaded reads sanctions only if one of its rows has a ban or a mute. Returns
+    whether any has changed.
     """
     changed = False
     for of in tuple(room.sanctions.values()):

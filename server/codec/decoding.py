@@ -1,9 +1,13 @@
 """Error messages for invalid texts and JSON: the name of the wrong field, and what is wrong in Parley's own words."""
 
 import re
-from typing import get_args
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
 
-from model.room import Role
+from msgspec import Struct, structs
+
+from utils.wording import either
 
 
 class ReadError(ValueError):
@@ -12,9 +16,6 @@ class ReadError(ValueError):
 
 MISSING = "is missing"
 UNKNOWN = "has an unknown value"
-_ROLES = get_args(Role)
-# The problem of a field that takes one of a few values, by its name.
-_CHOICES = {"role": f"must be {', '.join(_ROLES[:-1])} or {_ROLES[-1]}"}
 
 # msgspec's messages end with the place, "... - at `$.room`", or name it, "... missing required field `room`", or both.
 # Patterns for the words before it are anchored at the start, so that no part of the input is mistaken for them.
@@ -35,12 +36,27 @@ _TYPES = {
 }
 
 
-def wrong_field(problem: str) -> tuple[str, str] | None:
+@cache
+def choices_of(*records: type[Struct]) -> Mapping[str, str]:
+    """Return what is wrong with any other value of each field of these records that takes one of a few."""
+    fields = [field for record in records for field in structs.fields(record)]
+    values = {field.encode_name: _choices(field.type) for field in fields}
+    return {name: f"must be {either(some)}" for name, some in values.items() if some}
+
+
+def _choices(kind: Any) -> list[str]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [value for part in get_args(kind) for value in _choices(part)]
+
+
+def wrong_field(problem: str, choices: Mapping[str, str] = {}) -> tuple[str, str] | None:
     """Return the field that a `msgspec.ValidationError` is about, and what is wrong with it in words that follow the
     name of the field. None if the error is not about a field.
 
     Args:
         problem: the text of the error.
+        choices: of the record, from `choices_of`.
     """
     if missing := _MISSING.match(problem):
         return missing[1], MISSING
@@ -48,7 +64,7 @@ def wrong_field(problem: str) -> tuple[str, str] | None:
     if at is None:
         return None
     words = _in_our_words(problem)
-    return at[1], _CHOICES.get(at[1], words) if words == UNKNOWN else words
+    return at[1], choices.get(at[1], words) if words == UNKNOWN else words
 
 
 def _in_our_words(problem: str) -> str:

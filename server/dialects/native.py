@@ -1,6 +1,7 @@
 """``parley.v1``: frames are the records of model/ as JSON objects, field for field (docs/protocol.md)."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 
@@ -8,10 +9,12 @@ from chat.ports import Dialect
 from model.commands import AnyCommand, Id
 from model.errors import ParleyError
 from model.events import AnyEvent, Entered, Exited
+from server.codec.decoding import choices_of
 from server.codec.frames import text_frame
 from server.dialects.refusals import invalid, unreadable
 from utils.encoding import to_json
 
+_CHOICES = choices_of(*get_args(AnyCommand))
 _decode: Callable[[str], AnyCommand] = msgspec.json.Decoder(AnyCommand).decode
 
 
@@ -36,7 +39,7 @@ class NativeDialect(Dialect):
         try:
             command = _decode(text)
         except msgspec.ValidationError as error:
-            raise invalid(str(error), id=_id_of(text)) from error
+            raise invalid(str(error), _CHOICES, id=_id_of(text)) from error
         except (msgspec.DecodeError, RecursionError) as error:  # RecursionError: nested too deeply
             raise unreadable(text) from error
         if command.id is not None and not command.id.isprintable():

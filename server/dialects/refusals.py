@@ -1,22 +1,26 @@
 """Errors for frames that are not valid commands, derived from the messages of `msgspec`."""
 
 import json
+from collections.abc import Mapping
 
 from model.errors import ParleyError
 from model.limits import ID_CHARS
 from server.codec.decoding import UNKNOWN, wrong_field
 
 
-def invalid(problem: str, *, tag: str = "type", inside: str = "", id: str | None = None) -> ParleyError:
+def invalid(
+    problem: str, choices: Mapping[str, str] = {}, *, tag: str = "type", inside: str = "", id: str | None = None
+) -> ParleyError:
     """Return the error for JSON that is not a command: ``bad_json``, ``unknown_type``, or ``bad_field`` with the field.
 
     Args:
         problem: the text of a `msgspec.ValidationError`.
+        choices: of the commands, from `server.codec.decoding.choices_of`.
         tag: the field that holds the type of a frame.
         inside: a prefix of field names that is removed: ``payload.``.
         id: the id of the frame, if it could be read.
     """
-    wrong = wrong_field(problem)
+    wrong = wrong_field(problem, choices)
     if wrong is None:
         return ParleyError("bad_json", id=id)  # an array, a number, ...
     field, what = wrong[0].removeprefix(inside), wrong[1]

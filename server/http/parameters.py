@@ -13,7 +13,7 @@ from msgspec import Struct, inspect, structs
 
 from model.commands import Command
 from model.errors import ParleyError
-from server.codec.decoding import wrong_field
+from server.codec.decoding import choices_of, wrong_field
 
 JSON = "application/json"
 # Fields of a record that are headers.
@@ -98,7 +98,7 @@ class Parameters:
         try:
             return msgspec.convert(given, self._record)
         except msgspec.ValidationError as error:
-            raise _refused(error) from error
+            raise _refused(error, self._record) from error
 
     def rename(self, error: ParleyError) -> None:
         """Replace the name of the field in a refusal by its name in the request."""
@@ -219,13 +219,13 @@ def _read_body(text: str, kind: type[Struct]) -> Struct:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise _refused(error) from error
+        raise _refused(error, kind) from error
     except (msgspec.DecodeError, RecursionError) as error:  # nesting too deep is the latter
         raise _no_object() from error
 
 
-def _refused(error: msgspec.ValidationError) -> ParleyError:
-    wrong = wrong_field(str(error))
+def _refused(error: msgspec.ValidationError, record: type[Struct]) -> ParleyError:
+    wrong = wrong_field(str(error), choices_of(record))
     return _no_object() if wrong is None else ParleyError("bad_field", " ".join(wrong), field=wrong[0])
 
 

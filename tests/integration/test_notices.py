@@ -27,7 +27,7 @@ def pool_of(url: str) -> AccountPool:
     return AccountPool(Connector(read_url(url), 5), connect_seconds=5, seconds=10)
 
 
-async def as_another(asked: Awaitable[None]) -> None:
+async def as_another(asked: Awaitable[object]) -> None:
     """Do it for another reader: each has one turn at a time."""
     READER.set(Party("another"))
     await asked

@@ -139,6 +139,8 @@ async def test_accounts_are_listed_and_get_roles(server: Server) -> None:
     assert (await ann.get("/api/accounts")).status == 200
     reply = await ann.patch(f"/api/accounts/{ann.id}", {"role": "user"})
     assert (reply.status, code(reply)) == (409, "conflict")
+    reply = await ann.patch(f"/api/accounts/{ann.id}", {"role": "king"})
+    assert (reply.status, reply.json()["error"]["message"]) == (400, "role must be user, organizer or admin")
     reply = await ann.patch("/api/accounts/a_unknown", {"role": "user"})
     assert (reply.status, code(reply)) == (404, "no_such_account")
     assert (await audited(server, "role"))[0] == ("root", ann.id, "127.0.0.1", "admin")

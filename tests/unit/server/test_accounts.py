@@ -111,7 +111,9 @@ def test_without_a_secret_every_account_token_is_refused() -> None:
     assert "JWT_SECRET is not set" in reason(signed(), secret="")
 
 
-@pytest.mark.parametrize("token", ["nonsense", "abc", "a.b.c", "a.\xe4.c", "", f"a.{'[' * 4000}.c", f"a.{'W3t7' * 2000}.c"])
+@pytest.mark.parametrize(
+    "token", ["nonsense", "abc", "a.b.c", "a.\xe4.c", "", f"a.{'[' * 4000}.c", f"a.{'W3t7' * 2000}.c"]
+)
 def test_without_a_secret_what_is_no_token_of_an_application_is_no_matter_of_it(token: str) -> None:
     assert reason(token, secret="") == "this is no valid token of this server"
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import Meta, Struct
 
 from model.room import Role
-from server.codec.decoding import wrong_field
+from server.codec.decoding import choices_of, wrong_field
 
 Code = Annotated[str, Meta(min_length=2, max_length=4)]
 Some = Annotated[str, Meta(min_length=1)]
@@ -27,10 +27,12 @@ class Frame(Struct):
     inner: "Inner | None" = None
     role: Role = "member"
     letter: Literal["a", "b"] = "a"
+    sort: Annotated[Literal["new", "old", "none"], Meta(description="order")] | None = None
 
 
 class Inner(Struct):
     name: str
+    letter: Literal["a"] = "a"
 
 
 @pytest.mark.parametrize(
@@ -53,11 +55,13 @@ class Inner(Struct):
         ('{"inner":{}}', "name", "is missing"),
         ('{"inner":{"name":null}}', "inner.name", "must be a string"),
         ('{"role":"Expected `str`"}', "role", "must be owner, moderator, member or readonly"),
-        ('{"letter":"c"}', "letter", "has an unknown value"),
+        ('{"letter":"c"}', "letter", "must be a or b"),
+        ('{"sort":"c"}', "sort", "must be new, old or none"),
+        ('{"inner":{"name":"x","letter":"c"}}', "inner.letter", "has an unknown value"),
         ("7", "", ""),
     ],
 )
 def test_decoding_errors_are_described_in_parleys_words(sent: str, field: str, said: str) -> None:
     with pytest.raises(msgspec.ValidationError) as refused:
         msgspec.json.decode(sent, type=Frame)
-    assert (wrong_field(str(refused.value)) or ("", "")) == (field, said)
+    assert (wrong_field(str(refused.value), choices_of(Frame)) or ("", "")) == (field, said)
