@@ -195,7 +195,7 @@ def public_url(text: str) -> str:
         port = parts.port
     except ValueError:
         port = 0
-    plain = re.fullmatch(r"[\x21-\x7e]+", text) and not re.search(r"[?#@\\\"<>^`{|}]", text)
+    plain = re.fullmatch(r"[\x21-\x7e]+", text) and not re.search(r"[?#@\\\"<>^`{|};]", text)
     if not plain or parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError
     if "//" in parts.path or {".", ".."}.intersection(parts.path.split("/")):

@@ -36,6 +36,7 @@ def test_the_public_address_has_one_form(text: str, url: str) -> None:
             "https://h/../a",
             "https://h\\a",
             'https://h/"',
+            "https://h/a;Domain=example.org",
             "https://ü",
         ),
     ],
