@@ -3,19 +3,22 @@
 from msgspec.structs import replace
 
 from model.permissions import RANK
-from model.room import Member, User
+from model.room import STAFF, Member, User
 
 
 def merge(user: User, own: Member | None, guest: Member, now_us: int) -> Member:
     """Return the row of an account in a room in which its guest has one, too.
 
-    The account gets the higher role, the larger cursor, and every ban and mute. A ban ends a membership.
+    The account gets the higher role, the larger cursor, and every ban and mute; a ban ends a membership. Owners and
+    moderators get none of their guest: else a moderator could remove an owner.
 
     Args:
         user: the account, with its current name.
         own: the account's row, if it has one.
     """
     own = own or Member(user)
+    if own.role in STAFF:
+        guest = replace(guest, banned_until=0, muted_until=0, reason="")
     role = max(own.role, guest.role, key=lambda role: RANK[role] if role is not None else -1)
     banned_until = max(own.banned_until, guest.banned_until)
     muted_until = max(own.muted_until, guest.muted_until)

@@ -78,6 +78,25 @@ async def test_the_higher_role_and_every_sanction_count(
     assert await code_of(ann, "join", room="three") == "banned"
 
 
+async def test_an_owner_is_not_removed_by_a_ban_of_their_guest(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    ann, guest = signed_in(chat), Person(chat, "gus")
+    moderator = account(chat, "bob")
+    await created(chat, ann)
+    await ask(guest, "join", room="lobby")
+    await ask(moderator, "join", room="lobby")
+    await ask(ann, "set_role", room="lobby", user=id_of(moderator), role="moderator")
+    assert await code_of(moderator, "mute", room="lobby", user=id_of(guest)) == ""
+    assert await code_of(moderator, "ban", room="lobby", user=id_of(guest)) == ""
+    order(repository, adoption(guest))
+    await done(worker, repository)
+    row = await row_of(repository, ANN.id)
+    assert row is not None
+    assert (row.role, row.banned_until, row.muted_until) == ("owner", 0, 0)
+    await said(ann, "still here")
+
+
 async def test_a_ban_during_the_move_reaches_the_account(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository
 ) -> None:
