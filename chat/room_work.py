@@ -128,7 +128,7 @@ class _Work:
             await asyncio.sleep(SETTLE_SECONDS)
             more = True
             while more:
-                more = await ask(parts, parts.storage.accounts.remove_traces(work, parts.clock.now_us()))
+                more = await ask(parts, parts.storage.accounts.remove_traces(work, parts.clock.now_us(), ends=False))
                 await asyncio.sleep(BETWEEN_BATCHES)
         await self._move_rows()
         accounts, after = parts.storage.accounts, work.room_id

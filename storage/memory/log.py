@@ -115,11 +115,14 @@ class Log:
         if change.first_body is not None:
             self.first_bodies.setdefault(seq, change.first_body)
         self._unindex(there)
+        if change.forget_id and there.id is not None:
+            del self.posted[there.sender_id, there.id]
         pin = change.pin
         state = replace(
             there,
             version=change.version,
             sender=change.sender or there.sender,
+            id=None if change.forget_id else there.id,
             content=there.content if change.content is None else change.content,
             mentions=there.mentions if change.content is None else change.mentions,
             edited_at=change.edited_at or there.edited_at,

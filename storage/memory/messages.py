@@ -96,6 +96,24 @@ class MemoryMessageRepository:
         found = [log.shown(state, room.name, whole=True) for state in window if state.sender_id in sender_ids]
         return found, window[-1].seq if window and len(window) == limit else None
 
+    async def rooms_of_senders(
+        self, sender_ids: Sequence[str], *, after: tuple[int, int], limit: int
+    ) -> tuple[list[tuple[int, int]], tuple[int, int] | None]:
+        found: dict[int, int] = {}
+        room_id, above, left = *after, limit
+        for log in sorted(self._contents.logs, key=lambda log: log.record.room_id):
+            of = log.record.room_id
+            if of < room_id:
+                continue
+            window = log.between(above if of == room_id else -1, ENDLESS)[:left]
+            for seq in log.seqs[window.start : window.stop]:
+                if log.states[seq].sender_id in sender_ids:
+                    found.setdefault(of, seq)
+            left -= len(window)
+            if not left:
+                return list(found.items()), (of, log.seqs[window.stop - 1])
+        return list(found.items()), None
+
     async def search(
         self,
         rooms: Sequence[RoomRecord],

@@ -89,6 +89,10 @@ class MemoryRoomRepository:
                     await slices.pause()
         return found
 
+    async def rooms_sanctioned_for(self, user_ids: Sequence[str]) -> list[RoomRecord]:
+        ids = self._contents.sanctions.rooms_of(user_ids)
+        return [log.record for room_id in sorted(ids) if (log := self._contents.logs.get(room_id)) is not None]
+
     async def special_members(self, room_id: int) -> list[Member]:
         self._contents.logs.use(room_id)
         return [

@@ -1,5 +1,6 @@
 """Sanctions in memory, by room: a bounded number."""
 
+from collections.abc import Collection
 from itertools import islice
 
 from model.room import NetworkSanction
@@ -26,6 +27,10 @@ class Sanctions:
     def of_room(self, room_id: int) -> list[NetworkSanction]:
         """Return those of a room, by network and guest."""
         return [self._all[key] for key in sorted(key for key in self._all if key[0] == room_id)]
+
+    def rooms_of(self, guest_ids: Collection[str]) -> set[int]:
+        """Return the rooms with sanctions that follow one of these guests."""
+        return {room_id for room_id, _, guest_id in self._all if guest_id in guest_ids}
 
     def expire(self, until: int, limit: int) -> int:
         """Remove up to ``limit`` that have ended by then. Returns how many were removed."""

@@ -68,11 +68,12 @@ class AccountRepository(Protocol):
         ``work.messages``. The entry may name the account: the tombstone replaces that as well. False if there is none.
         """
 
-    async def remove_traces(self, work: RoomWork, at: int) -> bool:
+    async def remove_traces(self, work: RoomWork, at: int, *, ends: bool) -> bool:
         """Do once more what :meth:`delete` does with the audit log, reports, blocks, keys and links.
 
-        The connections of the account close within a second after it, and what they sent before may be stored later.
-        And one call changes a bounded number of entries of the audit log. Returns whether there may be more of them.
+        What the account did before its connections closed may be stored later, and others report and moderate what it
+        wrote until the rooms know that it was deleted. Each call, like `delete`, changes a bounded number of rows.
+        Returns whether there may be more; if not, ``ends`` removes the work in the same transaction.
         """
 
     async def aliases(self, account_id: str) -> list[str]:

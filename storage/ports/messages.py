@@ -44,6 +44,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
         reactions: all of them, as in `Message`; None leaves them unchanged, {} removes them.
         pin: None leaves it unchanged.
         sender: another name for its author; None leaves it unchanged.
+        forget_id: forget the id that its author gave it.
         audit: stored with the change, once that is `Stored`.
     """
 
@@ -58,6 +59,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     reactions: dict[str, list[str]] | None = None
     pin: PinState | None = None
     sender: str | None = None
+    forget_id: bool = False
     audit: AuditEntry | None = None
 
 
@@ -155,6 +157,15 @@ class MessageRepository(Protocol):
     ) -> tuple[list[Message], int | None]:
         """Examine up to ``limit`` messages of a log above the seq ``after``, oldest first, and return those by these
         principals, deleted ones with their content; and the seq to go on from, None at the end of the log.
+        """
+
+    async def rooms_of_senders(
+        self, sender_ids: Sequence[str], *, after: tuple[int, int], limit: int
+    ) -> tuple[list[tuple[int, int]], tuple[int, int] | None]:
+        """Examine up to ``limit`` messages of all logs above the (room_id, seq) ``after``, in this order.
+
+        Return the first one by these principals in each room, as its (room_id, seq); and the place to go on from, None
+        at the end of all logs.
         """
 
     async def search(

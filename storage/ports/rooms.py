@@ -138,6 +138,9 @@ class RoomRepository(Protocol):
     async def rooms_invited_to_by(self, user_ids: Sequence[str]) -> list[RoomRecord]:
         """List the rooms in which a row has an invitation by one of these users, by room id."""
 
+    async def rooms_sanctioned_for(self, user_ids: Sequence[str]) -> list[RoomRecord]:
+        """List the rooms that have a sanction which follows the ban or mute of one of these users, by room id."""
+
     async def special_members(self, room_id: int) -> list[Member]:
         """List the rows that record more than "member", by user id: owners, moderators, readonly members, and users
         who are or were banned, muted or invited.

@@ -282,7 +282,7 @@ async def test_what_is_stored_about_a_deleted_account_afterwards_is_removed_too(
     await repository.access.insert_key(key, noted("key", ann.user))
     reported = report(sender=ann.user, reporter=bob.user)
     await repository.safety.insert_report(reported, noted("report"))
-    await repository.accounts.remove_traces(work, NOW + 1)
+    await repository.accounts.remove_traces(work, NOW + 1, ends=False)
     found = {one.id: one for _, one in await repository.audit.page(AuditFilter(), before=ENDLESS, limit=9)}
     assert found[late.id] == replace(late, actor=replace(ann.user, id=work.account_id, name=""), address="")
     assert key not in await repository.access.keys(NOW)
@@ -295,16 +295,26 @@ async def test_what_is_stored_about_a_deleted_account_afterwards_is_removed_too(
 async def test_many_entries_of_a_deleted_account_are_erased_in_batches(
     repository: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Strangers who guess passwords add entries about an account: their number must not prevent its deletion."""
-    monkeypatch.setattr(erasing, "ENTRIES", 2)
+    """Strangers add to what names an account: how much that is must not prevent its deletion."""
+    monkeypatch.setattr(erasing, "ROWS", 2)
     ann = await stored(repository.accounts)
     entries = [noted("login_failed", VISITOR, target=ann.user, address="192.0.2.9") for _ in range(5)]
     await repository.audit.append(entries)
+    reports = [report(sender=ann.user) for _ in range(5)]
+    blockers = [new_token("u_") for _ in range(5)]
+    for reported, blocker in zip(reports, blockers, strict=True):
+        await repository.safety.insert_report(reported, noted("report"))
+        await repository.safety.block_user(blocker, ann.account_id, NOW, 9, noted("user_block"))
     work = erasure(ann)
     assert await repository.accounts.delete(ann.account_id, work, noted("erase", ann.user))
-    while await repository.accounts.remove_traces(work, NOW):
-        pass
-    found = {one.id: one for _, one in await repository.audit.page(AuditFilter(), before=ENDLESS, limit=9)}
+    [work] = [one for one in await repository.accounts.room_work() if one.account_id == work.account_id]
+    while await repository.accounts.remove_traces(work, NOW, ends=True):
+        assert work in await repository.accounts.room_work()
+    assert work not in await repository.accounts.room_work()
+    erased = [await repository.safety.find_report(one.report_id) for one in reports]
+    assert [one and one.sender.id for one in erased] == [work.account_id] * 5
+    assert await repository.safety.blocks([ann.account_id, *blockers]) == set()
+    found = {one.id: one for _, one in await repository.audit.page(AuditFilter(), before=ENDLESS, limit=99)}
     stone = replace(ann.user, id=work.account_id, name="")
     assert [found[one.id] for one in entries] == [replace(one, target=stone, address="") for one in entries]
 

@@ -2,12 +2,12 @@
 
 from msgspec.structs import replace
 
-from model.room import Invitation, RoomRecord, User
-from storage.ports.messages import ChangeMessage
-from storage.ports.rooms import InsertRoom, SetMember, UpdateRoom
+from model.room import Invitation, NetworkSanction, RoomRecord, User
+from storage.ports.messages import ENDLESS, ChangeMessage
+from storage.ports.rooms import InsertRoom, SetMember, SetSanction, UpdateRoom
 from storage.ports.storage import STORED, Storage, Writer
 from tests.contract.records import at, inserts, member, message, room
-from utils.ids import new_token
+from utils.ids import new_room_id, new_token
 
 
 async def deleted(writer: Writer, record: RoomRecord) -> RoomRecord:
@@ -31,6 +31,47 @@ async def test_a_window_of_a_log_has_the_messages_of_its_senders(repository: Sto
     assert await repository.messages.by_senders(where, ["a_ann"], after=3, limit=4) == (found, 7)
     assert await repository.messages.by_senders(where, ["g_1"], after=-1, limit=7) == ([], 7)
     assert await repository.messages.by_senders(room(), ["a_ann"], after=-1, limit=4) == ([], None)
+
+
+async def test_the_rooms_in_which_users_have_written_are_found_a_window_at_a_time(
+    repository: Storage, writer: Writer
+) -> None:
+    ann, bob = new_token("a_"), new_token("u_")
+    first = new_room_id()  # next to each other, without rooms of other tests in between
+    rooms = [replace(room(), room_id=first + number) for number in range(4)]
+    for where, senders in zip(rooms, ([bob, ann, ann], [bob, bob], [], [ann]), strict=True):
+        log = [message(where, seq, f"m{seq}", sender_id=of, id=None) for seq, of in enumerate(senders, 1)]
+        await writer.write(inserts(where, *log))
+    one, two, _, four = (where.room_id for where in rooms)
+    find = repository.messages.rooms_of_senders
+    assert await find([ann, "g_1"], after=(one - 1, ENDLESS), limit=4) == ([(one, 2)], (two, 1))
+    assert await find([ann, bob], after=(one, 2), limit=2) == ([(one, 3), (two, 1)], (two, 1))
+    found, following = await find([ann], after=(two, 1), limit=1)
+    assert (found, following) == ([], (two, 2))
+    assert await find([ann], after=(two, 2), limit=1) == ([(four, 1)], (four, 1))
+    found, following = await find([ann], after=(four, 1), limit=10_000)
+    assert (found, following) == ([], None)
+
+
+async def test_the_id_that_its_author_gave_a_message_is_forgotten(repository: Storage, writer: Writer) -> None:
+    where = room()
+    first = message(where, 1, "secret", id="mine")
+    await writer.write([*inserts(where, first), ChangeMessage(where.room_id, 1, 5, "", forget_id=True)])
+    assert await repository.messages.find_posted(where.room_id, first.sender_id, "mine") is None
+    (found,) = await repository.messages.history(where, limit=9)
+    assert found.id is None
+    await writer.write([ChangeMessage(where.room_id, 1, 6, "x", forget_id=True)])
+
+
+async def test_rooms_with_sanctions_that_follow_a_guest(repository: Storage, writer: Writer) -> None:
+    guest = new_token("g_")
+    rooms = sorted((room() for _ in range(3)), key=lambda one: one.room_id)
+    await writer.write([InsertRoom(record) for record in rooms])
+    for where, of in zip(rooms, (guest, "g_other", guest), strict=True):
+        for network in ("192.0.2.0/24", "198.51.100.7"):
+            await writer.write([SetSanction(where.room_id, NetworkSanction(network, of, 2**50))])
+    assert await repository.rooms.rooms_sanctioned_for([guest, "a_none"]) == [rooms[0], rooms[2]]
+    assert await repository.rooms.rooms_sanctioned_for([]) == []
 
 
 async def test_the_log_of_a_deleted_room_is_read_and_changed(repository: Storage, writer: Writer) -> None:

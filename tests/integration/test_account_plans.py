@@ -9,7 +9,7 @@ import pytest
 from psycopg.types.json import Json
 
 from storage.ports.messages import ENDLESS
-from storage.postgres.sql import accounts, audit, links, logins, notices, safety, sanctions, secrets
+from storage.postgres.sql import accounts, audit, links, logins, notices, rooms, safety, sanctions, secrets
 from tests.integration.test_plans import explain, fill, planned, rows_read, types
 
 _FILL = b"""
@@ -31,6 +31,8 @@ FROM generate_series(1, 50000) n;
 INSERT INTO user_blocks SELECT 'a_' || n, 'a_' || n + 1, 1 FROM generate_series(1, 20000) n;
 INSERT INTO reports SELECT 'p_' || n, n % 100, 'r', n, 'a_' || n, '', '', 'a_' || n + 1, '', '', '', n, 'open',
     '', '', 0 FROM generate_series(1, 20000) n;
+INSERT INTO rooms (room_id, name, created_at, folded_name) SELECT n, 'room' || n, now(), ''
+FROM generate_series(1, 5000) n;
 INSERT INTO network_sanctions SELECT n % 1000, '192.0.2.' || n % 250, 'g_' || n, n * 1000, 0
 FROM generate_series(1, 20000) n;
 """
@@ -88,6 +90,7 @@ STATEMENTS: dict[str, bytes] = {
         links: "FIND_LINK FIND_LINK_BY_ID LINKS_OF_ROOM LINKS_OF_MAKER USE_LINK GIVE_BACK REVOKE_LINK",
         safety: "COUNT_BLOCKS UNBLOCK_USER BLOCKED_BY BLOCKS FIND_REPORT HANDLE_REPORT REPORTS REPORTS_OF_ROOM"
         " REPORTS_BY EXPIRE_REPORTS",
+        rooms: "SANCTIONED_FOR",
         sanctions: "SANCTIONS_OF EXPIRE_SANCTIONS",
     }.items()
     for name in names.split()

@@ -255,6 +255,7 @@ messages: INDEX gin (words) WITH (fastupdate='on', gin_pending_list_limit='16384
 messages: UNIQUE btree (room_id, sender_id, client_id) WHERE (client_id IS NOT NULL)
 messages: UNIQUE btree (room_id, seq)
 network_sanctions: INDEX btree (GREATEST(banned_until, muted_until))
+network_sanctions: INDEX btree (guest_id)
 network_sanctions: UNIQUE btree (room_id, network, guest_id)
 notices: INDEX btree (kind, at) WHERE ((deny_until > 0) AND (kind = ANY (ARRAY['account'::text, 'network'::text])))
 notices: INDEX btree (until)

@@ -363,6 +363,18 @@ def test_work_for_an_account_reads_a_log_a_window_at_a_time(connection: psycopg.
     assert rows_read(plan) <= 2000
 
 
+@pytest.mark.parametrize("text", [sql.END_OF_WINDOW, sql.FIRST_BY_SENDERS], ids=["end", "first"])
+def test_work_for_an_account_reads_all_logs_a_window_at_a_time(connection: psycopg.Connection, text: bytes) -> None:
+    (room_id, after, last_room, until) = connection.execute(
+        "SELECT * FROM (SELECT room_id, seq FROM messages ORDER BY 1, 2 OFFSET 5000 LIMIT 1) a, "
+        "(SELECT room_id, seq FROM messages ORDER BY 1, 2 OFFSET 6000 LIMIT 1) b"
+    ).fetchall()[0]
+    values = {"room_id": room_id, "after": after, "last_room": last_room, "until": until, "skipped": 999}
+    plan = explain(connection, text, values | {"senders": ["u7", "g_1"]})
+    assert "Seq Scan" not in types(plan)
+    assert rows_read(plan) <= 3000
+
+
 @pytest.mark.parametrize(
     ("text", "values", "rows"),
     [

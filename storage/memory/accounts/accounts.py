@@ -89,9 +89,11 @@ class MemoryAccountRepository:
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         return delete_account(self._contents.accounts, account_id, work, entry)
 
-    async def remove_traces(self, work: RoomWork, at: int) -> bool:
+    async def remove_traces(self, work: RoomWork, at: int, *, ends: bool) -> bool:
         tables = self._contents.accounts
         tables.note(remove_traces(tables, work, at))
+        if ends:
+            tables.work.pop(work.number, None)
         return False
 
     async def aliases(self, account_id: str) -> list[str]:

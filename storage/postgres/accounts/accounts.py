@@ -96,9 +96,11 @@ class PostgresAccountRepository:
     async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
         return await self._pool.run(lambda connection: delete_account(connection, account_id, work, entry))
 
-    async def remove_traces(self, work: RoomWork, at: int) -> bool:
+    async def remove_traces(self, work: RoomWork, at: int, *, ends: bool) -> bool:
         async def remove(connection: Connection) -> bool:
             revoked, more = await remove_traces(connection, work, at)
+            if ends and not more:
+                await connection.execute(sql.REMOVE_WORK, {"number": work.number})
             await note(connection, revoked)
             return more
 

@@ -15,15 +15,15 @@ from storage.postgres.sql import accounts as sql
 from storage.postgres.sql import notices as sql_notices
 from storage.postgres.sql import secrets as sql_secrets
 
-# Entries of the audit log that one transaction changes, at most.
-ENTRIES = 5000
-_ERASE_ENTRIES = (sql.ERASE_ACTOR, sql.ERASE_TARGET)
+# Rows that one statement changes, at most.
+ROWS = 1000
 _ERASE = (
+    sql.ERASE_ACTOR,
+    sql.ERASE_TARGET,
     sql.ERASE_REPORTER,
     sql.ERASE_REPORTED,
     sql.ERASE_HANDLER,
     sql.REMOVE_BLOCKS,
-    sql.REMOVE_LINKS,
 )
 
 
@@ -59,20 +59,19 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
 async def remove_traces(connection: Connection, work: RoomWork, at: int) -> tuple[list[Notice], bool]:
     """See `storage.ports.accounts.AccountRepository.remove_traces`.
 
-    Returns the notices of the keys that it revoked, and whether there may be more entries of the audit log.
+    Returns the notices of the keys that it revoked, and whether there may be more traces.
     """
     values = {
         "ids": list(work.ids),
         "tombstone": work.account_id,
         "name": DELETED_USER,
         "messages": work.messages,
-        "limit": ENTRIES,
+        "limit": ROWS,
     }
-    changed = [await execute(connection, statement, values) for statement in _ERASE_ENTRIES]
-    for statement in _ERASE:
-        await connection.execute(statement, values)
+    changed = [await execute(connection, statement, values) for statement in _ERASE]
+    await connection.execute(sql.REMOVE_LINKS, values)
     keys = await fetch_all(connection, sql_notices.REVOKE_KEYS_OF, values)
-    return [key_changed(key_id, 0, at) for (key_id,) in keys], max(changed) == ENTRIES
+    return [key_changed(key_id, 0, at) for (key_id,) in keys], max(changed) == ROWS
 
 
 def work_row(work: RoomWork) -> dict[str, Any]:

@@ -12,6 +12,7 @@ CREATE TABLE network_sanctions (
     muted_until  bigint NOT NULL,
     PRIMARY KEY (room_id, network, guest_id)
 );
+CREATE INDEX network_sanctions_guest ON network_sanctions (guest_id);
 CREATE INDEX network_sanctions_until ON network_sanctions (GREATEST(banned_until, muted_until));
 
 CREATE TABLE user_blocks (

@@ -87,6 +87,16 @@ class PostgresMessageRepository:
         rows = await self._fetch(sql.BY_SENDERS, {**values, "until": until, "senders": list(sender_ids)})
         return [_message_of(room.name, row) for row in rows], until if count == limit else None
 
+    async def rooms_of_senders(
+        self, sender_ids: Sequence[str], *, after: tuple[int, int], limit: int
+    ) -> tuple[list[tuple[int, int]], tuple[int, int] | None]:
+        values: dict[str, Any] = {"room_id": after[0], "after": after[1], "skipped": limit - 1}
+        end = await self._fetch(sql.END_OF_WINDOW, values)
+        last_room, until = end[0] if end else (ENDLESS, ENDLESS)
+        values |= {"last_room": last_room, "until": until, "senders": list(sender_ids)}
+        found = [(row[0], row[1]) for row in await self._fetch(sql.FIRST_BY_SENDERS, values)]
+        return found, (last_room, until) if end else None
+
     async def search(
         self,
         rooms: Sequence[RoomRecord],

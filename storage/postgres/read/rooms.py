@@ -51,6 +51,9 @@ class PostgresRoomRepository:
     async def rooms_invited_to_by(self, user_ids: Sequence[str]) -> list[RoomRecord]:
         return [RoomRecord(*row) for row in await self._fetch(sql.INVITED_BY, {"users": list(user_ids)})]
 
+    async def rooms_sanctioned_for(self, user_ids: Sequence[str]) -> list[RoomRecord]:
+        return [RoomRecord(*row) for row in await self._fetch(sql.SANCTIONED_FOR, {"users": list(user_ids)})]
+
     async def special_members(self, room_id: int) -> list[Member]:
         return list(map(_member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
 

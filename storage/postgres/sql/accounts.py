@@ -115,10 +115,10 @@ _LINKS = Table("invite_links")
 _ids = param("ids", "text[]")
 
 
-def _some_entries(condition: Any) -> Any:
-    """Return the condition for up to ``%(limit)s`` entries: an account may have any number, and strangers add to it."""
-    rows = Query.from_(_AUDIT).select(_AUDIT.ctid).where(condition).limit(param("limit"))
-    return equals_any(_AUDIT.ctid, Function("ARRAY", rows))
+def _some(table: Any, condition: Any) -> Any:
+    """Return the condition for up to ``%(limit)s`` rows: any number may name an account, and strangers add to it."""
+    rows = Query.from_(table).select(table.ctid).where(condition).limit(param("limit"))
+    return equals_any(table.ctid, Function("ARRAY", rows))
 
 
 ERASE_ACTOR = sql_text(
@@ -126,7 +126,7 @@ ERASE_ACTOR = sql_text(
     .set(_AUDIT.actor, param("tombstone"))
     .set(_AUDIT.actor_name, "")
     .set(_AUDIT.address, "")
-    .where(_some_entries(equals_any(_AUDIT.actor, _ids)))
+    .where(_some(_AUDIT, equals_any(_AUDIT.actor, _ids)))
 )
 # Those without an actor, such as failed logins, may have been its own.
 ERASE_TARGET = sql_text(
@@ -134,24 +134,26 @@ ERASE_TARGET = sql_text(
     .set(_AUDIT.target, param("tombstone"))
     .set(_AUDIT.target_name, "")
     .set(_AUDIT.address, when(_AUDIT.actor == "", "", _AUDIT.address))
-    .where(_some_entries(equals_any(_AUDIT.target, _ids)))
+    .where(_some(_AUDIT, equals_any(_AUDIT.target, _ids)))
 )
 # The id of the report, since a message has one report of each reporter.
 ERASE_REPORTER = sql_text(
     Query.update(_REPORTS)
     .set(_REPORTS.reporter_id, _REPORTS.report_id)
     .set(_REPORTS.reporter, param("name"))
-    .where(equals_any(_REPORTS.reporter_id, _ids))
+    .where(_some(_REPORTS, equals_any(_REPORTS.reporter_id, _ids)))
 )
 ERASE_REPORTED = sql_text(
     Query.update(_REPORTS)
     .set(_REPORTS.sender_id, param("tombstone"))
     .set(_REPORTS.sender, param("name"))
     .set(_REPORTS.content, when(param("messages", "boolean"), "", _REPORTS.content))
-    .where(equals_any(_REPORTS.sender_id, _ids))
+    .where(_some(_REPORTS, equals_any(_REPORTS.sender_id, _ids)))
 )
 ERASE_HANDLER = sql_text(
-    Query.update(_REPORTS).set(_REPORTS.handler_id, param("tombstone")).where(equals_any(_REPORTS.handler_id, _ids))
+    Query.update(_REPORTS)
+    .set(_REPORTS.handler_id, param("tombstone"))
+    .where(_some(_REPORTS, equals_any(_REPORTS.handler_id, _ids)))
 )
 # Users who block a guest block its account, too.
 BLOCK_ACCOUNT = sql_text(
@@ -164,6 +166,8 @@ BLOCK_ACCOUNT = sql_text(
     .do_nothing()
 )
 REMOVE_BLOCKS = sql_text(
-    Query.from_(_BLOCKS).delete().where(equals_any(_BLOCKS.user_id, _ids) | equals_any(_BLOCKS.blocked_id, _ids))
+    Query.from_(_BLOCKS)
+    .delete()
+    .where(_some(_BLOCKS, equals_any(_BLOCKS.user_id, _ids) | equals_any(_BLOCKS.blocked_id, _ids)))
 )
 REMOVE_LINKS = sql_text(Query.from_(_LINKS).delete().where(equals_any(_LINKS.maker_id, _ids)))

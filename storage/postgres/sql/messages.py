@@ -4,8 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 from pypika import Case, Table
-from pypika.functions import Count, Max
-from pypika.terms import Array, Function, Star, Tuple
+from pypika.functions import Count, Max, Min
+from pypika.terms import Array, Function, NullValue, Star, Tuple
 
 from model.limits import QUOTE_CHARS
 from model.message import Message, body_hash
@@ -64,6 +64,7 @@ _change = rows_as(
         "pinned_at": "timestamptz",
         "pinned_by": "text",
         "sender": "text",
+        "forget_id": "boolean",
     },
 )
 # NULL for no reactions, so that a page of messages without any reads nothing for them.
@@ -84,6 +85,7 @@ CHANGE_MESSAGES = sql_text(
     .set(MESSAGES.pinned_at, when(_change.pins, _change.pinned_at, MESSAGES.pinned_at))
     .set(MESSAGES.pinned_by, when(_change.pins, _change.pinned_by, MESSAGES.pinned_by))
     .set(MESSAGES.sender, unless_null(_change.sender, MESSAGES.sender))
+    .set(MESSAGES.client_id, when(_change.forget_id, NullValue(), MESSAGES.client_id))
     .from_(_change)
     .where((MESSAGES.room_id == _change.room_id) & (MESSAGES.seq == _change.seq))
     .where(MESSAGES.version < _change.version)
@@ -203,6 +205,25 @@ BY_SENDERS = sql_text(
     .where((MESSAGES.seq > param("after")) & (MESSAGES.seq <= param("until")))
     .where(equals_any(MESSAGES.sender_id, param("senders", "text[]")))
     .orderby(MESSAGES.seq)
+)
+# In which rooms such authors have written: the same for all logs together, one after the other.
+_place = Tuple(MESSAGES.room_id, MESSAGES.seq)
+_above = _place > Tuple(param("room_id", "bigint"), param("after", "bigint"))
+END_OF_WINDOW = sql_text(
+    Query.from_(MESSAGES)
+    .select(MESSAGES.room_id, MESSAGES.seq)
+    .where(_above)
+    .orderby(MESSAGES.room_id, MESSAGES.seq)
+    .limit(1)
+    .offset(param("skipped"))
+)
+FIRST_BY_SENDERS = sql_text(
+    Query.from_(MESSAGES)
+    .select(MESSAGES.room_id, Min(MESSAGES.seq))
+    .where(_above & (_place <= Tuple(param("last_room", "bigint"), param("until", "bigint"))))
+    .where(equals_any(MESSAGES.sender_id, param("senders", "text[]")))
+    .groupby(MESSAGES.room_id)
+    .orderby(MESSAGES.room_id)
 )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pypika import Order
+from pypika import Order, Table
 from pypika.functions import Count
 from pypika.terms import Function, Star
 
@@ -183,6 +183,16 @@ INVITED_BY = sql_text(
     .select(*_record)
     .distinct()
     .where((MEMBERS.invited_at != 0) & equals_any(MEMBERS.inviter_id, param("users", "text[]")))
+    .orderby(ROOMS.room_id)
+)
+_SANCTIONS = Table("network_sanctions")
+SANCTIONED_FOR = sql_text(
+    Query.from_(_SANCTIONS)
+    .join(ROOMS)
+    .on(ROOMS.room_id == _SANCTIONS.room_id)
+    .select(*_record)
+    .distinct()
+    .where(equals_any(_SANCTIONS.guest_id, param("users", "text[]")))
     .orderby(ROOMS.room_id)
 )
 INVITATIONS = _newest_first(
