@@ -65,7 +65,7 @@ ERRORS: dict[str, ErrorKind] = {
     "no_such_suspension": ErrorKind(404, False, "this account is not suspended"),
     "no_such_block": ErrorKind(404, False, "this address or network is not blocked"),
     "no_such_key": ErrorKind(404, False, "there is no API key with this id"),
-    "no_such_ticket": ErrorKind(404, False, "this link has expired or was used"),
+    "no_such_ticket": ErrorKind(404, False, "this link has expired or was used; ask for a new one"),
     "no_such_link": ErrorKind(404, False, "this invite link has expired, was used up or was revoked"),
     "no_such_report": ErrorKind(404, False, "there is no report with this id"),
     "internal": ErrorKind(500, True, "internal error (logged on the server)"),

