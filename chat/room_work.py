@@ -1,4 +1,4 @@
-"""Work in all rooms for one account, in the background: a guest is moved to an account, or an account is erased.
+"""Work in all rooms for one account, in the background: a guest is moved to it, it is erased, or gets another name.
 
 The work is stored in the transaction that decides it (`model.account.RoomWork`), whichever server does that, with a
 notice for all of them. The server that has the rooms reads it then, carries it out room by room, and records how far it
@@ -23,7 +23,7 @@ from chat.rooms.loading import load
 from chat.rooms.merging import merge
 from chat.rooms.room import Room
 from chat.rooms.storing import TENURE, ask, check_space, require_tenure
-from model.account import Notice, RoomWork
+from model.account import Notice, RoomWork, WorkKind
 from model.errors import SIGNED_OUT, ParleyError
 from model.events import Deleted, Left
 from model.message import Message, tombstone
@@ -47,6 +47,8 @@ ROOMS = 100
 MESSAGES = 1000
 BATCH = 100
 BETWEEN_BATCHES = 0.05
+
+_DOINGS: dict[WorkKind, str] = {"adopt": "a move", "erase": "the erasure", "rename": "the new name"}
 
 
 class RoomWorker:
@@ -107,7 +109,7 @@ class RoomWorker:
         while stored := await ask(self._parts, self._parts.storage.accounts.room_work()):
             work = min(stored, key=lambda one: (one.kind == "erase", one.number))
             await _Work(self._chat, self._writer, work).run()
-            log.info("%s of an account: all rooms are done", "the erasure" if work.kind == "erase" else "a move")
+            log.info("%s of an account: all rooms are done", _DOINGS[work.kind])
 
 
 class _Work:
@@ -123,6 +125,11 @@ class _Work:
 
     async def run(self) -> None:
         parts, work = self._parts, self._work
+        if work.kind == "rename":
+            for record in await self._rooms_of(work.account_id):
+                await self._rename(record)
+            await ask(parts, parts.storage.accounts.advance(work.number, None))
+            return
         self._close_sessions()
         if self._erases:
             await asyncio.sleep(SETTLE_SECONDS)
@@ -200,6 +207,28 @@ class _Work:
             await self._stored(room)
             if room.record.kind == "direct" and room.members.get(user_id) == gone:
                 del room.members[user_id]  # `Room.forget` keeps both rows of a direct room
+
+    async def _rename(self, record: RoomRecord) -> None:
+        """Give the account's row in a room its new name, and its sessions that are about to be closed, too.
+
+        Else the row would get the former name again when they leave the room.
+        """
+        parts, user = self._parts, User(self._work.account_id, self._work.name)
+        with ExitStack() as pins:
+            room = await self._loaded(record, pins)
+            if room is None:
+                return
+            pins.enter_context(members.pinned(parts, room, user.id))
+            row = await members.fetch(parts, room, user.id)
+            await self._turn(room)
+            for session in parts.directory.devices(user.id):
+                if session.rooms.get(room.name) is room and session.user != user:
+                    room.rebind(session, user)
+            row = room.members.get(user.id, row)
+            if row is not None and row.user != user and row != Member(row.user):
+                check_space(parts, room, "")
+                members.save(parts, room, replace(row, user=user))
+                await self._stored(room)
 
     def _merge(self, room: Room, own: Member | None, old: Member) -> None:
         """Give the account the row of its guest."""

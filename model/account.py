@@ -9,7 +9,7 @@ from model.room import User
 
 AccountRole = Literal["user", "organizer", "admin"]
 TicketKind = Literal["email", "reset", "admin"]
-WorkKind = Literal["adopt", "erase"]
+WorkKind = Literal["adopt", "erase", "rename"]
 Scope = Literal["read", "write", "moderate"]  # each includes the ones before it
 NoticeKind = Literal["login", "account", "network", "key", "guest", "name", "work"]
 # What failed guesses are counted for: passwords and codes of an account, its codes alone, or requests to reset it.
@@ -189,7 +189,8 @@ class RoomWork(Struct, frozen=True, gc=False):
 
     Attributes:
         account_id: the account; when it was erased, its tombstone.
-        ids: the sender ids whose rows and messages are moved or erased. Of an erasure, storage adds the aliases.
+        ids: the sender ids whose rows and messages are moved or erased. Of an erasure, storage adds the aliases. Of a
+            renaming, the account itself, whose rows get the name; its messages keep theirs.
         name: the name that their messages get.
         messages: whether erasing removes the messages, too.
         number: given by storage, in the order of storing.
@@ -203,6 +204,11 @@ class RoomWork(Struct, frozen=True, gc=False):
     messages: bool = False
     number: int = 0
     room_id: int = 0
+
+
+def rename_work(account_id: str, name: str) -> RoomWork:
+    """Return the work for the new name of an account."""
+    return RoomWork("rename", account_id, (account_id,), name)
 
 
 class ApiKey(Struct, frozen=True, gc=False):

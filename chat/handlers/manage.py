@@ -262,7 +262,7 @@ async def open_direct(parts: Parts, session: Session, command: OpenDirect) -> No
     if (command.user, user.id) in blocking:
         raise ParleyError("no_such_user", field="user")
     blocks = (user.id, command.user) in blocking
-    other = await members.with_account_role(parts, Member(await members.find_user(parts, command.user)))
+    other = await members.find_person(parts, command.user)
     if session.ended:
         return
     name = direct_name(user.id, other.user.id)

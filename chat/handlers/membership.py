@@ -85,7 +85,7 @@ def check_reason(parts: Parts, command: WithReason) -> WithReason:
 def kick(parts: Parts, session: Session, room: Room, row: Member, command: Kick) -> None:
     """Remove a user from the room, or withdraw their invitation. They may rejoin a room that is open to everyone."""
     if row.role is None and row.user.id not in room.presence.people and not invitations.is_open(parts, row):
-        raise ParleyError("no_such_user", field="user")
+        raise ParleyError("no_such_user", "this user is neither in this room nor invited to it", field="user")
     keep_an_owner(room, row)
     after = replace(row, role=None, joined_at=0, read_seq=0, invitation=None)
     _change(parts, session, room, after, command, removed="kicked", text=command.reason)
@@ -145,7 +145,7 @@ def set_role(parts: Parts, session: Session, room: Room, row: Member, command: S
     if RANK[command.role] > RANK["member"]:
         check_provable(command.user)
     if row.role is None and row.user.id not in room.presence.people:
-        raise ParleyError("no_such_user", field="user")
+        raise ParleyError("no_such_user", "this user is not in this room: invite them first", field="user")
     if command.role != "owner":
         keep_an_owner(room, row)
     after = replace(row, role=command.role, joined_at=row.joined_at or parts.clock.now_us())

@@ -236,21 +236,33 @@ async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> M
         ParleyError: ``no_such_user``, ``unavailable``.
     """
     member = await fetch(parts, room, user_id)
-    if member is None:
-        member = Member(asker if user_id == asker.id else await find_user(parts, user_id))
-    return await with_account_role(parts, room.members.get(user_id, member))  # the user may have a row by now
+    if member is None and user_id != asker.id:
+        known = await find_person(parts, user_id)
+        row = room.members.get(user_id)  # the user may have one by now
+        return known if row is None else replace(row, account_role=known.account_role)
+    return await with_account_role(parts, room.members.get(user_id) or member or Member(asker))
 
 
-async def find_user(parts: Parts, user_id: str) -> User:
-    """Return a user who is connected, or is a member of any room.
+async def find_person(parts: Parts, user_id: str) -> Member:
+    """Return an empty row of a user who is known, with the role of their account.
+
+    Known are users who are connected or have a row in any room, and all accounts and bots of this server.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
     """
     user = parts.directory.people.get(user_id) or await ask(parts, parts.storage.rooms.find_user(user_id))
-    if user is None:
-        raise ParleyError("no_such_user", field="user")
-    return user
+    if user is not None:
+        return await with_account_role(parts, Member(user))
+    if user_id.startswith(ACCOUNT) and user_id.isprintable():
+        account = await ask(parts, parts.storage.accounts.find(user_id))
+        if account is not None:
+            return Member(account.user, account_role=account.role if account.role in RANKING else "")
+    if user_id.startswith(BOT):
+        for key in await ask(parts, parts.storage.access.keys(parts.clock.now_us())):
+            if key.bot_id == user_id:
+                return Member(User(user_id, key.name))
+    raise ParleyError("no_such_user", field="user")
 
 
 def note_removed(parts: Parts, room: Room, user_id: str) -> None:

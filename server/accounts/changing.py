@@ -56,6 +56,7 @@ async def change(accounts: Accounts, account: Account, login_id: str, asked: Cha
     # What may be refused comes before the first change that is stored.
     hashed = None if password is None else await accounts.hashing.hash(password, asker.network)
     if name is not None and name != account.name:
+        accounts.count_renaming(account.account_id)
         account = await _apply(accounts, account, AccountChange(name=name), "name", asker)
     if hashed is not None:
         renewed = AccountChange(password=hashed, end_logins=True, keep_login=login_id)

@@ -24,6 +24,8 @@ from utils.unicode import casefold
 
 # Requests with the secret of a link, and requests to reset a password, from one address; refreshes of one login.
 TWENTY_A_MINUTE = Rate(1 / 3, 20.0)
+# New names of one account: ten at once, and then ten an hour.
+RENAMINGS = Rate(1 / 360, 10.0)
 _ASKED_CHARS = 254  # of a name that no account has, which guesses are counted for
 
 
@@ -69,6 +71,7 @@ class Accounts:
         self._registrations = allowances(settings.rate_limit_registrations)
         self._links = Allowances(*TWENTY_A_MINUTE)
         self._refreshes = Allowances(*TWENTY_A_MINUTE)
+        self._renamings = Allowances(*RENAMINGS)
 
     def renew(self, settings: Settings) -> None:
         """Apply new values of live settings; a used-up rate stays used up unless its setting changed."""
@@ -96,6 +99,14 @@ class Accounts:
             ParleyError: ``rate_limited``.
         """
         self._take(self._links, asker.network)
+
+    def count_renaming(self, account_id: str) -> None:
+        """Count a new name of an account, which is work in all of its rooms.
+
+        Raises:
+            ParleyError: ``rate_limited``.
+        """
+        self._take(self._renamings, account_id)
 
     def count_refresh(self, login_id: str) -> None:
         """Count a refresh of a login.

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from model.account import Account, ApiKey, Guesses, InviteLink, Login, Notice, RoomWork, Ticket, fold_email
+from model.account import Account, ApiKey, Guesses, InviteLink, Login, Notice, RoomWork, Ticket, WorkKind, fold_email
 from model.audit import AuditEntry
 from model.safety import Report
 from storage.ports.access import login_ended
@@ -108,6 +108,12 @@ class AccountTables:
         """Store work under the next number."""
         self._work_number += 1
         self.work[self._work_number] = replace(work, number=self._work_number, room_id=0)
+
+    def drop_work(self, account_id: str, kind: WorkKind) -> None:
+        """Remove the work of one kind for an account."""
+        self.work = {
+            number: one for number, one in self.work.items() if (one.account_id, one.kind) != (account_id, kind)
+        }
 
     # --- notices and the audit log ---
 

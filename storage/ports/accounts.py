@@ -53,6 +53,8 @@ class AccountRepository(Protocol):
     async def change(self, account_id: str, change: AccountChange, entry: AuditEntry) -> Account | None:
         """Change an account and return it; None if there is none, if another one has confirmed the same address, or if
         its password is no longer that of ``change.password_at``.
+
+        A new name is work for the rooms, in place of such work that is not done yet.
         """
 
     async def rehash(self, account_id: str, before: str, after: str) -> None:

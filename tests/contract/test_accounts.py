@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from model.account import AccountChange, NewAccount, RoomWork, Ticket, guess_key, look_hash
+from model.account import AccountChange, NewAccount, RoomWork, Ticket, guess_key, look_hash, rename_work
 from model.audit import VISITOR, AuditFilter
 from model.principals import GUEST
 from model.room import FOREVER
@@ -186,6 +186,23 @@ async def test_a_guest_becomes_one_account_only(repository: Storage) -> None:
     assert left == [replace(work[0], room_id=2**62)]
 
 
+async def test_a_new_name_is_work_for_the_rooms_once(repository: Storage) -> None:
+    ann, bob = await stored(repository.accounts), await stored(repository.accounts)
+
+    async def work() -> list[RoomWork]:
+        found = await repository.accounts.room_work()
+        return [replace(one, number=0) for one in found if one.account_id in (ann.account_id, bob.account_id)]
+
+    before = [one.number for one in await repository.access.notices(after=0, limit=10**6)][-1]
+    for of, name in ((ann, "A"), (bob, "B"), (ann, "C")):
+        await repository.accounts.change(of.account_id, AccountChange(name=name), noted("name"))
+    await repository.accounts.change(bob.account_id, AccountChange(role="organizer"), noted("role"))
+    assert await work() == [rename_work(bob.account_id, "B"), rename_work(ann.account_id, "C")]
+    assert "work" in {one.kind for one in await repository.access.notices(after=before)}
+    await repository.accounts.delete(ann.account_id, erasure(ann), noted("erase"))
+    assert await work() == [rename_work(bob.account_id, "B")]
+
+
 async def test_users_who_block_a_guest_block_its_account(repository: Storage) -> None:
     """Also those who block the account already; the account does not block itself."""
     accounts, block = repository.accounts, repository.safety.block_user
@@ -340,7 +357,11 @@ async def test_changes_are_said_in_notices(repository: Storage) -> None:
     await repository.accounts.change(ann.account_id, AccountChange(totp_on=True), noted())
     assert await said() == []
     await repository.accounts.change(ann.account_id, AccountChange(name="x", end_logins=True), noted())
-    assert await said() == [("account", ann.account_id, 2, 0), ("login", first.login_id, 0, 0)]
+    assert await said() == [
+        ("account", ann.account_id, 2, 0),
+        ("login", first.login_id, 0, 0),
+        ("work", "", 0, 0),
+    ]
     await repository.accounts.adopt(guest, ann.account_id, adoption(ann.account_id, guest), 9, noted())
     assert await said() == [("account", ann.account_id, 3, 0), ("guest", guest, 0, 0), ("work", "", 0, 0)]
     await repository.accounts.delete(ann.account_id, erasure(ann, guest), noted())

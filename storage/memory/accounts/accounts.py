@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from model.account import Account, AccountChange, NewAccount, RoomWork, fold_email
+from model.account import Account, AccountChange, NewAccount, RoomWork, fold_email, rename_work
 from model.audit import AuditEntry
 from storage.memory.account_tables import ACCOUNTS, ALIASES, WORK, AccountTables, check_space
 from storage.memory.accounts.erasing import delete_account, remove_traces
@@ -143,6 +143,8 @@ def change_account(tables: AccountTables, account_id: str, change: AccountChange
         return None
     if change.password_at not in (None, account.password_at):
         return None
+    if change.name is not None:
+        check_space(len(tables.work), WORK)
     new: dict[str, Any] = {
         name: given
         for name in ("name", "role", "password", "totp_on", "email", "totp_nonce")
@@ -165,9 +167,14 @@ def change_account(tables: AccountTables, account_id: str, change: AccountChange
     if change.end_logins:
         tables.drop_tickets(account_id, "reset")
         ended = end_logins(tables, account_id, but=change.keep_login)
+    notices = [login_ended(login_id, entry.at) for login_id in ended]
+    if change.name is not None:
+        tables.drop_work(account_id, "rename")
+        tables.add_work(rename_work(account_id, change.name))
+        notices.append(more_room_work(entry.at))
     tables.record([entry])
     versions = [account_changed(account_id, account.version, entry.at)] if change.outdates_tokens else []
-    tables.note([login_ended(login_id, entry.at) for login_id in ended], versions=versions)
+    tables.note(notices, versions=versions)
     return account
 
 

@@ -3,9 +3,10 @@
 from msgspec.structs import asdict
 from psycopg import errors
 
-from model.account import Account, AccountChange, fold_email
+from model.account import Account, AccountChange, fold_email, rename_work
 from model.audit import AuditEntry
-from storage.ports.access import account_changed, login_ended
+from storage.ports.access import account_changed, login_ended, more_room_work
+from storage.postgres.accounts.erasing import work_row
 from storage.postgres.accounts.noting import note
 from storage.postgres.accounts.pool import Undone
 from storage.postgres.connection.audit import record
@@ -46,9 +47,14 @@ async def change_account(connection: Connection, account_id: str, change: Accoun
     if change.end_logins:
         await connection.execute(sql_secrets.REMOVE_TICKETS, {"account_id": account_id, "kind": "reset"})
         ended = await end_logins(connection, account_id, but=change.keep_login)
+    notices = [login_ended(login_id, entry.at) for login_id in ended]
+    if change.name is not None:
+        await connection.execute(sql.REMOVE_RENAME, {"account_id": account_id})
+        await connection.execute(sql.INSERT_WORK, work_row(rename_work(account_id, change.name)))
+        notices.append(more_room_work(entry.at))
     await record(connection, [entry])
     versions = [account_changed(account_id, account.version, entry.at)] if change.outdates_tokens else []
-    await note(connection, [login_ended(login_id, entry.at) for login_id in ended], versions=versions)
+    await note(connection, notices, versions=versions)
     return account
 
 

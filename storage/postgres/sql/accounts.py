@@ -104,6 +104,9 @@ _of_number = _WORK.number == param("number")
 ADVANCE_WORK = sql_text(Query.update(_WORK).set(_WORK.room_id, param("room_id")).where(_of_number))
 REMOVE_WORK = sql_text(Query.from_(_WORK).delete().where(_of_number))
 # Work that erasing supersedes.
+REMOVE_RENAME = sql_text(
+    Query.from_(_WORK).delete().where((_WORK.account_id == param("account_id")) & (_WORK.kind == "rename"))
+)
 REMOVE_WORK_OF = sql_text(Query.from_(_WORK).delete().where(_WORK.account_id == param("account_id")))
 
 # --- what refers to a deleted account without belonging to it --------------------------------------------------------
