@@ -166,7 +166,8 @@ def _token(settings: Settings, options: argparse.Namespace) -> str:
 
 
 def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
-    # Imported here: it takes longer than all that a command needs.
+    # Imported here, as it takes longer than most commands; without garbage collections, as it makes no garbage.
+    gc.disable()
     from server.app import ListenError, serve
 
     fold = set_up_logging(settings.log_level.upper())
@@ -177,6 +178,7 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     # 32 MB. One every 50,000 would allow 160 MB, and a full one after 50 of 20 of those would practically never run.
     gc.freeze()
     gc.set_threshold(10_000, 10, 10)
+    gc.enable()
     # The settings refuse uvloop where it is missing.
     uvloop = settings.event_loop != "asyncio" and find_spec("uvloop") is not None
     try:
