@@ -12,7 +12,7 @@ from chat.ports import Actor, Identity
 from chat.queries.history import find_message
 from chat.rooms.access import RoomAccess, access_room
 from chat.rooms.members import refresh_unrestricted
-from chat.rooms.pacing import take_report
+from chat.rooms.pacing import take_audited, take_report
 from chat.rooms.parts import Parts
 from chat.rooms.storing import ask
 from model.audit import entry
@@ -26,17 +26,19 @@ from model.text import check_text
 from utils.ids import new_token
 
 
-async def block_user(parts: Parts, caller: User, blocked_id: str, address: str) -> None:
-    """Block a user for the caller, from now on in their direct room, too.
+async def block_user(parts: Parts, actor: Actor, blocked_id: str, address: str) -> None:
+    """Block a user for the actor, from now on in their direct room, too.
 
     Raises:
         ParleyError: ``bad_field`` for oneself; ``no_such_user`` for what is no id of a user; ``conflict`` for more than
-            `USER_BLOCKS`; ``unavailable``.
+            `USER_BLOCKS`; ``rate_limited``, ``unavailable``.
     """
+    caller = actor.user
     if not (blocked_id.startswith(KINDS) and blocked_id.isprintable()):
         raise ParleyError("no_such_user", field="user")
     if blocked_id == caller.id:
         raise ParleyError("bad_field", "user must not be yourself", field="user")
+    take_audited(parts, actor)
     now = parts.clock.now_us()
     log = entry(parts.clock, "user_block", caller, target=_named(parts, blocked_id), address=address, detail="on")
     if not await ask(parts, parts.storage.safety.block_user(caller.id, blocked_id, now, USER_BLOCKS, log)):
@@ -44,14 +46,16 @@ async def block_user(parts: Parts, caller: User, blocked_id: str, address: str) 
     await _tell_room(parts, caller.id, blocked_id, blocked=True)
 
 
-async def unblock_user(parts: Parts, caller: User, blocked_id: str, address: str) -> None:
+async def unblock_user(parts: Parts, actor: Actor, blocked_id: str, address: str) -> None:
     """End a block.
 
     Raises:
-        ParleyError: ``no_such_user`` if the caller does not block this user; ``unavailable``.
+        ParleyError: ``no_such_user`` if the actor does not block this user; ``rate_limited``, ``unavailable``.
     """
+    caller = actor.user
     if not blocked_id.isprintable():
         raise ParleyError("no_such_user", "you do not block this user", field="user")
+    take_audited(parts, actor)
     log = entry(parts.clock, "user_block", caller, target=_named(parts, blocked_id), address=address, detail="off")
     if not await ask(parts, parts.storage.safety.unblock_user(caller.id, blocked_id, log)):
         raise ParleyError("no_such_user", "you do not block this user", field="user")

@@ -14,7 +14,7 @@ from chat.ports import Actor
 from chat.rooms import invitations, members
 from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
 from chat.rooms.auditing import audited
-from chat.rooms.pacing import admit_room, hashing_for
+from chat.rooms.pacing import admit_room, hashing_for, take_audited
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask, check_space, ensure_stored, store
@@ -184,10 +184,12 @@ def update_room(parts: Parts, session: Session, room: Room, hashed: str | None, 
         if hashed is not None:
             changes["kind"] = "private"
     check_space(parts, room, "")
+    what = [name for name in ("guests", "private", "password") if getattr(command, name) is not None]
+    if what:
+        take_audited(parts, session.actor)
     before = room.record
     ensure_stored(parts, room)
     room.record = replace(before, **changes)
-    what = [name for name in ("guests", "private", "password") if getattr(command, name) is not None]
     audit = audited(parts, session, "update_room", room, detail=", ".join(what)) if what else None
     store(parts, room, StoreRoom(room.record, audit), session, command.id)
     if room.record.kind == "private":
@@ -227,6 +229,7 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
 def delete_room(parts: Parts, session: Session, room: Room, _: None, command: DeleteRoom) -> None:
     """Delete a room: its sessions are removed, its name is free; its messages are kept but no longer served."""
     check_space(parts, room, "")
+    take_audited(parts, session.actor)
     ensure_stored(parts, room)
     user = session.user
     room.record = replace(room.record, deleted_at=rfc3339(parts.clock.now_us()))

@@ -15,7 +15,7 @@ from chat.handlers.resolve import ASK, Ask, Need
 from chat.rooms import impostors, invitations, members, sanctions
 from chat.rooms.access import check_entry, check_provable, member_changed, require, standing_of
 from chat.rooms.auditing import audited
-from chat.rooms.pacing import take_invitation
+from chat.rooms.pacing import take_audited, take_invitation
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask, check_space
@@ -174,6 +174,8 @@ def _change(
     The audit log has it only if it is ``recorded``: what changes nothing is acknowledged, and that is all.
     """
     check_space(parts, room, "")
+    if recorded:
+        take_audited(parts, session.actor)
     action: Any = type(command).__struct_config__.tag
     audit = audited(parts, session, action, room, target=after.user, detail=_detail(command)) if recorded else None
     members.save(parts, room, after, session, command.id, audit=audit)

@@ -14,6 +14,7 @@ from chat.handlers.resolve import Ask, Handler, MessageAt, Need, in_room
 from chat.rooms.access import joined_room, standing_of
 from chat.rooms.auditing import audited
 from chat.rooms.jobs import ChangeJob, MessageJob
+from chat.rooms.pacing import take_audited
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask, check_space, ensure_stored, require_storage
@@ -200,6 +201,8 @@ def delete_message(parts: Parts, session: Session, room: Room, state: Message, c
     if not own and not may(standing_of(parts, room, session.actor.identity), Action.DELETE_ANY):
         raise ParleyError("no_such_message" if state.deleted_at is not None else "not_author", field="seq")
     size = check_space(parts, room, "")
+    if not own:
+        take_audited(parts, session.actor)
     now = parts.clock.now_us()
     version, deleted_at = room.next_seq(now), state.deleted_at or rfc3339(now)
     audit = None

@@ -155,22 +155,35 @@ def take_report(parts: Parts, actor: Actor) -> None:
         raise rate_limited(wait)
 
 
+def take_audited(parts: Parts, actor: Actor) -> None:
+    """Count what gets an entry in the audit log, which keeps it for months; of guests for the network.
+
+    Raises:
+        ParleyError: ``rate_limited``.
+    """
+    allowances = parts.audited_guests if actor.identity.guest else parts.audited
+    if wait := allowances.take(_counted_for(actor), parts.clock.monotonic()):
+        raise rate_limited(wait)
+
+
 def _counted_for(actor: Actor) -> str:
     return actor.network if actor.identity.guest and actor.network else actor.user.id
 
 
 def take_link_use(parts: Parts, actor: Actor) -> None:
-    """Count an attempt to use an invite link.
+    """Count an attempt to use an invite link, for the user and for the network.
 
     Raises:
         ParleyError: ``rate_limited``.
     """
     if wait := parts.link_users.take(actor.user.id, parts.clock.monotonic()):
         raise rate_limited(wait)
+    if actor.network:
+        take_link_look(parts, actor.network)
 
 
 def take_link_look(parts: Parts, network: str) -> None:
-    """Count a question where an invite link leads, which needs no user.
+    """Count an attempt to find an invite link, which needs no user.
 
     Raises:
         ParleyError: ``rate_limited``.

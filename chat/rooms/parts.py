@@ -29,6 +29,12 @@ INVITES_BURST = 100
 # Reports by one principal, or by the guests at one address: many at once, and twenty a day in the long run.
 REPORTS_PER_SECOND = 20 / 86_400
 REPORTS_BURST = 20
+# What gets an entry in the audit log, by one account, or by the guests at one address: enough for moderators who clear
+# a room after a raid, and few thousands a day by visitors.
+AUDITED_PER_SECOND = 2.0
+AUDITED_BURST = 500
+GUESTS_AUDITED_PER_SECOND = 0.1
+GUESTS_AUDITED_BURST = 100
 # Invite links that one principal tries.
 LINKS_PER_SECOND = 1 / 3
 LINKS_BURST = 20
@@ -130,6 +136,8 @@ class Parts:
         self.makers = Makers(options.address_rooms)
         self.inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
         self.reporters = Allowances(REPORTS_PER_SECOND, REPORTS_BURST)
+        self.audited = Allowances(AUDITED_PER_SECOND, AUDITED_BURST)
+        self.audited_guests = Allowances(GUESTS_AUDITED_PER_SECOND, GUESTS_AUDITED_BURST)
         self.link_users = Allowances(LINKS_PER_SECOND, LINKS_BURST)
         self.network_links = Allowances(NETWORK_ATTEMPTS * LINKS_PER_SECOND, NETWORK_ATTEMPTS * LINKS_BURST)
         self.attempts = Allowances(ATTEMPTS_PER_SECOND, ATTEMPTS_BURST)

@@ -53,7 +53,7 @@ async def blocked_users(rest: RestContext, params: Nothing) -> Answered:
         "Block a user",
         params=BlockedUser,
         answers=(DONE,),
-        refusals=("forbidden", "no_such_user", "conflict", "unavailable"),
+        refusals=("forbidden", "no_such_user", "conflict", "rate_limited", "unavailable"),
         text="The user cannot open a direct room with you, write to you there, or invite you. They are not notified, "
         "but what they try is refused.",
         auth="token",
@@ -63,7 +63,7 @@ async def block(rest: RestContext, params: BlockedUser) -> Answered:
     """Block a user."""
     _account(rest)
     rest.begin_change()
-    await block_user(rest.parts, rest.caller.user, params.user, rest.asked.address)
+    await block_user(rest.parts, rest.actor, params.user, rest.asked.address)
     return Answered(204)
 
 
@@ -74,7 +74,7 @@ async def block(rest: RestContext, params: BlockedUser) -> Answered:
         "Unblock a user",
         params=BlockedUser,
         answers=(DONE,),
-        refusals=("forbidden", "no_such_user", "unavailable"),
+        refusals=("forbidden", "no_such_user", "rate_limited", "unavailable"),
         auth="token",
     )
 )
@@ -82,7 +82,7 @@ async def unblock(rest: RestContext, params: BlockedUser) -> Answered:
     """End a block."""
     _account(rest)
     rest.begin_change()
-    await unblock_user(rest.parts, rest.caller.user, params.user, rest.asked.address)
+    await unblock_user(rest.parts, rest.actor, params.user, rest.asked.address)
     return Answered(204)
 
 

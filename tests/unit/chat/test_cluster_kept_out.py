@@ -70,7 +70,7 @@ async def test_a_blocked_user_stays_blocked_when_the_rooms_move() -> None:
         ann, ben = account(first, "ann"), account(second, "ben")
         assert await code_of(ben, "direct", user="u_ann") == ""
         room = direct_name("u_ann", "u_ben")
-        await block_user(first.chat.parts, ann.session.user, "u_ben", "")
+        await block_user(first.chat.parts, ann.session.actor, "u_ben", "")
         assert await code_of(ben, "message", room=room, content="hello") == "forbidden"
         second.own()
         await passes(2.0)

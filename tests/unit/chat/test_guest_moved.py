@@ -196,16 +196,16 @@ async def test_a_block_of_a_guest_counts_for_the_account_in_their_direct_room(
     await ask(bob, "direct", user=id_of(guest))
     name = bob.last("joined")["room"]
     await ask(guest, "join", room=name)
-    await block_user(chat.parts, bob.session.user, id_of(guest), "")
+    await block_user(chat.parts, bob.session.actor, id_of(guest), "")
     await stored(repository.inner.accounts, replace(made_here("ann"), account_id=ANN.id))
     assert await repository.inner.accounts.adopt(id_of(guest), ANN.id, adoption(guest), 9, noted("guest_moved"))
     await done(worker, repository)
     ann = signed_in(chat)
     assert await code_of(ann, "join", room=name) == ""
     assert await code_of(ann, "message", room=name, content="x") == "forbidden"
-    await unblock_user(chat.parts, bob.session.user, ANN.id, "")
+    await unblock_user(chat.parts, bob.session.actor, ANN.id, "")
     assert await code_of(ann, "message", room=name, content="x") == ""
-    await block_user(chat.parts, bob.session.user, ANN.id, "")
+    await block_user(chat.parts, bob.session.actor, ANN.id, "")
     assert await code_of(ann, "message", room=name, content="x") == "forbidden"
 
 

@@ -15,11 +15,11 @@ from tests.unit.chat.people import account, ask, code_of, created, mine, said
 
 
 async def block(chat: Chat, who: Person, user_id: str) -> None:
-    await block_user(chat.parts, who.session.user, user_id, "")
+    await block_user(chat.parts, who.session.actor, user_id, "")
 
 
 async def unblock(chat: Chat, who: Person, user_id: str) -> None:
-    await unblock_user(chat.parts, who.session.user, user_id, "")
+    await unblock_user(chat.parts, who.session.actor, user_id, "")
 
 
 async def test_a_blocked_user_cannot_open_a_direct_room(chat: Chat) -> None:
