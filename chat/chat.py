@@ -82,7 +82,7 @@ class Chat:
         parts.options, parts.limits = options, options.limits
         if (options.messages, options.guest_messages) != (before.messages, before.guest_messages):
             parts.speakers, parts.speaking_guests = allowances(options.messages), allowances(options.guest_messages)
-            for session in self._everyone():
+            for session in self.everyone():
                 session.bucket = session.address_bucket = None
         if options.new_guests != before.new_guests:
             parts.newcomers = allowances(options.new_guests)
@@ -328,7 +328,7 @@ class Chat:
         """Let the commands of all clients wait until :meth:`go_on`. Idempotent."""
         if self.going.is_set():
             self.going.clear()
-            for session in self._everyone():
+            for session in self.everyone():
                 self.hold_session(session)
 
     def hold_session(self, session: Session) -> None:
@@ -348,10 +348,10 @@ class Chat:
         """Run what has waited since :meth:`hold`. Idempotent."""
         if not self.going.is_set():
             self.going.set()
-            for session in self._everyone():
+            for session in self.everyone():
                 self.proceed(session)
 
-    def _everyone(self) -> Sequence[Session]:
+    def everyone(self) -> Sequence[Session]:
         """Return the sessions of all clients: of this server, and of the others if this one has the rooms."""
         edges = self.parts.edges
         return (*self.parts.hub.sessions, *(edges.sessions() if edges is not None else ()))
@@ -380,7 +380,7 @@ class Chat:
             problem = self.elsewhere.problem()
             if problem is not None and self._storage_is_away():  # without storage a node knows of no other
                 return self.parts.storage.problem() or problem
-            return problem or self.elsewhere.storage_problem or None
+            return problem or self.elsewhere.storage_problem or self.parts.tokens.problem()
         return self.storage_problem()
 
     def storage_problem(self) -> str | None:

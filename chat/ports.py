@@ -251,8 +251,11 @@ class Tokens(Protocol):
             ParleyError: as `verify`.
         """
 
-    def denial(self, identity: Identity) -> Denial | None:
-        """Return why a principal that has proved its identity may no longer act; None if it may."""
+    def denial(self, identity: Identity | None, address: str = "") -> Denial | None:
+        """Return why a principal that has proved its identity, or anyone at an address, may not act; None if it may."""
+
+    def problem(self) -> str | None:
+        """Return why it is not known who may not act, for an operator; None if it is known."""
 
 
 class Names(Protocol):

@@ -10,7 +10,7 @@ queued, and stored by its worker.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 
 from msgspec.structs import replace
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 # After a failure; and how often a server without the rooms, for which there may be work, looks whether it has them.
 RETRY_SECONDS = 5.0
 WAIT_SECONDS = 0.5
-# Before an account is erased: until then every server has closed its connections, and what they sent is decided.
+# Before an account is erased: until then what its connections have sent is decided.
 SETTLE_SECONDS = 5.0
 # Rooms and messages that are examined in one read; messages that are changed at once, and the pause after them, so that
 # others hardly notice.
@@ -59,12 +59,14 @@ class RoomWorker:
 
     Args:
         writer: for the logs of deleted rooms, which are not loaded.
+        catch_up: reads all notices: the old ids of work that was stored before can then do nothing more here.
     """
 
-    def __init__(self, chat: Chat, writer: Writer) -> None:
+    def __init__(self, chat: Chat, writer: Writer, catch_up: Callable[[], Awaitable[None]]) -> None:
         self._chat = chat
         self._parts = chat.parts
         self._writer = writer
+        self._catch_up = catch_up
         self._wanted = asyncio.Event()
         self._wanted.set()
 
@@ -108,6 +110,7 @@ class RoomWorker:
         TENURE.set(self._parts.hub.tenure)
         while stored := await ask(self._parts, self._parts.storage.accounts.room_work()):
             work = min(stored, key=lambda one: (one.kind == "erase", one.number))
+            await ask(self._parts, self._catch_up())
             await _Work(self._chat, self._writer, work).run()
             log.info("%s of an account: all rooms are done", _DOINGS[work.kind])
 

@@ -99,7 +99,7 @@ class Server:
         self._eraser = self._storage.writer()
         self.shared = Shared(settings, self.chat, self._access)
         self.accounts = Accounts(self._storage, self._access, self._keys, self._clock, settings)
-        self._room_worker = RoomWorker(self.chat, self._eraser)
+        self._room_worker = RoomWorker(self.chat, self._eraser, self.accounts.follower.catch_up)
         self.accounts.follower.listeners += [Ending(self.chat, self._access).end_denied, self._room_worker.hear]
         metrics = Metrics(self.chat) if settings.admin_port is None else None
         self._http = HttpEndpoints(self.chat, self.shared, self.accounts, metrics)

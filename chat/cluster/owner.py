@@ -18,11 +18,12 @@ from chat.delivery.audience import Remote
 from chat.handlers import HANDLERS
 from chat.handlers.sessions import check_devices, identify
 from chat.ports import Dialect
+from chat.rooms.impostors import check_name
 from chat.rooms.reading import flush_cursors
 from chat.rooms.room import Session
 from chat.rooms.storing import TENURE
 from chat.writes.workers import WorkerPool
-from model.errors import EPOCH_CHANGED, TRY_AGAIN, ParleyError
+from model.errors import EPOCH_CHANGED, REFUSED, TRY_AGAIN, ParleyError
 from model.events import AnyEvent
 from utils.fairness import RankedTurns
 
@@ -160,12 +161,17 @@ class Owner:
         if opened.held:
             stub.held_since = parts.clock.monotonic() - opened.held
         self._stubs[peer][opened.session] = stub
-        if opened.identity is not None:
+        if (denied := parts.tokens.denial(opened.identity, opened.address)) is not None:
+            stub.refuse(denied.error)  # the edge may not have heard of it
+            stub.close(denied.close)
+        elif opened.identity is not None:
             try:
                 check_devices(parts, opened.identity.user.id)
+                if opened.identity.guest:
+                    check_name(parts, opened.identity.user.name)
             except ParleyError as error:
                 stub.refuse(error)
-                stub.close(TRY_AGAIN)
+                stub.close(TRY_AGAIN if error.kind.retryable else REFUSED)
             else:
                 identify(parts, stub, opened.identity)
 

@@ -68,6 +68,8 @@ def adopt(handlers: Handlers, parts: Parts, session: Session, command: Adopt) ->
     A connection that was opened with a cookie lives as long as its login: no token changes that.
     """
     identity, before = command.identity, session.identity
+    if session.remote is not None and (denied := parts.tokens.denial(identity)) is not None:
+        raise denied.error  # the server that has verified the token may not have heard of it
     if before is not None and not session.provisional and before.user.id != identity.user.id:
         raise ParleyError("principal_fixed")
     if before is not None and before.by_cookie:

@@ -133,7 +133,8 @@ class AccessList:
             if principal.startswith(ACCOUNT) and identity.version < notice.version:
                 return _denial(ACCOUNT_CHANGED, "the account has changed since this token was signed; refresh it")
         if identity.scope is not None:
-            if identity.login not in self._hashes:
+            key = self._of("key").get(identity.login)
+            if key is not None and key.key is None:  # one that is not known may be new, and verified by another server
                 return _denial(SIGNED_OUT, "this API key was revoked")
         elif identity.login and identity.login in self._of("login"):
             return _denial(SIGNED_OUT, "this login has ended; sign in again")

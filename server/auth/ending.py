@@ -1,4 +1,7 @@
-"""Ends the connections of principals and addresses that may no longer act."""
+"""Ends the connections of principals and addresses that may no longer act.
+
+Also those of the other servers, if this one has the rooms: they may be cut off from the notices.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,7 +22,7 @@ TOO_LATE = Denial(TOKEN_EXPIRED, ParleyError("unauthorized", EXPIRED))
 
 
 class Ending:
-    """Ends the connections of this server that new notices concern; see `server.auth.follower.Listener`."""
+    """Ends the connections that new notices concern; see `server.auth.follower.Listener`."""
 
     def __init__(self, chat: Chat, access: AccessList) -> None:
         self._chat = chat
@@ -34,7 +37,7 @@ class Ending:
         if denial is None:
             return
         count = 0
-        for session in tuple(self._chat.parts.hub.sessions):
+        for session in self._chat.everyone():
             if count >= SESSIONS_PER_TURN:
                 count = 0
                 await asyncio.sleep(0)

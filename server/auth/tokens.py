@@ -190,8 +190,14 @@ class JwtTokens:
         self._access.check(identity)
         return identity
 
-    def denial(self, identity: Identity) -> Denial | None:
-        return self._access.denial(identity)
+    def denial(self, identity: Identity | None, address: str = "") -> Denial | None:
+        denied = self._access.denial_of(address) if address else None
+        if denied is None and identity is not None:
+            denied = self._access.denial(identity)
+        return denied
+
+    def problem(self) -> str | None:
+        return "notices about accounts cannot be read from the database" if self._access.is_stale() else None
 
     def _access_payload(self, token: str) -> bytes | None:
         key = self._access_key

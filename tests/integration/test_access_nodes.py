@@ -137,6 +137,33 @@ async def test_a_node_that_starts_later_knows_what_was_decided(
             assert (await fetch(later.port, "/api/users", bearer)).status == 200
 
 
+@pytest.mark.slow
+@pytest.mark.one_server("it starts nodes by itself")
+async def test_at_a_node_without_the_database_the_owner_decides_who_may_act(
+    database_url: str, nats: NatsServer, tables: Storage
+) -> None:
+    """That node learns of nothing: it serves those whom the owner lets act."""
+    async with (
+        running(database_url, nats.url, count=2, networks=True, SERVER_SECRET=SECRET) as nodes,
+        AsyncExitStack() as stack,
+    ):
+        (edge,) = await nodes.edges()
+        ann, ben, cora = [await sign_in(tables, KEYS) for _ in range(3)]
+        (of_ann,), (of_ben,), (of_cora,) = [await open_at(stack, [edge], one.bearer) for one in (ann, ben, cora)]
+        edge.database.refuse()
+        edge.database.cut()
+        for decide, one, client in ((suspend, ann, of_ann), (end_login, ben, of_ben)):
+            close = await decide(tables, one)
+            assert await client.closing() == (close.code, close.reason)
+            async with await RawClient.open(edge.port, "/chat?r=den", [*NATIVE, *one.bearer]) as again:
+                assert await again.closing() == (close.code, close.reason)
+            assert (await fetch(edge.port, "/api/users", one.bearer)).status in (401, 403)
+        await of_cora.pong()
+        assert (await fetch(edge.port, "/api/users", cora.bearer)).status == 200
+        edge.database.refuse(False)
+        await nodes.owner()
+
+
 class Shifted(SystemClock):
     """A clock of which a test moves the seconds that only grow."""
 

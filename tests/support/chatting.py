@@ -20,11 +20,13 @@ from model.commands import AnyCommand, Claim
 from model.errors import CloseCode
 from model.events import AnyEvent
 from model.limits import Limits
+from server.auth.access_list import AccessList
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.dialects import NATIVE, dialects_by_path
 from storage.ports.storage import Storage
 from tests.support import contract
+from tests.support.accounts import At
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from utils.clock import Clock, SystemClock
@@ -241,7 +243,9 @@ def unframe(data: bytes) -> list[Frame]:
 
 def signer(clock: Clock, secret: str = SERVER_SECRET) -> JwtTokens:
     """Tokens of guests, and of accounts whose application has the secret `secret`."""
-    return JwtTokens("secret", clock, ServerKeys(secret))
+    access = AccessList(At())  # never stale
+    access.confirm()
+    return JwtTokens("secret", clock, ServerKeys(secret), access)
 
 
 @asynccontextmanager

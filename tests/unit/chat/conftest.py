@@ -44,5 +44,9 @@ async def runner(chat: Chat) -> CommandRunner:
 @pytest.fixture
 async def worker(chat: Chat, repository: FaultyRepository) -> AsyncIterator[RoomWorker]:
     writer = repository.writer()
-    yield RoomWorker(chat, writer)
+
+    async def catch_up() -> None:
+        """There are no notices."""
+
+    yield RoomWorker(chat, writer, catch_up)
     await writer.close()

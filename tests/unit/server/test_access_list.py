@@ -7,13 +7,14 @@ from msgspec.structs import replace
 
 from chat.ports import Identity
 from model.account import Notice
+from model.api_keys import make_key
 from model.errors import ACCOUNT_CHANGED, BLOCKED, REFUSED, SIGNED_OUT, SUSPENDED, CloseCode, ParleyError
 from model.lookalikes import skeleton
 from model.room import FOREVER, User
 from server.auth.access_list import STALE_SECONDS, AccessList
 from server.auth.access_tokens import ACCESS_SECONDS
 from storage.ports import access as notices
-from tests.support.accounts import DAY, NOW, At, api_key
+from tests.support.accounts import ADMIN, DAY, NOW, At, api_key
 
 ANN = Identity(User("a_1", "Ann"), guest=False, role="user", login="l_1", version=3)
 BEN = Identity(User("u_2", "Ben"), guest=False, role="user")
@@ -168,17 +169,17 @@ def test_names_that_look_like_a_username_are_taken() -> None:
 
 def test_what_a_notice_says_no_longer_is_forgotten() -> None:
     clock = At()
-    key = api_key()
+    secret, key = make_key("bot", "write", ADMIN.id, NOW, 1)
     told: list[Any] = [
         notices.network_blocked("192.0.2.0/24", NOW + 1, "", NOW),
         replace(notices.key_changed(key.key_id, key.until, NOW), key=key),
         notices.guest_moved("g_3", NOW),
     ]
     access = access_list(*told, clock=clock)
-    bot = Identity(User(key.bot_id, key.name), guest=False, role="bot", login=key.key_id, scope=key.scope)
+    assert access.find_key(secret) == key
     clock.now += notices.KEPT_US
     access.forget()
-    assert close_code(access, bot) is SIGNED_OUT
+    assert access.find_key(secret) is None
     assert access.denial_of("192.0.2.1") is None
     assert close_code(access, GUEST) is SIGNED_OUT, "the tokens of guests are valid for longer"
     assert access.number == 3

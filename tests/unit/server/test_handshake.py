@@ -62,7 +62,10 @@ class Tokens:
     def verify_cookie(self, token: str) -> Identity | None:
         return None if token != "good" else replace(ANN, by_cookie=True)
 
-    def denial(self, identity: Identity) -> None:
+    def problem(self) -> None:
+        pass
+
+    def denial(self, identity: Identity | None, address: str = "") -> None:
         raise AssertionError("nothing has ended here")
 
 
