@@ -282,15 +282,15 @@ def look_hash(look: str) -> bytes:
 
 def guess_keys(account: Account) -> list[bytes]:
     """Return each `guess_key` under which guesses for an account may be counted."""
-    resets = (account.username,) if account.email is None else (account.username, fold_email(account.email))
-    logins = (guess_key("login", account.username), guess_key("code", account.username))
-    return [*logins, *(guess_key("reset", asked) for asked in resets)]
+    asked = (account.username,) if account.email is None else (account.username, fold_email(account.email))
+    kinds: tuple[GuessKind, ...] = ("login", "reset")
+    return [guess_key("code", account.username), *(guess_key(kind, one) for one in asked for kind in kinds)]
 
 
 def guess_key(kind: GuessKind, asked: str) -> bytes:
     """Return the key under which guesses are counted, also for names that no account has.
 
     Args:
-        asked: the username; for ``reset`` also the address, as `fold_email` writes it.
+        asked: the username; for ``login`` and ``reset`` also the address, as `fold_email` writes it.
     """
     return sha256(f"{kind} {asked}".encode(errors="surrogatepass")).digest()

@@ -22,3 +22,11 @@ def check_email(text: str, field: str = "email") -> str:
     if len(text) > EMAIL_CHARS or not _ADDRESS.match(text) or text.index("@") > _LOCAL_CHARS:
         raise ParleyError("bad_field", f"{field} must be an e-mail address such as ann@example.org", field=field)
     return text
+
+
+def asked_email(text: str) -> str:
+    """Return an e-mail address unchanged; "", which no account has, if it is not a valid one."""
+    try:
+        return check_email(text)
+    except ParleyError:
+        return ""

@@ -84,9 +84,9 @@ class TokenBucket:
         return now > self._at and self._tokens + (now - self._at) * self._rate >= self._burst
 
 
-def rate_limited(wait: float, id: str | None = None) -> ParleyError:
+def rate_limited(wait: float, id: str | None = None, *, message: str | None = None) -> ParleyError:
     """Make the refusal of a request that may be repeated in ``wait`` seconds."""
-    return ParleyError("rate_limited", retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
+    return ParleyError("rate_limited", message, retry_after=math.ceil(wait * 1000) / 1000, id=id)  # 0.0 would say "now"
 
 
 class Allowances:

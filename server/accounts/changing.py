@@ -63,7 +63,9 @@ async def change(accounts: Accounts, account: Account, login_id: str, asked: Cha
         account = await _apply(accounts, account, renewed, "password", asker)
         await accounts.guesses.forget_codes(guess_key("code", account.username))
         if account.email is not None:
-            accounts.mailer.send(letters.password_changed(account.email))
+            accounts.mailer.send(
+                letters.password_changed(account.email, account.username, accounts.settings.public_url)
+            )
     if email is not None:
         account = await _change_email(accounts, account, email, asker)
     return account
@@ -78,7 +80,7 @@ async def _change_email(accounts: Accounts, account: Account, email: str, asker:
         before = account.email
         account = await _apply(accounts, account, AccountChange(email=""), "email", asker)
         if before is not None:
-            accounts.mailer.send(letters.email_changed(before))
+            accounts.mailer.send(letters.email_changed(before, account.username, accounts.settings.public_url))
         return account
     if account.email is not None and fold_email(account.email) == fold_email(email):
         return account

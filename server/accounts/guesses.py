@@ -69,7 +69,7 @@ class GuessDelays:
             delay = min(MOST_SECONDS, 2.0 ** min(of_pair.failures - FREE, 20))
             passed = (self._clock.now_us() - of_pair.last_at) / 1e6
             if passed < delay:
-                raise rate_limited(delay - max(passed, 0.0))
+                raise rate_limited(delay - max(passed, 0.0), message="too many wrong passwords or codes")
         await self._hold(network, min(HELD_SECONDS, of_all.failures / 10))
 
     async def enter_code(self, key: bytes) -> None:
@@ -81,7 +81,7 @@ class GuessDelays:
         _, counted = await self._secrets.failures(key, "")
         passed = (self._clock.now_us() - counted.last_at) / 1e6
         if counted.failures >= CODES and passed < CODE_SECONDS:
-            raise rate_limited(CODE_SECONDS - max(passed, 0.0))
+            raise rate_limited(CODE_SECONDS - max(passed, 0.0), message="too many wrong codes")
 
     async def code_failed(self, key: bytes) -> None:
         """Count a wrong code."""

@@ -4,7 +4,7 @@ from functools import partial
 
 from model.account import AccountChange, Ticket, fold_email, guess_key
 from model.audit import VISITOR
-from model.emails import check_email
+from model.emails import asked_email
 from model.errors import ParleyError
 from model.passwords import check_password
 from model.usernames import asked_username
@@ -20,6 +20,8 @@ RESETS_US = 3600 * 1_000_000
 def request_reset(accounts: Accounts, username: str, email: str, asker: Asker) -> None:
     """Send a link to reset the password, if an account has this username or this confirmed address.
 
+    An address is found in either of both.
+
     Returns at once: whether there is such an account is found out in the background.
 
     Raises:
@@ -32,13 +34,10 @@ def request_reset(accounts: Accounts, username: str, email: str, asker: Asker) -
 
 async def _reset_letter(accounts: Accounts, username: str, email: str, asker: Asker) -> letters.Letter | None:
     stored = accounts.storage
-    if username:
+    if username and "@" not in username:
         account = await stored.accounts.find_by_username(asked_username(username))
     else:
-        try:
-            account = await stored.accounts.find_by_email(check_email(email))
-        except ParleyError:  # it is not an address
-            return None
+        account = await stored.accounts.find_by_email(asked_email(email or username))
     if account is None or account.email is None:
         return None
     now = accounts.clock.now_us()
@@ -48,7 +47,7 @@ async def _reset_letter(accounts: Accounts, username: str, email: str, asker: As
     secret = new_secret()
     ticket = Ticket(hash_secret(secret), "reset", account.account_id, None, now + letters.RESET_SECONDS * 1_000_000)
     await stored.secrets.insert_ticket(ticket, accounts.entry("reset_request", VISITOR, asker, target=account.user))
-    return letters.reset(account.email, accounts.settings.public_url, secret)
+    return letters.reset(account.email, account.username, accounts.settings.public_url, secret)
 
 
 async def _may_reset(accounts: Accounts, key: bytes, network: str, now: int) -> bool:
@@ -90,7 +89,7 @@ async def reset(accounts: Accounts, secret: str, password: str, asker: Asker) ->
     await accounts.guesses.succeeded(guess_key("login", account.username), asker.network)
     await accounts.guesses.forget_codes(guess_key("code", account.username))
     if account.email is not None:
-        accounts.mailer.send(letters.password_changed(account.email))
+        accounts.mailer.send(letters.password_changed(account.email, account.username, accounts.settings.public_url))
 
 
 async def confirm_email(accounts: Accounts, secret: str, asker: Asker) -> None:
@@ -111,4 +110,4 @@ async def confirm_email(accounts: Accounts, secret: str, asker: Asker) -> None:
     if await stored.secrets.spend_ticket(hashed_secret, "email", change, now, entry) is None:
         raise ParleyError("no_such_ticket", field="token")
     if account.email is not None and fold_email(account.email) != fold_email(ticket.email):
-        accounts.mailer.send(letters.email_changed(account.email))
+        accounts.mailer.send(letters.email_changed(account.email, account.username, accounts.settings.public_url))

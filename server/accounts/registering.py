@@ -130,8 +130,8 @@ async def email_ticket(accounts: Accounts, account: Account, email: str) -> tupl
     owner = await accounts.storage.accounts.find_by_email(email)
     public_url = accounts.settings.public_url
     if owner is not None and owner.account_id != account.account_id:
-        return ticket, letters.taken(email, public_url)
-    return ticket, letters.confirm(email, public_url, secret)
+        return ticket, letters.taken(email, owner.username, public_url)
+    return ticket, letters.confirm(email, account.username, public_url, secret)
 
 
 def check_new_email(accounts: Accounts, email: str) -> str:

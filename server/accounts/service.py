@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from chat.delivery.ratelimit import Allowances, Rate, allowances, rate_limited
 from chat.ports import Identity
-from model.account import Account, guess_key
+from model.account import Account, fold_email, guess_key
 from model.audit import VISITOR, AuditAction, AuditEntry, entry
+from model.emails import asked_email
 from model.errors import ParleyError
 from model.passwords import is_long, prepare_password
 from model.room import FOREVER, User
@@ -145,11 +146,13 @@ class Accounts:
             raise ParleyError("unauthorized", "this account was deleted", field="token")
         return account
 
-    async def guess(self, username: str, password: str, code: str | None, asker: Asker) -> Account:
-        """Return the account with this username and password, and if it has a second factor, this code.
+    async def guess(self, name: str, password: str, code: str | None, asker: Asker) -> Account:
+        """Return the account with this username or confirmed address, this password, and if it has a second factor,
+        this code.
 
-        A username that no account has takes the same calls of storage and of argon2 as a wrong password, and has the
-        same answer.
+        A name that no account has takes the same calls of storage and of argon2 as a wrong password, and has the same
+        answer. Guesses are counted for what was asked for, as of unknown names: if those with an address counted for
+        its username, whose owner is public, the delays would tell whose address it is.
 
         Raises:
             ParleyError: ``wrong_credentials``; ``code_required`` for a right password without a code; ``rate_limited``
@@ -157,11 +160,14 @@ class Accounts:
         """
         _check_length(password, "password")
         self.hashing.check(asker.network)
-        asked = asked_username(username)
-        key = guess_key("login", asked or casefold(username[:_ASKED_CHARS]))
+        by_email = "@" in name  # no username has one
+        asked = asked_email(name) if by_email else asked_username(name)
+        key = guess_key("login", fold_email(asked) or casefold(name[:_ASKED_CHARS]))
         await self.guesses.enter(key, asker.network)
-        account = await self.storage.accounts.find_by_username(asked)
-        return await self._compare(account, key, password, code, asker)
+        accounts = self.storage.accounts
+        account = await (accounts.find_by_email(asked) if by_email else accounts.find_by_username(asked))
+        what = "the username, the password or the code" if code else "the username or the password"
+        return await self._compare(account, key, password, code, asker, what=what)
 
     async def prove(
         self, account: Account, password: str, code: str | None, asker: Asker, *, field: str, with_code: bool = False
@@ -175,7 +181,8 @@ class Accounts:
         _check_length(password, field)
         self.hashing.check(asker.network)
         await self.guesses.enter(key, asker.network)
-        return await self._compare(account, key, password, code, asker, with_code=with_code)
+        what = "the password or the code" if code else "the password"
+        return await self._compare(account, key, password, code, asker, with_code=with_code, what=what, field=field)
 
     async def _compare(
         self,
@@ -185,7 +192,9 @@ class Accounts:
         code: str | None,
         asker: Asker,
         *,
+        what: str,
         with_code: bool = True,
+        field: str | None = None,
     ) -> Account:
         hashed = None if account is None else account.password
         verified = await self.hashing.verify(hashed, prepare_password(password), asker.network)
@@ -200,7 +209,7 @@ class Accounts:
                 return account
         target = None if account is None else account.user
         await self.guesses.failed(key, asker.network, self.entry_of_failure(target, asker))
-        raise ParleyError("wrong_credentials")
+        raise ParleyError("wrong_credentials", f"{what} is wrong", field=field)
 
     def entry_of_failure(self, target: User | None, asker: Asker, *, detail: str = "") -> AuditEntry:
         """Make the audit entry of a refused login. What was typed is not in it: it may be a password."""

@@ -13,7 +13,7 @@ from server.web.accounts.shared import (
     GivenEmail,
     GivenPassword,
     GivenSecret,
-    GivenUsername,
+    GivenSigner,
     done,
 )
 
@@ -28,10 +28,11 @@ class Forgotten(Struct, frozen=True):
     """An account whose password was forgotten: one of both.
 
     Attributes:
+        username: or its confirmed address.
         email: its confirmed address.
     """
 
-    username: GivenUsername | None = None
+    username: GivenSigner | None = None
     email: GivenEmail | None = None
 
 

@@ -30,6 +30,9 @@ GUESS_REFUSALS = ("wrong_credentials", "rate_limited", "overloaded", "unavailabl
 GivenUsername = Annotated[
     str, Meta(max_length=USERNAME_CHARS, description=f"1 to {USERNAME_CHARS} characters, public; signs in")
 ]
+GivenSigner = Annotated[
+    str, Meta(max_length=EMAIL_CHARS, description="the username, or the confirmed e-mail address of the account")
+]
 GivenPassword = Annotated[
     str,
     Meta(

@@ -23,6 +23,7 @@ from server.web.accounts.shared import (
     GivenName,
     GivenPassword,
     GivenSecret,
+    GivenSigner,
     GivenUsername,
     Signed,
     answer,
@@ -74,11 +75,12 @@ class SignIn(Struct, frozen=True):
     """Credentials.
 
     Attributes:
+        username: or the confirmed e-mail address.
         code: required if the account has a second factor: send it with the password, again.
         cookie: whether the tokens are cookies, as for a page.
     """
 
-    username: GivenUsername
+    username: GivenSigner
     password: GivenPassword
     code: GivenCode | None = None
     cookie: bool = False
@@ -150,7 +152,7 @@ class SignRows(AccountRows):
                 SignIn,
                 (Answer(200, SIGNED, Signed),),
                 ("code_required", "suspended", *GUESS_REFUSALS),
-                "The answer to an unknown username is that to a wrong password.",
+                "The answer to an unknown username or address is that to a wrong password.",
             ),
             Endpoint(
                 "POST",

@@ -54,14 +54,18 @@ async def test_a_known_and_an_unknown_name_take_the_same_work(server: Server, mo
     monkeypatch.setattr(hashing._HASHES, "verify", counted)
     monkeypatch.setattr(server.accounts, "storage", Storage())
     monkeypatch.setattr(server.accounts.guesses, "_secrets", Storage.secrets)
+    account = await storage.accounts.find_by_username("ann")
+    assert account is not None
+    await storage.accounts.change(account.account_id, AccountChange(email="ann@example.org"), noted("email"))
     work = []
-    for username in ("ann", "nobody", "not a name", "admin"):
+    for username in ("ann", "nobody", "not a name", "admin", "Ann@Example.org", "bob@example.org", "a b@c", "@"):
         calls.clear()
         reply = await sign_in(server, "wrong horse battery", username=username)
         assert (reply.status, code(reply)) == (401, "wrong_credentials")
         work.append(list(calls))
     assert work[0] == ["failures", "find_by_username", "$argon2id$v=19$m=19456,t=2,p=1", "failed"]
-    assert work[1:] == [work[0]] * 3
+    assert work[1:4] == [work[0]] * 3
+    assert work[4:] == [["failures", "find_by_email", *work[0][2:]]] * 4
 
 
 async def test_after_five_failures_an_address_waits_and_another_one_does_not(server: Server) -> None:
@@ -70,7 +74,20 @@ async def test_after_five_failures_an_address_waits_and_another_one_does_not(ser
         assert (await sign_in(server, f"wrong horse {n}", **HERE)).status == 401
     refused = await sign_in(server, PASSWORD, **HERE)
     assert (refused.status, code(refused), refused.headers["retry-after"]) == (429, "rate_limited", "1")
+    assert refused.json()["error"]["message"] == "too many wrong passwords or codes"
     assert (await sign_in(server, PASSWORD, **THERE)).status == 200
+
+
+async def test_failures_with_an_address_do_not_tell_whose_it_is(server: Server) -> None:
+    """Usernames are public, and addresses are not: failures with one count for itself, whether an account has it."""
+    ann = await signed_in(server, "ann")
+    await server.accounts.storage.accounts.change(ann.id, AccountChange(email="ann@example.org"), noted("email"))
+    for email in ("ann@example.org", "bob@example.org"):
+        for n in range(5):
+            asked = email.upper() if n % 2 else email
+            assert (await sign_in(server, f"wrong horse {n}", username=asked, **HERE)).status == 401
+        assert (await sign_in(server, PASSWORD, username=email, **HERE)).status == 429
+    assert (await sign_in(server, PASSWORD, **HERE)).status == 200
 
 
 async def test_refused_requests_hash_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

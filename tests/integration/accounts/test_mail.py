@@ -75,6 +75,7 @@ async def test_registering_a_taken_address_looks_like_success_and_mails_its_owne
     [(to, letter)] = mail.letters
     assert to == ANN.upper()
     assert letter["Subject"] == "You already have an account"
+    assert "your account ann." in letter.get_content()
     assert "#email=" not in letter.get_content()
 
 
@@ -127,6 +128,42 @@ async def test_a_forgotten_password_is_reset(server: Server, mail: MailServer) -
     assert (await web.post("/api/login", {"username": "ann", "password": NEW})).status == 200
     reply = await web.post("/api/reset/confirm", {"token": secret, "password": NEW})
     assert (reply.status, code(reply)) == (404, "no_such_ticket")
+
+
+async def test_a_confirmed_address_signs_in_and_its_mail_names_the_username(server: Server, mail: MailServer) -> None:
+    """So a forgotten username can be recovered. Each mail names the server, too."""
+    await confirmed(server, mail)
+    web = program(server)
+    for email, status in ((ANN, 200), (ANN.upper(), 200), (BOB, 401)):
+        assert (await web.post("/api/login", {"username": email, "password": PASSWORD})).status == status
+    assert (await ask(server, username=ANN.upper())).status == 202  # in either of both fields
+    await until(lambda: bool(mail.letters))
+    [letter] = mail.to(ANN)
+    assert "your account ann at chat.example.org" in letter.get_content()
+    secret = secret_in(letter, "reset")
+    assert (await web.post("/api/reset/confirm", {"token": secret, "password": NEW})).status == 204
+    await until(lambda: len(mail.letters) == 2)
+    assert "your account ann at chat.example.org" in mail.letters[1][1].get_content()
+
+
+async def test_an_address_that_is_not_confirmed_signs_no_one_in(server: Server, mail: MailServer) -> None:
+    await signed_in(server, "ann", email=ANN)
+    reply = await program(server).post("/api/login", {"username": ANN, "password": PASSWORD})
+    assert (reply.status, code(reply)) == (401, "wrong_credentials")
+
+
+@pytest.mark.parametrize(
+    ("username", "named"),
+    [("ann_7", "to the account ann_7 at"), ("jörg", "to the account jörg at"), ("win.example", "to an account at")],
+)
+async def test_a_mail_to_a_stranger_has_no_username_that_is_a_link(
+    server: Server, mail: MailServer, username: str, named: str
+) -> None:
+    await signed_in(server, username, email=ANN)
+    await until(lambda: bool(mail.letters))
+    [letter] = mail.to(ANN)
+    assert named in letter.get_content()
+    assert letter.get_content().count(username) == (username in named)
 
 
 async def test_a_newer_link_replaces_an_older_one(server: Server, mail: MailServer) -> None:

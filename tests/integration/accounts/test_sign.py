@@ -152,7 +152,7 @@ async def test_an_unknown_name_and_a_wrong_password_have_one_answer(server: Serv
     reply = await visitor(server.port).post("/api/login", {**ANN, **body})
     assert (reply.status, reply.body) == (
         401,
-        b'{"error":{"code":"wrong_credentials","message":"the username, the password or the code is wrong"}}',
+        b'{"error":{"code":"wrong_credentials","message":"the username or the password is wrong"}}',
     )
 
 
