@@ -21,6 +21,8 @@ from storage.ports.storage import Write
 from utils.clock import rfc3339
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
+# Messages of a room whose authors are known to its moderators.
+AUTHORS_OF = 10_000
 # How many rows with expired bans or mutes are stored at once.
 LIFTED = 100
 
@@ -230,6 +232,8 @@ async def _read_together(parts: Parts, room: Room, user_ids: Sequence[str]) -> l
 async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> Member:
     """Return the row of a user known to this server, or of ``asker``; an empty one if there is none. See :func:`fetch`.
 
+    Known are also those who wrote one of the room's newest messages, over HTTP without having been here.
+
     It has the known role of the user's account. It must be :func:`pinned`.
 
     Raises:
@@ -237,10 +241,25 @@ async def fetch_person(parts: Parts, room: Room, user_id: str, asker: User) -> M
     """
     member = await fetch(parts, room, user_id)
     if member is None and user_id != asker.id:
-        known = await find_person(parts, user_id)
+        try:
+            known = await find_person(parts, user_id)
+        except ParleyError as error:
+            if error.code != "no_such_user":
+                raise
+            known = await _find_author(parts, room, user_id)
         row = room.members.get(user_id)  # the user may have one by now
         return known if row is None else replace(row, account_role=known.account_role)
     return await with_account_role(parts, room.members.get(user_id) or member or Member(asker))
+
+
+async def _find_author(parts: Parts, room: Room, user_id: str) -> Member:
+    user = None
+    if room.stored and user_id.isprintable():
+        await room.backlog.written()  # it may have a message of theirs
+        user = await ask(parts, parts.storage.messages.find_sender(room.record, user_id, limit=AUTHORS_OF))
+    if user is None:
+        raise ParleyError("no_such_user", field="user")
+    return await with_account_role(parts, Member(user))
 
 
 async def find_person(parts: Parts, user_id: str) -> Member:

@@ -88,6 +88,11 @@ class MemoryMessageRepository:
                     await slices.pause()
             return page_of(hits)
 
+    async def find_sender(self, room: RoomRecord, sender_id: str, *, limit: int) -> User | None:
+        log = self._contents.logs.peek(room.room_id)
+        newest = map(log.states.__getitem__, islice(reversed(log.seqs), limit))
+        return next((User(sender_id, state.sender) for state in newest if state.sender_id == sender_id), None)
+
     async def by_senders(
         self, room: RoomRecord, sender_ids: Sequence[str], *, after: int, limit: int
     ) -> tuple[list[Message], int | None]:

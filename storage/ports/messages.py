@@ -152,6 +152,11 @@ class MessageRepository(Protocol):
         `utils.words.cut_words_v1`). ``pinned`` excludes messages that are not pinned.
         """
 
+    async def find_sender(self, room: RoomRecord, sender_id: str, *, limit: int) -> User | None:
+        """Return a principal with the name under which they wrote the last of their messages among the newest ``limit``
+        ones of a log, deleted ones included; None if none is theirs.
+        """
+
     async def by_senders(
         self, room: RoomRecord, sender_ids: Sequence[str], *, after: int, limit: int
     ) -> tuple[list[Message], int | None]:

@@ -33,6 +33,19 @@ async def test_a_window_of_a_log_has_the_messages_of_its_senders(repository: Sto
     assert await repository.messages.by_senders(room(), ["a_ann"], after=-1, limit=4) == ([], None)
 
 
+async def test_the_author_of_a_message_is_found_among_the_newest_ones(repository: Storage, writer: Writer) -> None:
+    where = room()
+    names = {1: "Ann", 2: "Ann Lee", 3: "Ann", 4: "Bob"}
+    log = [message(where, seq, f"m{seq}", sender_id=f"g_{name[0]}", sender=name) for seq, name in names.items()]
+    await writer.write([*inserts(where, *log), ChangeMessage(where.room_id, 2, 20, deleted_at=at(20))])
+    find = repository.messages.find_sender
+    assert await find(where, "g_A", limit=3) == User("g_A", "Ann")
+    assert await find(where, "g_B", limit=1) == User("g_B", "Bob")
+    assert await find(where, "g_A", limit=1) is None
+    assert await find(where, "g_C", limit=100) is None
+    assert await find(room(), "g_A", limit=100) is None
+
+
 async def test_the_rooms_in_which_users_have_written_are_found_a_window_at_a_time(
     repository: Storage, writer: Writer
 ) -> None:

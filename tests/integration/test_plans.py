@@ -363,6 +363,12 @@ def test_work_for_an_account_reads_a_log_a_window_at_a_time(connection: psycopg.
     assert rows_read(plan) <= 2000
 
 
+def test_an_author_is_looked_for_in_the_newest_messages_alone(connection: psycopg.Connection) -> None:
+    plan = explain(connection, sql.FIND_SENDER, PAGE | {"sender_id": "g_1", "limit": 1000})
+    assert "Seq Scan" not in types(plan)
+    assert rows_read(plan) <= 2000
+
+
 @pytest.mark.parametrize("text", [sql.END_OF_WINDOW, sql.FIRST_BY_SENDERS], ids=["end", "first"])
 def test_work_for_an_account_reads_all_logs_a_window_at_a_time(connection: psycopg.Connection, text: bytes) -> None:
     (room_id, after, last_room, until) = connection.execute(

@@ -77,6 +77,11 @@ class PostgresMessageRepository:
         page = [_message_of(room.name, row) for row in await self._fetch(HISTORY[kind], values, search=kind.words)]
         return page if kind.oldest_first else page[::-1]
 
+    async def find_sender(self, room: RoomRecord, sender_id: str, *, limit: int) -> User | None:
+        values = {"room_id": room.room_id, "sender_id": sender_id, "limit": limit}
+        rows = await self._fetch(sql.FIND_SENDER, values)
+        return User(sender_id, rows[0][0]) if rows else None
+
     async def by_senders(
         self, room: RoomRecord, sender_ids: Sequence[str], *, after: int, limit: int
     ) -> tuple[list[Message], int | None]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from msgspec import Struct
-from pypika import Case, Table
+from pypika import Case, Order, Table
 from pypika.functions import Count, Max, Min
 from pypika.terms import Array, Function, NullValue, Star, Tuple
 
@@ -194,6 +194,20 @@ _shown = (*map(_shown_term, _FIELDS), _quote)
 
 _room_log = Query.from_(MESSAGES).where(MESSAGES.room_id == param("room_id"))
 FIND_MESSAGE = sql_text(_room_log.select(*_shown).where(MESSAGES.seq == param("seq")))
+
+# The index of a log alone: one of authors would make every insert dearer.
+_newest = (
+    _room_log.select(MESSAGES.seq, MESSAGES.sender_id, MESSAGES.sender)
+    .orderby(MESSAGES.seq, order=Order.desc)
+    .limit(param("limit"))
+)
+FIND_SENDER = sql_text(
+    Query.from_(_newest)
+    .select(_newest.sender)
+    .where(_newest.sender_id == param("sender_id"))
+    .orderby(_newest.seq, order=Order.desc)
+    .limit(1)
+)
 
 # The messages of some authors, a window of the log at a time: an index of authors would make every insert dearer.
 _window = (
