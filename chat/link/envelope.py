@@ -26,7 +26,7 @@ from typing import NamedTuple, Protocol
 
 from chat.link.link import Packet
 
-LINK_VERSION = 1
+LINK_VERSION = 2
 """Nodes of different versions form no link. Raise it in a release that changes packets, greetings, operations, or the
 records in them, such as commands and HTTP requests: a packet that cannot be decoded is lost."""
 NODE_BYTES = 8

@@ -150,7 +150,7 @@ async def test_clocks_an_hour_apart(stage: Play) -> None:
 @pytest.mark.slow
 async def test_a_node_of_another_link_version(stage: Play) -> None:
     """It waits and says why, whichever other node stops. When the last old node stops, all clients move to it."""
-    odd = {2: {"ODD_LINK_VERSION": "2", "ADMIN_PORT": f"{free_port()}"}}
+    odd = {2: {"ODD_LINK_VERSION": "1", "ADMIN_PORT": f"{free_port()}"}}
     async with stage(odd=odd, idle={2}) as here:
         first, old, new = await here.goes_on(), *(await here.nodes.edges()), here.nodes.all[2]
         here.nodes.closed.add(new)

@@ -89,10 +89,10 @@ def test_a_fingerprint_is_that_of_the_key() -> None:
 
 @both
 def test_another_version_is_named(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LINK_VERSION", 2)
+    monkeypatch.setattr(module, "LINK_VERSION", 3)
     data = make().pack(ANN, BEN, 1, PACKET)
     monkeypatch.undo()
-    with pytest.raises(NotFromHere, match="it has link version 2, and this node has 1"):
+    with pytest.raises(NotFromHere, match="it has link version 3, and this node has 2"):
         make().unpack(data)
 
 
