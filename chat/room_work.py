@@ -25,7 +25,7 @@ from chat.rooms.room import Room
 from chat.rooms.storing import TENURE, ask, check_space, require_tenure
 from model.account import Notice, RoomWork, WorkKind
 from model.errors import SIGNED_OUT, ParleyError
-from model.events import Deleted, Left
+from model.events import Adopted, Deleted, Left
 from model.message import Message, tombstone
 from model.room import Invitation, Member, RoomRecord, User
 from storage.ports.errors import BatchRefused, StorageUnavailable
@@ -125,6 +125,7 @@ class _Work:
         self._work = work
         self._erases = work.kind == "erase"
         self._tenure = chat.parts.hub.tenure
+        self._announced = 0  # the room that was told last
 
     async def run(self) -> None:
         parts, work = self._parts, self._work
@@ -285,7 +286,7 @@ class _Work:
         return await ask(self._parts, reads)
 
     def _is_done(self, stored: Message) -> bool:
-        named = stored.sender == self._work.name
+        named = stored.sender == self._work.name and (self._erases or stored.alias_of == self._work.account_id)
         return named and (not self._removes or (stored.deleted_at is not None and not stored.content))
 
     @property
@@ -304,6 +305,7 @@ class _Work:
             todo = [stored for stored in found if not self._is_done(stored)]
             for first in range(0, len(todo), BATCH):
                 await self._turn(room)
+                self._announce(room)
                 if room.tail.forgotten > head:
                     return False  # a newer state may have been evicted already, see `chat.handlers.resolve.MessageAt`
                 for stored in todo[first : first + BATCH]:
@@ -312,13 +314,21 @@ class _Work:
                 await asyncio.sleep(BETWEEN_BATCHES)
             return True
 
+    def _announce(self, room: Room) -> None:
+        """Tell the clients in a room, once, whose the messages of a guest are, instead of each changed message."""
+        if self._erases or self._announced == room.record.room_id:
+            return
+        self._announced = room.record.room_id
+        for guest_id in self._work.ids:
+            room.publish(Adopted(room.name, guest_id, User(self._work.account_id, self._work.name)))
+
     def _change(self, room: Room, state: Message) -> None:
         parts = self._parts
         size = check_space(parts, room, "")
         now = parts.clock.now_us()
         version = room.next_seq(now)
         write = self._write(room.record, state, version, now)
-        after = replace(state, version=version, sender=self._work.name)
+        after = replace(state, version=version, sender=self._work.name, alias_of=write.alias_of or state.alias_of)
         if write.deleted_at is not None:
             after = replace(tombstone(state, version, write.deleted_at), sender=self._work.name)
         parts.counters.changes_in += 1
@@ -329,6 +339,8 @@ class _Work:
 
     def _write(self, record: RoomRecord, state: Message, version: int, now: int) -> ChangeMessage:
         change = ChangeMessage(record.room_id, state.seq, version, sender=self._work.name)
+        if not self._erases:
+            return replace(change, alias_of=self._work.account_id)
         if not self._removes:
             return change
         # Deleted messages keep their content for moderators; this one does not.

@@ -206,6 +206,15 @@ class Pinned(MessageEvent, frozen=True, gc=False, tag="pinned"):
     pinned_at: str | None = None
 
 
+class Adopted(RoomEvent, frozen=True, gc=False, tag="adopted"):
+    """A guest has become an account: the messages with the ``sender_id`` ``guest`` in this room, which keep it, get the
+    account's name, and its id as ``alias_of``.
+    """
+
+    guest: str
+    account: User
+
+
 class Typing(RoomEvent, frozen=True, gc=False, tag="typing"):
     """A user is typing; forget it after ``expires`` seconds, or when a message of theirs arrives."""
 
@@ -383,6 +392,7 @@ NativeEvent = (
     | Deleted
     | Reaction
     | Pinned
+    | Adopted
     | Typing
     | Read
     | Synced

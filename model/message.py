@@ -42,6 +42,7 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
         reactions: emoji to the ids of the principals who reacted with it, in order.
         pinned_at: when it was pinned, like ``timestamp``.
         pinned_by: the id of the principal who pinned it.
+        alias_of: the account that its author, then a guest, has become: the message is the account's; None for others.
     """
 
     room: str
@@ -59,6 +60,12 @@ class Message(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     reactions: dict[str, list[str]] | None = None
     pinned_at: str | None = None
     pinned_by: str | None = None
+    alias_of: str | None = None
+
+    @property
+    def author_id(self) -> str:
+        """The principal whose message it is now, by which it is marked."""
+        return self.alias_of or self.sender_id
 
 
 def quote(message: Message) -> Quote:
@@ -81,6 +88,7 @@ def tombstone(message: Message, version: int, deleted_at: str) -> Message:
         id=message.id,
         edited_at=message.edited_at,
         deleted_at=deleted_at,
+        alias_of=message.alias_of,
     )
 
 

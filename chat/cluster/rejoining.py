@@ -256,6 +256,6 @@ def _change(state: Message, head: int) -> AnyEvent | None:
             state.content,
             state.edited_at,
             state.mentions,
-            kind_of(state.sender_id),
+            kind_of(state.author_id),
         )
     return None

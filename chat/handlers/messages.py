@@ -186,7 +186,7 @@ def edit_message(parts: Parts, session: Session, room: Room, state: Message, com
         mentions=mentions,
     )
     after = replace(state, version=version, content=content, edited_at=edited_at, mentions=mentions)
-    mark = kind_of(state.sender_id)
+    mark = kind_of(state.author_id)
     event = Edited(room.name, state.seq, version, state.sender, content, edited_at, mentions, mark)
     _carry_out(parts, ChangeJob(parts.hub, room, write, size, session, command.id), after, event)
 

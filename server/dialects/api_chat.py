@@ -208,7 +208,7 @@ def message_frame(message: Message) -> MessageFrame:
         message.sender,
         message.content,
         message.timestamp,
-        kind_of(message.sender_id),
+        kind_of(message.author_id),
     )
 
 

@@ -59,7 +59,7 @@ class PlainDialect(Dialect):
         match event:
             case Message():
                 record = PlainMessage(
-                    event.sender, event.room, event.content, event.timestamp, kind_of(event.sender_id)
+                    event.sender, event.room, event.content, event.timestamp, kind_of(event.author_id)
                 )
             case Entered():
                 record = self._notice(event.room, f"User {_called(event.user)} entered the chat")

@@ -109,7 +109,7 @@ class WsDialect(Dialect):
                         event.content,
                         event.seq,
                         event.timestamp,
-                        kind_of(event.sender_id),
+                        kind_of(event.author_id),
                     )
                 )
             case Entered():

@@ -62,6 +62,7 @@ _EVENTS: tuple[NativeEvent, ...] = (
     events.Deleted("general", SEQ, SEQ + 12, "ann", "2026-11-21T08:31:11.000013Z"),
     events.Reaction("general", SEQ, SEQ + 10, _BOB, "👍", True, 1),
     events.Pinned("general", SEQ, SEQ + 11, True, _BOB, "2026-11-21T08:31:11.000012Z"),
+    events.Adopted("general", _ANN.id, User("a_1rVqGZ2kXo0cYc4e", "ann")),
     events.Typing("general", _BOB, 5.0),
     events.Read("general", _BOB, SEQ),
     events.Synced("general", SEQ + 12),

@@ -130,6 +130,7 @@ class Log:
             reactions=there.reactions if change.reactions is None else change.reactions or None,
             pinned_at=there.pinned_at if pin is None else pin.at,
             pinned_by=there.pinned_by if pin is None else pin.by,
+            alias_of=change.alias_of or there.alias_of,
         )
         self.states[seq] = state
         self.bytes += weigh_message(state) - weigh_message(there)

@@ -45,6 +45,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
         pin: None leaves it unchanged.
         sender: another name for its author; None leaves it unchanged.
         forget_id: forget the id that its author gave it.
+        alias_of: the account that its author has become; None leaves it unchanged.
         audit: stored with the change, once that is `Stored`.
     """
 
@@ -60,6 +61,7 @@ class ChangeMessage(Struct, frozen=True, gc=False):
     pin: PinState | None = None
     sender: str | None = None
     forget_id: bool = False
+    alias_of: str | None = None
     audit: AuditEntry | None = None
 
 

@@ -107,6 +107,23 @@ async def test_a_new_sender_is_in_quotes_and_found_by_name(repository: Storage, 
     assert [m.content for m in await repository.messages.changed(where, after=2, until=2, limit=9)] == ["hello"]
 
 
+async def test_a_message_of_a_guest_is_the_alias_of_an_account(repository: Storage, writer: Writer) -> None:
+    """Also after later changes, and once it is deleted."""
+    where = room()
+    await writer.write(inserts(where, message(where, 1, "hello")))
+    changes = [
+        ChangeMessage(where.room_id, 1, 5, sender="Ann", alias_of="a_ann"),
+        ChangeMessage(where.room_id, 1, 6, "hello, all", edited_at=at(6)),
+    ]
+    for change in changes:
+        assert await writer.write([change]) == [STORED]
+    (found,) = await repository.messages.history(where, limit=9)
+    assert (found.alias_of, found.author_id, found.sender_id) == ("a_ann", "a_ann", "u_ann")
+    await writer.write([ChangeMessage(where.room_id, 1, 7, deleted_at=at(7))])
+    (gone,) = await repository.messages.changed(where, after=5, until=9, limit=9)
+    assert (gone.alias_of, gone.content) == ("a_ann", "")
+
+
 async def test_all_rooms_are_listed_by_id(repository: Storage, writer: Writer) -> None:
     rooms = sorted((room(kind=kind) for kind in ("ephemeral", "private", "direct")), key=lambda one: one.room_id)
     await writer.write([InsertRoom(record) for record in rooms])

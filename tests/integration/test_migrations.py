@@ -141,6 +141,7 @@ messages.reactions json
 messages.pinned_at timestamp with time zone
 messages.pinned_by text "C"
 messages.words_version smallint not null
+messages.alias_of text "C"
 network_sanctions.room_id bigint not null
 network_sanctions.network text "C" not null
 network_sanctions.guest_id text "C" not null

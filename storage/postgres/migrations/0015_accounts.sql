@@ -74,6 +74,9 @@ CREATE TABLE aliases (
 );
 CREATE INDEX aliases_account ON aliases (account_id, at);
 
+-- The account that the author of a message, then a guest, has become. No default: the rows are not written.
+ALTER TABLE messages ADD COLUMN alias_of text COLLATE "C";
+
 -- Work in all rooms for one account, which the server that has the rooms does. account_id: an account, or the tombstone of one;
 -- room_id: all rooms up to this one are done.
 CREATE TABLE room_work (

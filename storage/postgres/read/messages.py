@@ -161,12 +161,12 @@ def _words(words: Sequence[str], old_words: Sequence[str]) -> dict[str, Any]:
 
 def _message_of(room: str, row: TupleRow) -> Message:
     """Make a message of `storage.postgres.sql.messages.WHOLE`: the record's fields in their order, and a quote."""
-    *head, reply_to, mentions, reactions, pinned_at, pinned_by, quote = row
+    *head, reply_to, mentions, reactions, pinned_at, pinned_by, alias_of, quote = row
     if reply_to is not None:
         reply_to = Quote(reply_to, *(quote or ()))
     if reactions:
         reactions = _qualified(reactions)
-    return Message(*(room, *head, reply_to, tuple(mentions or ()), reactions, pinned_at, pinned_by))
+    return Message(*(room, *head, reply_to, tuple(mentions or ()), reactions, pinned_at, pinned_by, alias_of))
 
 
 def _qualified(reactions: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -65,6 +65,7 @@ _change = rows_as(
         "pinned_by": "text",
         "sender": "text",
         "forget_id": "boolean",
+        "alias_of": "text",
     },
 )
 # NULL for no reactions, so that a page of messages without any reads nothing for them.
@@ -86,6 +87,7 @@ CHANGE_MESSAGES = sql_text(
     .set(MESSAGES.pinned_by, when(_change.pins, _change.pinned_by, MESSAGES.pinned_by))
     .set(MESSAGES.sender, unless_null(_change.sender, MESSAGES.sender))
     .set(MESSAGES.client_id, when(_change.forget_id, NullValue(), MESSAGES.client_id))
+    .set(MESSAGES.alias_of, unless_null(_change.alias_of, MESSAGES.alias_of))
     .from_(_change)
     .where((MESSAGES.room_id == _change.room_id) & (MESSAGES.seq == _change.seq))
     .where(MESSAGES.version < _change.version)

@@ -47,7 +47,30 @@ async def test_the_account_gets_what_the_guest_had(
     await ask(ann, "join", room="lobby")
     assert ann.last("joined")["role"] == "moderator"
     await ask(ann, "history", room="lobby")
-    assert [m["sender"] for m in ann.last("history")["messages"]] == ["Ann", "owner"]
+    told = [(m["sender"], m.get("alias_of")) for m in ann.last("history")["messages"]]
+    assert told == [("Ann", ANN.id), ("owner", None)]
+    assert owner.of("adopted") == [
+        {"type": "adopted", "room": "lobby", "guest": id_of(guest), "account": {"id": ANN.id, "name": "Ann"}}
+    ]
+
+
+async def test_an_account_of_the_name_of_its_guest_gets_the_messages_too(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """Deleted ones as well; and those who come back after a while learn it, too."""
+    owner, guest = account(chat, "owner"), Person(chat, ANN.name)
+    await created(chat, owner)
+    await ask(guest, "join", room="lobby")
+    first, second = [await said(guest, room="lobby") for _ in range(2)]
+    assert await code_of(guest, "delete", room="lobby", seq=first) == ""
+    await ask(owner, "join", room="lobby")
+    joined = owner.last("joined")
+    order(repository, adoption(guest))
+    await done(worker, repository)
+    assert [(m.seq, m.alias_of) for m in await log_of(repository)] == [(first, ANN.id), (second, ANN.id)]
+    await ask(owner, "join", room="lobby", since=joined["head"], epoch=joined["epoch"])
+    await passes()
+    assert {m["seq"]: m.get("alias_of") for m in owner.of("message")}[second] == ANN.id
 
 
 async def test_the_higher_role_and_every_sanction_count(

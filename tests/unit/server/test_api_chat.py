@@ -12,6 +12,7 @@ from model.commands import DeleteMessage, EditMessage, PostMessage
 from model.errors import ERRORS, ParleyError
 from model.events import (
     Ack,
+    Adopted,
     Announcement,
     Deleted,
     Edited,
@@ -216,6 +217,7 @@ def test_a_retracted_message_is_shown_as_deleted() -> None:
         MemberChanged(room="den", action="mute", member=MemberInfo("g_b", "ben"), by=ANN),
         Reaction("den", 5, 9, ANN, "👍", True, 1),
         Pinned("den", 5, 9, True, ANN, WHEN),
+        Adopted("den", "g_1", ANN),
         Read("den", ANN, 5),
         Ack(ids=[]),
         Presence(room="den", count=1, joined=[ANN]),

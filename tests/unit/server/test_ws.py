@@ -11,6 +11,7 @@ from model.commands import Claim, CreateRoom, Join, Leave, Ping, PostMessage
 from model.errors import ERRORS, ParleyError
 from model.events import (
     Ack,
+    Adopted,
     Announcement,
     Deleted,
     Edited,
@@ -308,6 +309,7 @@ def test_an_error_names_the_field_as_in_this_dialect(field: str | None, message:
         MemberChanged(room="den", action="mute", member=MemberInfo("g_b", "ben"), by=ANN),
         Reaction("den", 5, 9, ANN, "👍", True, 1),
         Pinned("den", 5, 9, True, ANN, WHEN),
+        Adopted("den", "g_1", ANN),
         Typing("den", ANN, 5.0),
         Read("den", ANN, 5),
         Ack(ids=[]),
