@@ -105,10 +105,21 @@ def counts_cookie(method: str, headers: Headers, own_origin: str, *, upgrades: b
 
 
 def access_cookies(headers: Sequence[str], public_url: str) -> list[str]:
-    """Return the access tokens in the values of ``Cookie``."""
-    return read_cookies(headers, cookie_names(public_url).access)
+    """Return the access tokens in the values of ``Cookie``; none without a CSRF token, see `_of_login`."""
+    names = cookie_names(public_url)
+    return _of_login(headers, names, names.access)
 
 
 def refresh_cookies(headers: Sequence[str], public_url: str) -> list[str]:
-    """Return the refresh tokens in the values of ``Cookie``."""
-    return read_cookies(headers, cookie_names(public_url).refresh)
+    """Return the refresh tokens in the values of ``Cookie``; none without a CSRF token, see `_of_login`."""
+    names = cookie_names(public_url)
+    return _of_login(headers, names, names.refresh)
+
+
+def _of_login(headers: Sequence[str], names: CookieNames, name: str) -> list[str]:
+    """Return the values of a cookie that the page cannot read, if the one that it can read is there, too.
+
+    A browser may lose that one alone. Its page then takes it for signed out, as it must for the server: else it could
+    neither act for the account nor sign in anew, since each change would need the token that is gone.
+    """
+    return read_cookies(headers, name) if read_cookies(headers, names.csrf) else []

@@ -69,7 +69,7 @@ def test_cookies_are_found_among_others() -> None:
     headers = ["a=1; parley=one;parley-csrf=x", "parley2=no; parley = two ; xparley=no; parley", "__Host-parley=no"]
     assert access_cookies(headers, "") == ["one", "two"]
     assert refresh_cookies(headers, "") == []
-    assert access_cookies(headers, OWN) == ["no"]
+    assert access_cookies([*headers, "__Host-parley-csrf=y"], OWN) == ["no"]
     assert len(read_cookies(["; ".join(["parley=x"] * 1000)], "parley")) == 4
 
 
@@ -179,7 +179,6 @@ def test_the_csrf_token_must_be_that_of_the_login_and_that_of_the_cookie() -> No
     other = sign_pair(KEYS, ANN, login(ANN), (), NOW)
     assert refusal(cookies=cookies(csrf=other.csrf), token=other.csrf) == "csrf"
     assert refusal(cookies=cookies(csrf=other.csrf)) == "csrf"
-    assert refusal(cookies=cookies(csrf="")) == "csrf"
 
 
 def test_cookies_of_another_server_on_this_host_are_ignored() -> None:
@@ -190,6 +189,15 @@ def test_cookies_of_another_server_on_this_host_are_ignored() -> None:
     assert refusal(cookies=theirs + cookies(), token=None) == "csrf"
     assert refusal(cookies=theirs + cookies()) == ""
     assert refusal(cookies=["__Host-parley=\x80\xff; __Host-parley-refresh=rt_x"], token=None) == ""
+
+
+def test_a_browser_that_lost_the_csrf_token_is_signed_out() -> None:
+    """It can sign in anew, as its page offers; the cookies that are left do nothing."""
+    left = cookies(csrf="")
+    assert access_cookies(left, OWN) == refresh_cookies(left, OWN) == []
+    assert not sends_login(left, OWN)
+    assert refusal(cookies=left, token=None) == ""
+    assert refusal(cookies=left, token=None, origin="https://evil.example") == "forbidden"
 
 
 def test_which_requests_send_a_login() -> None:

@@ -35,7 +35,8 @@ HEADERS = {
     "Sec-WebSocket-Protocol": st.sampled_from(["parley.v1", "other, parley.v1", "other", "parley.v1,", ""]),
     "Origin": st.sampled_from(["https://good.example", "https://bad.example", "null"]),
     "Sec-WebSocket-Extensions": st.just("permessage-deflate; client_max_window_bits"),
-    "Cookie": st.text("ab=; \t", max_size=5) | st.sampled_from(["parley=good", "parley=bad; a=b"]),
+    "Cookie": st.text("ab=; \t", max_size=5)
+    | st.sampled_from(["parley=good; parley-csrf=x", "parley=bad; parley-csrf=x", "parley=good"]),
     "Sec-Fetch-Site": st.sampled_from(["same-origin", "cross-site", ""]),
     "Authorization": st.sampled_from(["Bearer good", "Bearer bad", "bearer forbidden", "Basic YTpi", "Bearer", ""]),
     "X-Odd": st.sampled_from(["ä", "a\x00b", "a\rb"]),
