@@ -15,11 +15,12 @@ export class Identity {
   /** Whether the server has identified me on this connection, so that rooms may be joined. */
   known = false;
   /** Whether `me` is an account. */ signedIn = false;
-  /** My earlier ids, which the server no longer recognises, or which became the account's. @type {Set<string>} */
+  /** My earlier ids, as a guest, which the server no longer recognises. @type {Set<string>} */
   #former = new Set();
   /** The guest that the server created for this connection, until my own identity is settled. @type {any} */
   #guest = null;
   #token = "";
+  /** Whether the server refused the name of the guest that I am: I stay that guest under another one. */ #renames = false;
   /** The server's id of this connection. */ #connection = "";
 
   /**
@@ -42,8 +43,7 @@ export class Identity {
 
   /** Act for an account. @param {User} user */
   signIn({ id, name }) {
-    const kept = this.store.get("aliases");
-    this.#former = new Set(kept?.account === id ? kept.ids : []);
+    this.#former.clear();
     this.signedIn = true;
     this.me = { id, name };
     this.name = name;
@@ -54,22 +54,26 @@ export class Identity {
     return String(this.store.get("identity")?.token ?? "");
   }
 
-  /** The guest has become the account: what it wrote is mine, and its token says nothing any more. */
+  /** The guest has become the account: its token says nothing any more. */
   keepGuest() {
-    const guest = this.store.get("identity");
-    if (guest?.user) this.#former.add(guest.user.id);
-    this.store.set("aliases", { account: this.me?.id, ids: [...this.#former] });
     this.store.remove("identity");
   }
 
-  /** Use this name. A different name than before is a different user. @param {string} name */
+  /** Use this name. A different one than before is a different user, unless that was refused. @param {string} name */
   take(name) {
     if (this.signedIn || name === this.name) return;
     this.name = name;
+    if (this.#renames && this.#token) return this.#save();
     this.#token = "";
     this.me = null;
     this.#former.clear();
     this.store.remove("identity");
+    return undefined;
+  }
+
+  /** The server refuses my name, or a room does. What I wrote, and my roles, stay mine under the next one. */
+  refuseName() {
+    this.#renames = true;
   }
 
   /** @param {string} senderId */
@@ -141,6 +145,7 @@ export class Identity {
     this.#token = token;
     this.me = user;
     this.known = true;
+    this.#renames = false;
     this.#save();
     this.onKnown(stranger);
   }

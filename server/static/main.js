@@ -45,7 +45,9 @@ const session = new Session({
 // --- user actions ------------------------------------------------------------------------------------------------------
 
 const entry = new EntryView((name, room) => {
-  start(name, [], room);
+  // A guest whose name was refused is in its rooms still.
+  const rooms = session.identity.me ? [...session.rooms.values()] : [];
+  start(name, rooms.map((each) => each.name), room, rooms.filter((each) => each.stays).map((each) => each.name));
   remember();
   wantsFocus = true;
 }, (page) => pages.open(page));
@@ -110,9 +112,9 @@ const pages = new Pages({
     wantsFocus = true;
     schedule();
   },
-  onSigned: (out = false) => {
-    if (out) login.signOut(true);
-    else login.reload();
+  onSigned: ({ out = false, news = "" } = {}) => {
+    if (out) login.signOut(true, news);
+    else login.reload(news);
   },
   unsent: () => session.outbox.entries.length > 0,
   forgetInvite: () => store.remove("invite"),
@@ -223,8 +225,10 @@ function forget(room) {
 function start(name, rooms, active, staying) {
   typedName = name;
   lastRoom = active;
-  if (!account.me) rememberName(name);
   session.start(name, rooms, active, staying);
+  if (account.me) return;
+  rememberName(name);
+  pages.ask().then(({ guests }) => login.require(guests)); // the connection would be closed, but only after 10 s
 }
 
 /** @param {string} name @param {string} room */
@@ -234,6 +238,7 @@ async function open(name, room) {
   if (account.me) return;
   const { guests, registration } = await pages.ask();
   byId("entry-register").hidden = registration === "closed";
+  if (!guests) entry.requireAccount();
   login.require(guests);
 }
 
@@ -244,6 +249,7 @@ let lastRoom = "";
 async function begin() {
   if (await account.load((text) => setText(byId("loading"), text))) session.identity.signIn(/** @type {any} */ (account.me));
   loading = false;
+  login.tellNews();
   if (account.denied) return pages.open("denied", { lead: account.denied });
   const asked = new URLSearchParams(location.search);
   const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
@@ -261,4 +267,9 @@ async function begin() {
   return undefined;
 }
 
-begin();
+const begun = begin();
+addEventListener("hashchange", async () => {
+  const link = takeLink();
+  await begun;
+  if (link) login.follow(link);
+});

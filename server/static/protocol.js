@@ -3,7 +3,8 @@
  *
  * @typedef {{id: string, name: string}} User
  * @typedef {{room: string, seq: number, version: number, sender: string, sender_id: string, content: string,
- *   timestamp: string, id?: string, edited_at?: string}} Message
+ *   timestamp: string, id?: string, edited_at?: string, alias_of?: string}} Message `alias_of`: the account that the
+ *   guest who wrote it has become
  * @typedef {{code: string, message: string, retryable: boolean, id?: string, room?: string, field?: string,
  *   retry_after?: number}} Refusal
  * @typedef {{max_frame_bytes: number, max_content_chars: number, max_rooms: number, history_limit: number,
@@ -70,6 +71,24 @@ export function closeSentence(code, reason) {
   return `The server closed the connection permanently${reason ? ` (${reason})` : ""}.`;
 }
 
+/** @param {"talk"|"read"|"no"} guests @param {User} by */
+export function guestsSentence(guests, by) {
+  if (guests === "read") return `${shownName(by)} lets guests only read here`;
+  return guests === "no" ? `${shownName(by)} lets no guests in here` : `${shownName(by)} lets guests write here`;
+}
+
+/**
+ * A refusal for what a room allows guests to do, in words that say so.
+ * @template {{code: string, message: string}} R @param {R} refusal @param {"talk"|"read"|"no"} guests @returns {R}
+ */
+export function asGuest(refusal, guests) {
+  if (guests === "read" && refusal.code === "forbidden") return { ...refusal, message: "Guests may only read here. Sign in to write." };
+  if (guests === "no" && ["forbidden", "no_such_room"].includes(refusal.code)) return { ...refusal, message: NO_GUESTS };
+  return refusal;
+}
+
+const NO_GUESTS = "This room admits no guests. Sign in to enter it.";
+
 /** Why the user was removed from a room. @param {{reason: string, by?: User, text?: string}} left */
 export function leftSentence({ reason, by, text }) {
   const who = by ? ` by ${shownName(by)}` : "";
@@ -87,6 +106,19 @@ export function leftSentence({ reason, by, text }) {
 export function sentence({ message }) {
   const text = String(message || "The server refused this").trim();
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+}
+
+/** A sentence with the time after which to try again. @param {string} text @param {number} [seconds] */
+export function withWait(text, seconds = 0) {
+  return seconds > 0 ? `${text} Try again in ${waitText(seconds)}.` : text;
+}
+
+/** @param {number} seconds */
+function waitText(seconds) {
+  for (const [unit, size] of /** @type {const} */ ([["day", 86400], ["hour", 3600], ["minute", 60]])) {
+    if (seconds > 1.5 * size) return `${Math.ceil(seconds / size)} ${unit}s`;
+  }
+  return seconds <= 1 ? "a second" : `${Math.ceil(seconds)} seconds`;
 }
 
 /**

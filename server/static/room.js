@@ -4,6 +4,7 @@ import { Presence } from "./presence.js";
 /**
  * @typedef {import("./protocol.js").Message} Message
  * @typedef {import("./protocol.js").User} User
+ * @typedef {{kind: string, guests?: "talk"|"read"|"no"}} Info
  */
 
 /**
@@ -27,6 +28,8 @@ export class Room {
   reason = "";
   /** Whether the room is persistent: then entering it must not create another one with its name. */
   stays = false;
+  /** What guests may do here. @type {"talk"|"read"|"no"} */
+  guests = "talk";
   /** Whether `messages` is the room's log as far as it reaches. */
   loaded = false;
   /** Whether everything up to the join has arrived: until then, a missing message may still follow. */
@@ -62,13 +65,13 @@ export class Room {
 
   /**
    * @param {{epoch: string, head: number, recovered: boolean, members: User[], count: number,
-   *   info?: {kind: string}}} joined
+   *   info?: Info}} joined
    * @returns {boolean} whether the newest page has to be read with `history`
    */
   onJoined(joined) {
     const resumed = this.loaded && joined.recovered;
     this.status = "joined";
-    this.stays = joined.info !== undefined && joined.info.kind !== "ephemeral";
+    if (joined.info) this.onInfo(joined.info);
     this.trouble = "";
     this.synced = false;
     this.presence.reset(joined.members, joined.count);
@@ -78,6 +81,14 @@ export class Room {
     this.loaded = false;
     this.#fresh = [];
     return true;
+  }
+
+  /** @param {Info} info @returns {boolean} whether what guests may do here is another thing now */
+  onInfo({ kind, guests = "talk" }) {
+    const before = this.guests;
+    this.stays = kind !== "ephemeral";
+    this.guests = guests;
+    return guests !== before;
   }
 
   /** @param {{head: number}} synced */
@@ -115,6 +126,13 @@ export class Room {
     this.#head = Math.max(this.#head, version);
     const known = this.messages[this.#find(seq)];
     if (known?.seq === seq) this.#upsert({ ...known, version, content, edited_at });
+  }
+
+  /** The messages of a guest are an account's. @param {{guest: string, account: User}} adopted */
+  onAdopted({ guest, account }) {
+    for (const message of this.messages.filter((each) => each.sender_id === guest)) {
+      this.#put({ ...message, sender: account.name, alias_of: account.id });
+    }
   }
 
   /** @param {{seq: number, version: number}} deleted */
@@ -212,8 +230,14 @@ export class Room {
     const index = this.#find(message.seq);
     const known = this.messages[index]?.seq === message.seq ? this.messages[index] : undefined;
     if (known && known.version >= message.version) return false;
-    this.messages.splice(index, known ? 1 : 0, message);
-    if (message.id) this.#byId.set(`${message.sender_id}/${message.id}`, message);
+    if (known) this.#put(message);
+    else this.#put(message, index, 0);
     return !known;
+  }
+
+  /** @param {Message} message @param {number} [index] @param {number} [instead] how many it replaces */
+  #put(message, index = this.#find(message.seq), instead = 1) {
+    this.messages.splice(index, instead, message);
+    if (message.id) this.#byId.set(`${message.sender_id}/${message.id}`, message);
   }
 }

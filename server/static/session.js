@@ -2,15 +2,15 @@ import { Delivery } from "./delivery.js";
 import { Entrance } from "./entrance.js";
 import { Identity } from "./identity.js";
 import { Outbox, OUTBOX_LIMIT } from "./outbox.js";
-import { DEFAULT_LIMITS, closeSentence, leftSentence, newId, sentence, shownName } from "./protocol.js";
+import { DEFAULT_LIMITS, asGuest, closeSentence, guestsSentence, kindOf, leftSentence, newId, sentence, shownName, withWait } from "./protocol.js";
 import { Room } from "./room.js";
 
 /**
  * @typedef {import("./protocol.js").Limits} Limits
  * @typedef {import("./storage.js").Store} Store
  * @typedef {import("./transport.js").Transport} Transport
- * @typedef {{key: string, text: string, invitation?: string}} Alert a message to the user: a problem, unless it has
- *   the name of a room to which it invites
+ * @typedef {{key: string, text: string, news?: boolean, invitation?: string}} Alert a message to the user: a problem,
+ *   unless it is news, or has the name of a room to which it invites
  * @typedef {{field: "name"|"room"|"", text: string}} Refused why entering failed: shown next to that field
  */
 
@@ -142,7 +142,7 @@ export class Session {
   /** Forget what this tab knows of an account that has signed out. @param {boolean} unsent also what was not sent */
   signOut(unsent) {
     this.quit();
-    for (const key of ["rooms", "drafts", "aliases"]) this.store.remove(key);
+    for (const key of ["rooms", "drafts"]) this.store.remove(key);
     if (!unsent) return;
     this.outbox.entries = [];
     this.store.remove("outbox");
@@ -207,11 +207,11 @@ export class Session {
     this.#undrawn = [];
   }
 
-  /** Show an alert to the user. @param {string} text */
-  alert(text) {
+  /** Show an alert to the user. @param {string} text @param {boolean} [news] whether it is no problem */
+  alert(text, news = false) {
     this.#made += 1;
     this.alerts = this.alerts.filter((alert) => alert.text !== text).slice(1 - KEPT_ALERTS);
-    this.alerts.push({ key: `alert:${this.#made}`, text });
+    this.alerts.push({ key: `alert:${this.#made}`, text, news });
     this.onChange();
   }
 
@@ -234,7 +234,8 @@ export class Session {
     const { state } = this.transport;
     if (state.name !== "open") this.#onDisconnect();
     if (state.name === "stopped" && state.code !== 1000) {
-      const text = this.#complaint ? sentence(this.#complaint) : closeSentence(state.code ?? 0, state.reason ?? "");
+      const said = this.#complaint;
+      const text = said ? withWait(sentence(said), said.retry_after) : closeSentence(state.code ?? 0, state.reason ?? "");
       if (state.code === 4102) this.#refuseName(text);
       else if (!this.onStopped(state.code ?? 0)) this.alert(text);
     }
@@ -276,7 +277,7 @@ export class Session {
         return this.#flush(room);
       case "message":
         if (frame.deleted_at) return room.onDeleted(frame); // part of a resume
-        if (room.onMessage(frame) && !this.identity.isMine(frame.sender_id)) this.#count(room, frame.seq);
+        if (room.onMessage(frame) && !this.identity.isMine(frame.alias_of ?? frame.sender_id)) this.#count(room, frame.seq);
         if (room !== this.active || this.following) room.trim();
         return this.delivery.onMessage(frame) ? this.#flush(room) : undefined;
       case "history":
@@ -288,6 +289,8 @@ export class Session {
         return this.#flush(room);
       case "edited":
         return room.onEdited(frame);
+      case "adopted":
+        return room.onAdopted(frame);
       case "deleted":
         return room.onDeleted(frame);
       case "retracted":
@@ -295,8 +298,16 @@ export class Session {
         return this.delivery.onRetracted(frame);
       case "presence":
         return room.onPresence(frame, (id) => this.identity.isMine(id), Date.now());
+      case "room":
+        if (room.onInfo(frame.info) && frame.by) room.notices.say(room.last, Date.now(), guestsSentence(room.guests, frame.by));
+        return undefined;
       case "left":
-        return frame.reason ? this.#closed(room, { message: leftSentence(frame) }) : undefined;
+        if (frame.reason === "name") this.identity.refuseName();
+        if (!frame.reason) return undefined;
+        if (this.#isGuest && room.guests === "no" && frame.reason === "kicked" && !frame.text) {
+          return this.#closed(room, { message: `${guestsSentence(room.guests, frame.by)}. Sign in to enter it.` });
+        }
+        return this.#closed(room, { message: leftSentence(frame) });
       default: // frames that the page does not show, and those of later servers
         return undefined;
     }
@@ -332,12 +343,15 @@ export class Session {
     for (const resolve of this.#settling.splice(0)) resolve(wrong);
   }
 
-  /** @param {any} error @param {{type: any, room?: Room}} [asked] */
-  #onError(error, asked) {
-    const entry = error.id === undefined ? undefined : this.outbox.get(error.id);
+  /** @param {any} refusal @param {{type: any, room?: Room}} [asked] */
+  #onError(refusal, asked) {
+    const entry = refusal.id === undefined ? undefined : this.outbox.get(refusal.id);
     const room = asked?.room ?? (entry && this.rooms.get(entry.room));
+    const error = room && this.#isGuest ? asGuest(refusal, room.guests) : refusal;
     const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
-    if (asked?.type === "hello") this.identity.onRefused(error);
+    const named = error.code === "reserved_name" && error.field === undefined; // not of a room
+    if (named && asked?.type === "hello") this.#refuseName(sentence(error));
+    else if (asked?.type === "hello") this.identity.onRefused(error);
     else if (asked?.type === "leave") return; // the room was not entered, so nothing is left to do
     else if (entry) this.delivery.onError(entry, { ...error, retryable: error.retryable || lost });
     else if (room && asked && !lost && this.entrance.onRefused(error, room, asked.type)) this.#closed(room, error);
@@ -350,16 +364,26 @@ export class Session {
   #onComplaint(error) {
     this.#complaint = error;
     if (error.field === "u") this.#refuseName(sentence(error));
-    // A token that is not valid any more ends the connection: what follows depends on how it is closed.
-    else if (this.identity.known && error.code !== "unauthorized") this.alert(sentence(error));
+    // A token or a name that is not valid any more ends the connection: what follows depends on how it is closed.
+    else if (this.identity.known && !["unauthorized", "reserved_name"].includes(error.code)) this.alert(withWait(sentence(error), error.retry_after));
+  }
+
+  /** Leave the chat for the form, which says why. @param {string} text @param {"name"|""} [field] */
+  refuse(text, field = "") {
+    this.transport.stop();
+    this.refused = { field, text };
+    this.#settle(text);
+    this.onChange();
+  }
+
+  get #isGuest() {
+    return kindOf(this.identity.me?.id ?? "") === "guest";
   }
 
   /** @param {string} text */
   #refuseName(text) {
-    this.transport.stop();
-    this.identity.take("");
-    this.refused = { field: "name", text: text.replace(/^U /, "The name ") };
-    this.#settle(this.refused.text);
+    this.identity.refuseName();
+    this.refuse(text.replace(/^U /, "The name "), "name");
   }
 
   /**
@@ -368,6 +392,7 @@ export class Session {
    */
   #closed(room, error) {
     const text = sentence(error);
+    if (error.code === "reserved_name" && error.field === undefined) this.identity.refuseName();
     if (room === this.active && (room.loaded || this.rooms.size > 1)) {
       this.entrance.forget(room);
       this.outbox.onDisconnect(room.name);

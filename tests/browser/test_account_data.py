@@ -28,8 +28,14 @@ async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
     await ann.back()
     await ann.connected()
     await expect(ann.message("written as a guest").locator(".name")).to_have_text("You")
-    await bob.page.reload()
-    await expect(bob.message("written as a guest").locator(".name")).to_have_text(username)
+    await ann.say("written as an account")
+    for _ in range(2):
+        guests, own = bob.message("written as a guest"), bob.message("written as an account")
+        await expect(guests.locator(".name")).to_have_text(username)
+        await expect(guests.locator(".mark")).to_have_count(0)
+        hue = "each => each.style.getPropertyValue('--hue')"
+        assert await guests.evaluate(hue) == await own.evaluate(hue)
+        await bob.page.reload()
 
 
 async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess, room: str) -> None:
@@ -61,3 +67,35 @@ async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProces
     assert download.suggested_filename == "parley.zip"
     with zipfile.ZipFile(await download.path()) as archive:
         assert any(b"mine for ever" in archive.read(name) for name in archive.namelist())
+
+
+async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: Enter, new_page: Pages) -> None:
+    ann = AccountPage((await enter("ann")).page)
+    await ann.say("written as a guest")
+    await ann.delivered("written as a guest")
+    username = new_username()
+    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
+    await ann.press("Create an account")
+    await ann.register(username)
+    await ann.connected()
+    await ann.account()
+    await ann.press("Keep what I wrote")
+    await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()
+    phone = AccountPage(await new_page(ann.page.url))
+    await phone.page.get_by_role("button", name="Sign in", exact=True).click()
+    await phone.sign_in(username)
+    await phone.connected()
+    await expect(phone.message("written as a guest").locator(".name")).to_have_text("You")
+
+
+async def test_a_refused_download_says_why(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """Three times a day are allowed."""
+    new_page.expect_error(REFUSED)
+    ann = await join_room(new_page, server, room, new_username())
+    await ann.account()
+    for _ in range(3):
+        async with ann.page.expect_download():
+            await ann.press("Download your data")
+    await ann.press("Download your data")
+    said = ann.part("Your data").get_by_role("alert")
+    await expect(said).to_contain_text("Try again in ")

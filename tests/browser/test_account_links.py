@@ -52,8 +52,9 @@ async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pa
     new_page.expect_error(REFUSED)
     address = f"{new_username()}@example.org"
     ann = await join_room(new_page, mailing.server, room, new_username(), email=address)
+    await expect(ann.page.get_by_role("alert", name="Problems")).to_contain_text(f"A mail was sent to {address}: ")
     await ann.account()
-    await expect(ann.part("E-mail").get_by_text(f"A link was sent to {address}.")).to_be_visible()
+    await expect(ann.part("E-mail").get_by_text(f"A mail was sent to {address}: ")).to_be_visible()
     link = await mailing.link(address, "email")
     phone = AccountPage(await new_page(link))
     await phone.at("Confirm your e-mail")
@@ -67,7 +68,39 @@ async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pa
     await expect(ann.part("E-mail").get_by_text(f"Confirmed: {address}.", exact=True)).to_be_visible()
     again = AccountPage(await new_page(link))
     await again.press("Confirm")
-    await expect(again.panel.get_by_role("alert").filter(has_text="expired or was used")).to_be_visible()
+    await expect(again.panel.get_by_role("alert").filter(has_text="has expired, or was used")).to_be_visible()
+
+
+async def test_an_address_that_is_removed_is_no_longer_shown(mailing: Mailing, new_page: Pages, room: str) -> None:
+    """The account says so at once, as after each change of the address."""
+    address, other = (f"{new_username()}@example.org" for _ in range(2))
+    ann = await join_room(new_page, mailing.server, room, new_username(), email=address)
+    confirming = AccountPage(await new_page(await mailing.link(address, "email"), same_context_as=ann.page))
+    await expect(confirming.panel.get_by_text(f"Confirm that {address} is yours.")).to_be_visible()
+    await confirming.press("Confirm")
+    await confirming.at("E-mail confirmed")
+    await ann.page.reload()
+    await ann.account()
+    part = ann.part("E-mail")
+    for new, said in ((other, f"A mail was sent to {other}: "), ("", "The address is removed. No confirmed address")):
+        await part.get_by_label("New e-mail").fill(new)
+        await part.get_by_label("Current password").fill(PASSWORD)
+        await part.get_by_role("button", name="Change e-mail").click()
+        await expect(part.get_by_text(said)).to_be_focused()
+    await expect(part.get_by_text(address)).to_have_count(0)
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Change e-mail").click()
+    await expect(part.get_by_text("New e-mail is missing.")).to_be_visible()
+
+
+async def test_a_link_to_reset_that_was_used_leads_to_a_new_one(mailing: Mailing, new_page: Pages) -> None:
+    new_page.expect_error(REFUSED)
+    page = AccountPage(await new_page(f"{mailing.server.http_url}/client.html#reset={'x' * 43}"))
+    await page.at("Set a new password")
+    await page.panel.get_by_label("New password").fill(OTHER_PASSWORD)
+    await page.press("Set the password")
+    await page.at("Reset your password")
+    await expect(page.panel.get_by_text("This link has expired, or was used. Ask for a new one.")).to_be_visible()
 
 
 async def test_a_forgotten_password_is_reset_by_mail(mailing: Mailing, new_page: Pages, room: str) -> None:

@@ -162,7 +162,7 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
     lines = "codes => codes.map(code => code.getClientRects().length)"
     assert await part.locator(".codes code").evaluate_all(lines) == [1] * 10
     await part.get_by_role("button", name="I have kept them").click()
-    await expect(part.get_by_text("On.", exact=True)).to_be_visible()
+    await expect(part.get_by_text("On. 10 recovery codes are left.", exact=True)).to_be_visible()
 
     other = await new_page(ann.page.url)
     page = AccountPage(other)
@@ -191,6 +191,8 @@ async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join
     await expect(devices).to_have_count(1)
     await phone.at("Sign in")
     await expect(phone.panel.get_by_text("You were signed out.")).to_be_visible()
+    await expect(phone.panel.get_by_label("Username")).to_have_value(username)
+    await expect(phone.panel.get_by_label("Password")).to_be_focused()
     await phone.sign_in(username)
     await phone.connected()
     await expect(phone.box).to_have_value("half a thou")
@@ -206,7 +208,9 @@ async def test_changing_the_password_signs_out_the_other_devices_only(join: Join
     await part.get_by_label("Current password").fill(OTHER_PASSWORD)
     await part.get_by_label("New password").fill(OTHER_PASSWORD)
     await part.get_by_role("button", name="Change password").click()
-    await expect(part.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)
+    await expect(part.get_by_role("alert").filter(has_text=re.compile("."))).to_have_text(
+        "The current password is wrong."
+    )
     await part.get_by_label("Current password").fill(PASSWORD)
     await part.get_by_role("button", name="Change password").click()
     await expect(part.get_by_text("Your password is changed.")).to_be_visible()
@@ -273,7 +277,7 @@ async def test_a_link_is_used_only_by_a_click(new_page: Pages, server: ServerPro
     """
     new_page.expect_error(REFUSED)
     page = await new_page()
-    secret = "not-a-real-token-but-one-of-its-form-0123"
+    secret = "not-a-real-token-but-one-of-its-form-012345"
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))
     await page.goto(home(server, room, f"#{kind}={secret}"))
@@ -287,8 +291,89 @@ async def test_a_link_is_used_only_by_a_click(new_page: Pages, server: ServerPro
     if kind != "email":
         return
     await someone.press("Confirm")
-    await expect(someone.panel.get_by_role("alert").filter(has_text="expired or was used")).to_be_visible()
+    await expect(someone.panel.get_by_role("alert").filter(has_text="has expired, or was used")).to_be_visible()
     assert [request.method for request in asked if secret in f"{request.post_data}"] == ["POST"]
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["from the chat", "from the form"])
+async def test_a_link_is_taken_from_the_address_bar_of_an_open_page(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str, joined: bool
+) -> None:
+    """Pasted there, it leads to its page, and its secret disappears; one that was cut says so."""
+    chat = (await enter("ann")).page if joined else await new_page(f"{server.http_url}/client.html")
+    page = AccountPage(chat)
+    before = chat.url
+    paste = "hash => { location.hash = hash; }"
+    await chat.evaluate(paste, f"#reset={'x' * 43}")
+    await page.at("Set a new password")
+    assert chat.url == before
+    await chat.evaluate(paste, "#reset=abc")
+    await page.at("This link is not complete")
+    assert chat.url == before
+    await page.press("Continue")
+    await (page.connected() if joined else page.at_entry())
+
+
+async def test_a_server_without_guests_says_so_at_once(start_server: Start, new_page: Pages, room: str) -> None:
+    """Also to those who come with a name; until then a connection would wait for 10 seconds."""
+    server = start_server({"GUESTS": "off", "SERVER_SECRET": SECRET})
+    ann = AccountPage(await new_page(home(server, room) + "&u=ann"))
+    await ann.at("Sign in")
+    assert await ann.page.evaluate("performance.now()") < 10_000
+    await ann.press("Create an account")
+    await ann.register(new_username())
+    await ann.connected()
+    await expect(ann.page.get_by_role("heading", level=1, name=room)).to_be_visible()
+
+
+async def test_a_browser_that_lost_the_readable_cookie_signs_in_again(join: Join) -> None:
+    """Its page takes it for signed out, and so does the server."""
+    username = new_username()
+    ann = await join(username)
+    await ann.page.context.clear_cookies(name="parley-csrf")
+    await ann.page.reload()
+    await ann.at_entry()
+    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
+    await ann.sign_in(username)
+    await ann.connected()
+    await expect(ann.page.locator("#me")).to_contain_text(username)
+
+
+@pytest.mark.parametrize("on", [True, False], ids=["just turned on", "just turned off"])
+async def test_an_account_is_deleted_right_after_its_second_factor_was_switched(
+    join: Join, new_page: Pages, on: bool
+) -> None:
+    """A code is asked for if it is needed."""
+    new_page.expect_error(REFUSED)
+    ann = await join(new_username())
+    await ann.account()
+    part = ann.part("Second factor")
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Turn on").click()
+    secret = (await part.locator(".secret").inner_text()).replace(" ", "")
+    await part.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    await part.get_by_role("button", name="Confirm").click()
+    codes = await part.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
+    await part.get_by_role("button", name="I have kept them").click()
+    end = ann.part("Delete the account")
+    await end.get_by_label("Password").fill(PASSWORD)
+    if not on:
+        await end.get_by_role("button", name="Delete my account").click()
+        await expect(end.get_by_label("Code")).to_be_focused()
+        await part.get_by_text("Turn the second factor off").click()
+        off = part.get_by_role("group").filter(has_text="Turn the second factor off")
+        await off.get_by_label("Current password").fill(PASSWORD)
+        await off.get_by_label("Code").fill(codes[0])
+        await off.get_by_role("button", name="Turn off").click()
+        await expect(part.get_by_role("button", name="Turn on")).to_be_visible()
+    await end.get_by_role("button", name="Delete my account").click()
+    if on:
+        await expect(end.get_by_label("Code")).to_be_focused()
+        await expect(end.get_by_text("This account has a second factor: enter the code.")).to_be_visible()
+        await end.get_by_label("Code").fill(codes[0])
+        await end.get_by_role("button", name="Delete my account").click()
+    await ann.at_entry()
+    await expect(ann.page.get_by_role("alert", name="Problems")).to_contain_text("Your account is deleted.")
 
 
 async def test_a_server_without_guests_asks_to_sign_in(start_server: Start, new_page: Pages, room: str) -> None:
@@ -296,6 +381,10 @@ async def test_a_server_without_guests_asks_to_sign_in(start_server: Start, new_
     ann = AccountPage(await new_page(home(server, room)))
     await ann.at("Sign in")
     await expect(ann.panel.get_by_text("This server requires an account.")).to_be_visible()
+    await ann.back()  # to a form without anything for guests
+    await expect(ann.page.get_by_role("textbox")).to_have_count(0)
+    await expect(ann.page.get_by_role("button", name="Enter")).to_be_hidden()
+    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
     await ann.press("Create an account")
     await ann.register(new_username())
     await ann.connected()

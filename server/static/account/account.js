@@ -6,7 +6,7 @@ import { Refused, csrfToken } from "./api.js";
  *
  * @typedef {import("./api.js").Api} Api
  * @typedef {{id: string, username: string, name: string, role: string, email?: string, email_pending?: string,
- *   second_factor?: boolean}} Me
+ *   second_factor?: boolean, recovery_codes?: number}} Me
  */
 
 const CHANNEL = "parley.account";
@@ -107,7 +107,7 @@ export class Account {
 
   /** Change the account. @param {object} fields @returns {Promise<void>} */
   async change(fields) {
-    this.me = { ...this.me, ...(await this.api.ask("PATCH", "me", fields)) };
+    this.me = await this.api.ask("PATCH", "me", fields); // all of it: what it has no longer is left out
     this.#until = 0;
     this.announce();
   }

@@ -1,4 +1,4 @@
-import { sentence } from "../protocol.js";
+import { sentence, withWait } from "../protocol.js";
 
 /**
  * The server's HTTP side, as this page uses it: JSON in and out, with the cookies of this browser's login.
@@ -49,13 +49,29 @@ export class Api {
    * @throws {Refused}
    */
   async ask(method, path, body, { token, renews = true } = {}) {
+    const send = () => this.#send(method, path, body, token);
+    return renews && !token ? this.#renewing(send) : send();
+  }
+
+  /** Get a file. @param {string} path @returns {Promise<Blob>} @throws {Refused} */
+  download(path) {
+    return this.#renewing(async () => {
+      const response = await this.#fetch("GET", path);
+      return response.blob().catch(() => {
+        throw new Refused("", "The download was interrupted. Try again.", { retryable: true });
+      });
+    });
+  }
+
+  /** @template T @param {() => Promise<T>} send @returns {Promise<T>} */
+  async #renewing(send) {
     try {
-      return await this.#send(method, path, body, token);
+      return await send();
     } catch (error) {
       const expired = error instanceof Refused && error.code === "unauthorized";
-      if (!expired || !renews || token || !csrfToken()) throw error;
+      if (!expired || !csrfToken()) throw error;
       await this.refresh();
-      return this.#send(method, path, body);
+      return send();
     }
   }
 
@@ -78,6 +94,12 @@ export class Api {
 
   /** @param {string} method @param {string} path @param {object} [body] @param {string} [token] @returns {Promise<any>} */
   async #send(method, path, body, token) {
+    const response = await this.#fetch(method, path, body, token);
+    return parsed(await response.text().catch(() => ""));
+  }
+
+  /** @param {string} method @param {string} path @param {object} [body] @param {string} [token] @returns {Promise<Response>} */
+  async #fetch(method, path, body, token) {
     /** @type {Record<string, string>} */
     const headers = method === "GET" ? {} : { "Content-Type": "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
@@ -90,9 +112,8 @@ export class Api {
     } catch {
       throw new Refused("", "The server cannot be reached. Try again.", { retryable: true });
     }
-    const text = await response.text().catch(() => "");
-    const data = parsed(text);
-    if (response.ok) return data;
+    if (response.ok) return response;
+    const data = parsed(await response.text().catch(() => ""));
     throw refusal(response.status, data, Number(response.headers.get("Retry-After")));
   }
 }
@@ -109,17 +130,10 @@ function parsed(text) {
 /** @param {number} status @param {any} data @param {number} wait seconds */
 function refusal(status, data, wait) {
   const error = data?.error ?? {};
-  const again = wait > 0 ? ` Try again in ${waitText(wait)}.` : "";
-  const text = error.message ? sentence(error) + again : `The server answered with an error (${status}).${again}`;
+  const text = withWait(error.message ? sentence(error) : `The server answered with an error (${status}).`, wait);
   /** @type {Record<string, string>} */
   const fields = {};
   for (const [name, wrong] of Object.entries(error.fields ?? {})) fields[name] = sentence({ message: String(wrong) });
   if (error.field && !fields[error.field]) fields[error.field] = text;
   return new Refused(error.code ?? "", text, { status, fields, retryable: error.retryable ?? status >= 500 });
-}
-
-/** @param {number} seconds */
-function waitText(seconds) {
-  if (seconds < 90) return seconds <= 1 ? "a second" : `${Math.ceil(seconds)} seconds`;
-  return `${Math.ceil(seconds / 60)} minutes`;
 }

@@ -64,7 +64,8 @@ export function devices({ api }) {
   /** @param {Device[]} found */
   function draw(found) {
     others.hidden = found.length < 2;
-    list.replaceChildren(...found.map((device) => {
+    const sorted = [...found].sort((a, b) => Number(b.current) - Number(a.current)); // this one is the first
+    list.replaceChildren(...sorted.map((device) => {
       const name = deviceName(device.device);
       const used = `last used ${exactText(Date.parse(device.refreshed_at))}`;
       const where = [device.address, used].filter(Boolean).join(", ");

@@ -1,4 +1,5 @@
-import { el } from "../view/dom.js";
+import { el, setText } from "../view/dom.js";
+import { copy } from "../view/share.js";
 import { CODE, Form, OLD_PASSWORD } from "./form.js";
 
 /**
@@ -60,8 +61,15 @@ function showSecret(pages, box, { secret, uri }) {
 function showCodes(pages, box, codes) {
   const lead = el("p", { tabindex: "-1" }, "Keep these recovery codes in a safe place. Each signs you in once without the app. They are shown only now:");
   const list = el("ul", { class: "codes", "aria-label": "Recovery codes" }, ...codes.map((code) => el("li", {}, el("code", {}, code))));
+  const copied = el("p", { class: "said", role: "status" });
+  const keep = el("button", { type: "button", class: "link" }, "Copy them");
+  keep.addEventListener("click", async () => {
+    const done = await copy(codes.join("\n"));
+    setText(copied, done ? "They are copied." : "This browser did not copy them. Write them down.");
+  });
+  if (pages.account.me) pages.account.me.recovery_codes = codes.length;
   const done = el("button", { type: "button", class: "primary", click: () => showOn(pages, box) }, "I have kept them");
-  show(box, lead, list, done);
+  show(box, lead, list, el("div", {}, keep), copied, done);
 }
 
 /** @param {Pages} pages @param {HTMLElement} box */
@@ -87,5 +95,7 @@ function showOn(pages, box) {
     },
   });
   const more = (/** @type {string} */ title, /** @type {Form} */ form) => el("details", {}, el("summary", {}, title), form.element);
-  show(box, el("p", { tabindex: "-1" }, "On."), more("New recovery codes", codes), more("Turn the second factor off", off));
+  const left = pages.account.me?.recovery_codes ?? 0;
+  const codesLeft = `On. ${left === 1 ? "One recovery code is" : `${left || "No"} recovery codes are`} left.`;
+  show(box, el("p", { tabindex: "-1" }, codesLeft), more("New recovery codes", codes), more("Turn the second factor off", off));
 }

@@ -6,11 +6,14 @@ import { Refused } from "./api.js";
  * form is said above its button.
  *
  * @typedef {{name: string, label: string, type?: string, autocomplete?: string, hint?: string, value?: string,
- *   inputmode?: string, optional?: boolean, later?: boolean, maxlength?: number}} Field `later`: hidden, and not sent,
- *   until `reveal`
+ *   inputmode?: string, optional?: boolean, later?: boolean, maxlength?: number, autofocus?: boolean}} Field `later`:
+ *   hidden, and not sent, until the server asks for it; `autofocus`: it gets the focus, and not the first field
  * @typedef {Record<string, string>} Values
  */
 
+const CODE_REQUIRED = "This account has a second factor: enter the code.";
+/** The fields that prove who the user is: the server does not say which of them is wrong. */
+const PROOFS = new Set(["username", "current-password", "one-time-code"]);
 let made = 0;
 
 export class Form {
@@ -36,14 +39,6 @@ export class Form {
     }
     for (const field of fields) this.element.append(this.#row(field));
     this.element.append(this.#wrong, this.#button, this.#said);
-  }
-
-  /** Show a field that was to be asked later. @param {string} name @param {string} text what to do, as its error */
-  reveal(name, text) {
-    const row = this.#rows.get(name);
-    if (!row) return;
-    row.box.hidden = false;
-    this.#refuse(name, text);
   }
 
   /** Say what has happened. @param {string} text */
@@ -73,6 +68,7 @@ export class Form {
       "aria-required": field.optional ? undefined : "true",
       "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error`,
       dir: "auto",
+      autofocus: field.autofocus,
       input: () => this.#clearErrors(),
     });
     input.value = field.value ?? "";
@@ -102,18 +98,32 @@ export class Form {
       await this.submit(values, this);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.#show(error);
+      if (error.code === "code_required" && this.#rows.has("code")) this.#reveal("code", CODE_REQUIRED);
+      else this.#show(error);
     } finally {
       this.#busy = false;
       this.#button.removeAttribute("aria-disabled");
     }
   }
 
+  /** Show a field that was to be asked later. @param {string} name @param {string} text what to do, as its error */
+  #reveal(name, text) {
+    const row = this.#rows.get(name);
+    if (row) row.box.hidden = false;
+    this.#refuse(name, text);
+  }
+
   /** @param {Refused} refused */
   #show(refused) {
     const known = Object.entries(refused.fields).filter(([name]) => this.#rows.get(name)?.box.hidden === false);
     for (const [name, text] of known.reverse()) this.#refuse(name, text); // the first one gets the focus
-    if (!known.length) setText(this.#wrong, refused.message);
+    if (!known.length) setText(this.#wrong, refused.code === "wrong_credentials" ? this.#wrongProof() : refused.message);
+  }
+
+  /** What may be wrong, by the fields that this form shows: "The username or the password is wrong." */
+  #wrongProof() {
+    const shown = [...this.#rows.values()].filter(({ field, box }) => !box.hidden && PROOFS.has(field.autocomplete ?? ""));
+    return `The ${shown.map(({ field }) => field.label.toLowerCase()).join(" or the ")} is wrong.`;
   }
 
   /** @param {string} name @param {string} text */
@@ -152,3 +162,10 @@ export const CODE = {
   maxlength: 64,
   hint: "From your authenticator app, or one of your recovery codes.",
 };
+/** Where only the server knows whether the account has a second factor now: another device may have changed it. */
+export const LATER_CODE = { ...CODE, later: true, optional: true };
+
+/** Leave out what was left empty. @param {Values} values */
+export function given(values) {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
+}

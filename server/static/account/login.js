@@ -31,16 +31,26 @@ export class TabLogin {
     this.start = start;
   }
 
-  reload() {
+  /** Begin again. @param {string} [news] what to tell the user then */
+  reload(news = "") {
+    if (news) this.store.set("news", news);
     this.reloading = true;
     location.reload();
   }
 
-  /** Forget the account, and the address of its room. @param {boolean} unsent whether also what was not sent */
-  signOut(unsent) {
+  /** Forget the account, and the address of its room. @param {boolean} unsent whether also what was not sent
+   * @param {string} [news] */
+  signOut(unsent, news) {
     this.session().signOut(unsent);
     history.replaceState(null, "", location.pathname);
-    this.reload();
+    this.reload(news);
+  }
+
+  /** Tell the user what was to be told when the page began again. */
+  tellNews() {
+    const news = this.store.get("news");
+    this.store.remove("news");
+    if (typeof news === "string") this.session().alert(news, true);
   }
 
   /** Have a valid token in the cookie. @param {boolean} doubtful see `Account.ready` @returns {Promise<boolean>} */
@@ -85,7 +95,7 @@ export class TabLogin {
   /** @param {number} code @returns {boolean} whether a page about accounts says what has happened */
   onStopped(code) {
     if (code === 4101) {
-      this.pages().open("signIn", { lead: REQUIRED });
+      this.require(false);
       return true;
     }
     if (code !== 4105 || !this.account.me) return false;
@@ -105,8 +115,10 @@ export class TabLogin {
 
   /** Ask to sign in, once, if the server has no guests. @param {boolean} guests */
   require(guests) {
-    if (!guests && !this.pages().title && !this.#required) this.pages().open("signIn", { lead: REQUIRED });
-    this.#required ||= !guests; // "Back" leads to the form
+    if (guests || this.account.me) return;
+    this.session().refuse(REQUIRED);
+    if (!this.pages().title && !this.#required) this.pages().open("signIn", { lead: REQUIRED });
+    this.#required = true; // "Back" leads to the form, which has nothing for guests
   }
 
   /** Accept an invite link as a new guest, for which a connection is needed first. @param {string} name @param {string} token */
@@ -127,12 +139,13 @@ export class TabLogin {
 
   /**
    * Show the page that a link leads to, at first or after signing in.
-   * @param {Link | null} link the one that this page was opened with @returns {boolean} whether there is one
+   * @param {Link | null} link the one in the address @returns {boolean} whether there is one
    */
   follow(link) {
-    if (link?.kind === "invite") this.store.set("invite", link.token);
+    if (link?.kind === "invite" && link.token) this.store.set("invite", link.token);
     const invited = this.store.get("invite");
-    if (link && link.kind !== "invite") this.pages().open(LINKED[link.kind], { token: link.token });
+    if (link && !link.token) this.pages().open("incomplete");
+    else if (link && link.kind !== "invite") this.pages().open(LINKED[link.kind], { token: link.token });
     else if (typeof invited === "string") this.pages().open("invite", { token: invited });
     return Boolean(link ?? invited);
   }

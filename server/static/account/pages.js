@@ -25,8 +25,8 @@ export class Pages {
 
   /**
    * @param {{account: Account, pages: Record<string, Draw>, guest: Guest, onClose: () => void,
-   *   onSigned: (out?: boolean) => void, unsent: () => boolean, forgetInvite: () => void, acceptAsGuest: (name: string, token: string) => Promise<void>, enter: (room: string) => void}} options
-   *   `onSigned`: the browser has signed in, or out; `unsent`: whether messages wait to be sent; `forgetInvite`: the invite link of this tab was used, or is of no use
+   *   onSigned: (how?: {out?: boolean, news?: string}) => void, unsent: () => boolean, forgetInvite: () => void, acceptAsGuest: (name: string, token: string) => Promise<void>, enter: (room: string) => void}} options
+   *   `onSigned`: the browser has signed in, or out, and what to tell the user then; `unsent`: whether messages wait to be sent; `forgetInvite`: the invite link of this tab was used, or is of no use
    */
   constructor({ account, pages, guest, onClose, onSigned, unsent, forgetInvite, acceptAsGuest, enter }) {
     this.api = account.api;
@@ -66,7 +66,7 @@ export class Pages {
     setText(/** @type {Element} */ (document.querySelector("title")), `${title} · Parley`);
     byId("account-view").scrollTop = 0;
     // A screen reader reads the heading when a page has no field; else the field, within the named region.
-    (this.#panel.querySelector("input:not([hidden])") ?? heading).focus();
+    (this.#panel.querySelector("[autofocus]") ?? this.#panel.querySelector("input:not([hidden])") ?? heading).focus();
   }
 
   close() {

@@ -2,7 +2,7 @@ import { el } from "../view/dom.js";
 import { Refused } from "./api.js";
 import { devices } from "./devices.js";
 import { secondFactor } from "./factor.js";
-import { CODE, Form, NEW_PASSWORD, OLD_PASSWORD, PASSWORD } from "./form.js";
+import { Form, LATER_CODE, NEW_PASSWORD, OLD_PASSWORD, PASSWORD, given } from "./form.js";
 
 /**
  * The page of a user's own account: name, e-mail, password, second factor, devices, what they wrote as a guest, their
@@ -12,13 +12,16 @@ import { CODE, Form, NEW_PASSWORD, OLD_PASSWORD, PASSWORD } from "./form.js";
  * @typedef {import("./pages.js").Pages} Pages
  */
 
+/** @type {Record<string, string>} */
+const RANKS = { admin: ", an admin", organizer: ", an organizer" };
+
 /** @param {Pages} pages @returns {Page | Promise<Page>} */
 export function profile(pages) {
   const { account, guest } = pages;
   const me = account.me;
   if (!me) return pages.pages.signIn(pages, {});
   const body = [
-    el("p", { class: "lead" }, "Signed in as ", el("bdi", { class: "me-name" }, me.username), "."),
+    el("p", { class: "lead" }, "Signed in as ", el("bdi", {}, me.username), RANKS[me.role] ?? "", "."),
     section("Name", name(pages)),
     ...(pages.server.mail ? [section("E-mail", email(pages))] : []),
     section("Password", password(pages)),
@@ -52,28 +55,35 @@ function name({ account }) {
 }
 
 /** @param {Pages} pages */
-function email({ account }) {
+function email(pages) {
+  const box = el("div", { class: "steps" });
+  showEmail(pages, box);
+  return [box];
+}
+
+/** @param {Pages} pages @param {HTMLElement} box @param {boolean} [changed] */
+function showEmail(pages, box, changed = false) {
+  const { account } = pages;
   const { email: now, email_pending: pending, username } = /** @type {import("./account.js").Me} */ (account.me);
-  const state = el("p", { role: "status" });
-  const show = (/** @type {string | undefined} */ address, /** @type {string | undefined} */ waiting) => {
-    const text = address ? `Confirmed: ${address}.` : "No confirmed address, so a forgotten password cannot be reset.";
-    state.textContent = waiting ? `${text} A link was sent to ${waiting}.` : text;
-  };
-  show(now, pending);
+  const none = "No confirmed address, so a forgotten password cannot be reset.";
+  const texts = [changed && !now && !pending ? "The address is removed." : "", now ? `Confirmed: ${now}.` : none];
+  if (pending) texts.push(`A mail was sent to ${pending}: open the link in it to confirm this address.`);
+  const state = el("p", { tabindex: "-1" }, texts.filter(Boolean).join(" "));
+  const any = Boolean(now || pending);
   const form = new Form({
     fields: [
-      { name: "email", label: "New e-mail", type: "email", autocomplete: "email", maxlength: 254, optional: true, hint: "Empty: remove it." },
+      { name: "email", label: "New e-mail", type: "email", autocomplete: "email", maxlength: 254, optional: any, hint: any ? "Leave it empty to remove the address." : "" },
       OLD_PASSWORD,
     ],
     button: "Change e-mail",
     username,
-    submit: async (values, self) => {
+    submit: async (values) => {
       await account.change(values);
-      self.clear(true);
-      show(account.me?.email, account.me?.email_pending);
+      showEmail(pages, box, true);
     },
   });
-  return [state, form.element];
+  box.replaceChildren(state, form.element);
+  if (changed) state.focus(); // a screen reader reads it; the button that had the focus is gone
 }
 
 /** @param {Pages} pages */
@@ -93,17 +103,21 @@ function password({ account }) {
 
 /** @param {Pages} pages */
 function keep({ account, guest }) {
+  const box = el("div", { class: "steps" });
   const lead = el("p", {}, "This tab was a guest. Its rooms, roles and messages can become those of your account.");
   const form = new Form({
     fields: [],
     button: "Keep what I wrote",
-    submit: async (_, self) => {
+    submit: async () => {
       await account.keep(guest.token());
       guest.moved();
-      self.say("Done. What you wrote as this guest is yours now.");
+      const done = el("p", { class: "said", role: "status", tabindex: "-1" }, "Done. What you wrote as this guest is yours now.");
+      box.replaceChildren(done); // its token says nothing any more: there is nothing left to press
+      done.focus();
     },
   });
-  return [lead, form.element];
+  box.append(lead, form.element);
+  return [box];
 }
 
 /** @param {Pages} pages */
@@ -112,8 +126,10 @@ function download({ api }) {
     fields: [],
     button: "Download your data",
     submit: async () => {
-      await api.ask("GET", "me"); // the browser follows the link without this module, and could not refresh
-      el("a", { href: new URL("api/me/export", api.base).href, download: "" }).click();
+      // Not by a link to it: a refusal would be a failed download, and its reason would be lost.
+      const address = URL.createObjectURL(await api.download("me/export"));
+      el("a", { href: address, download: "parley.zip" }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000); // the browser begins to read it after this task
     },
   });
   return [el("p", {}, "Everything that the server holds about you, as JSON Lines in a zip file."), form.element];
@@ -131,7 +147,7 @@ function signOut(pages) {
         throw new Refused("", "Not all of your messages are sent yet. Sign out again to lose the others.");
       }
       await pages.account.signOut();
-      pages.onSigned(true);
+      pages.onSigned({ out: true });
     },
   });
   return [form.element];
@@ -142,17 +158,16 @@ function remove(pages) {
   const { api, account } = pages;
   const too = el("input", { type: "checkbox", id: "account-delete-messages" });
   const choice = el("p", { class: "check" }, too, el("label", { for: "account-delete-messages" }, "Delete my messages, too"));
-  const lead = el("p", {}, "This cannot be undone. Without the mark below, your messages stay, as by “deleted user”.");
-  const code = account.me?.second_factor ? [CODE] : [];
+  const lead = el("p", {}, "This cannot be undone. Your messages stay, shown as by “deleted user”, unless you have them deleted, too.");
   const form = new Form({
-    fields: [PASSWORD, ...code],
+    fields: [PASSWORD, LATER_CODE],
     button: "Delete my account",
     danger: true,
     username: account.me?.username,
     submit: async (values) => {
-      await api.ask("DELETE", "me", { ...values, messages: too.checked ? "delete" : "keep" });
+      await api.ask("DELETE", "me", { ...given(values), messages: too.checked ? "delete" : "keep" });
       account.announce();
-      pages.onSigned(true);
+      pages.onSigned({ out: true, news: "Your account is deleted." });
     },
   });
   return [lead, choice, form.element];

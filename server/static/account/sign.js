@@ -1,6 +1,6 @@
 import { el } from "../view/dom.js";
 import { Refused } from "./api.js";
-import { CODE, Form, NEW_PASSWORD, PASSWORD, USERNAME } from "./form.js";
+import { Form, LATER_CODE, NEW_PASSWORD, PASSWORD, USERNAME, given } from "./form.js";
 
 /**
  * Pages for users who are not signed in: sign in and register.
@@ -33,17 +33,12 @@ const FIRST_PASSWORD = { ...NEW_PASSWORD, label: "Password" };
 /** @param {Pages} pages @param {{lead?: string, username?: string, invite?: Invite}} options @returns {Page} */
 export function signIn(pages, { lead, username, invite }) {
   const form = new Form({
-    fields: [{ ...USERNAME, value: username }, PASSWORD, { ...CODE, later: true }],
+    fields: [{ ...USERNAME, value: username }, { ...PASSWORD, autofocus: Boolean(username) }, LATER_CODE],
     button: "Sign in",
-    submit: async (values, self) => {
-      try {
-        await pages.account.signIn("login", values);
-        if (invite?.registers) pages.forgetInvite();
-        pages.onSigned();
-      } catch (error) {
-        if (!(error instanceof Refused) || error.code !== "code_required") throw error;
-        self.reveal("code", "This account has a second factor: enter the code.");
-      }
+    submit: async (values) => {
+      await pages.account.signIn("login", given(values));
+      if (invite?.registers) pages.forgetInvite();
+      pages.onSigned();
     },
   });
   const links = [];
@@ -73,7 +68,8 @@ export function register(pages, { invite }) {
         return pages.open("invite", { token: invite.token }); // used up since: says what to do
       }
       if (invite?.registers) pages.forgetInvite(); // one to a room is accepted next
-      return pages.onSigned();
+      const news = values.email ? `A mail was sent to ${values.email}: open the link in it to confirm this address.` : "";
+      return pages.onSigned({ news });
     },
   });
   return { title: "Create an account", body: [form.element, back] };
@@ -87,7 +83,7 @@ export function denied(pages, { lead }) {
     button: "Sign out",
     submit: async () => {
       await pages.account.signOut();
-      pages.onSigned(true);
+      pages.onSigned({ out: true });
     },
   });
   return { title: "You cannot enter", lead, body: [form.element] };
@@ -105,9 +101,4 @@ export function firstAdmin(pages, { token }) {
     },
   });
   return { title: "Create the first admin", lead: "This link works once.", body: [form.element] };
-}
-
-/** Leave out what was left empty. @param {Record<string, string>} values */
-function given(values) {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 }

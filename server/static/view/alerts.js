@@ -23,11 +23,12 @@ export class AlertsView {
       element.remove();
       this.#shown.delete(key);
     }
-    for (const { key, text, invitation } of alerts) {
+    for (const { key, text, news, invitation } of alerts) {
       if (this.#shown.has(key)) continue;
       const close = el("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", click: () => this.dismiss(key) });
       close.append(icon("close"));
       const element = el("div", { class: "alert" }, el("span", { dir: "auto" }, text));
+      if (news) element.classList.add("news");
       if (invitation === undefined) element.append(close);
       else {
         element.classList.add("invitation");

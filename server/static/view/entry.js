@@ -10,6 +10,7 @@ export class EntryView {
   #name = byId("name");
   #room = byId("room");
   #signedIn = false;
+  /** Whether there is nothing to fill in: the server has no guests. */ #closed = false;
   /** @type {Refused | null} */ #refused = null;
 
   /** @param {(name: string, room: string) => void} start @param {(page: string) => void} account open a page about accounts */
@@ -41,9 +42,17 @@ export class EntryView {
     (name ? byId("join") : this.#name).focus();
   }
 
+  /** Leave only the ways to an account. */
+  requireAccount() {
+    this.#closed = true;
+    for (const id of ["entry-name", "entry-room", "join"]) byId(id).hidden = true;
+    setText(byId("lead"), "This server requires an account.");
+    byId("entry-sign-in").focus();
+  }
+
   /** Show why entering failed, next to the field concerned. @param {Refused | null} refused */
   refuse(refused) {
-    if (!refused || refused === this.#refused) return;
+    if (!refused || refused === this.#refused || this.#closed) return;
     this.#refused = refused;
     this.#clear();
     const field = refused.field === "room" || this.#signedIn ? "room" : "name";

@@ -31,8 +31,8 @@ export class ShareButton {
   }
 }
 
-/** @param {string} text @returns {Promise<boolean>} `navigator.clipboard` is missing on plain http beyond localhost */
-async function copy(text) {
+/** Put a text into the clipboard. @param {string} text @returns {Promise<boolean>} `navigator.clipboard` is missing on plain http beyond localhost */
+export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,0 +1,78 @@
+"""A guest whose name gets registered stays the same user, under another name or as the account."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.account_page import REFUSED, AccountPage, join_room, new_username
+from tests.browser.chat_page import ChatPage, Enter
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["while it is here", "while its tab was closed"])
+async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str, away: bool
+) -> None:
+    """It is asked for another name, and keeps its id, its messages and its rooms under it."""
+    name = new_username()
+    walter = await enter(name)
+    await walter.page.get_by_label("Enter another room").fill(f"{room}-2")
+    await walter.page.get_by_label("Enter another room").press("Enter")
+    await walter.say("by walter")
+    await walter.delivered("by walter")
+    who = await walter.identity()
+    address = walter.page.url
+    if away:
+        await walter.page.goto("about:blank")
+    await join_room(new_page, server, "elsewhere", name)
+    if away:
+        await walter.page.goto(address)
+    field = walter.page.get_by_label("Your name")
+    await expect(field).to_have_accessible_description("This name belongs to an account; choose another one.")
+    await expect(walter.page.get_by_role("alert", name="Problems")).to_have_text("")
+    await field.fill("SYSTEM")
+    await field.press("Enter")
+    await expect(walter.page.get_by_role("alert").filter(has_text="reserved")).to_be_visible()
+    await field.fill("Walt")
+    await field.press("Enter")
+    await walter.connected()
+    assert await walter.identity() == who
+    await expect(walter.message("by walter").locator(".name")).to_have_text("You")
+    await expect(walter.page.locator("#me")).to_contain_text("Walt")
+    if not away:
+        await expect(walter.page.get_by_role("list").get_by_role("link", name=room, exact=True)).to_be_visible()
+    await walter.page.reload()
+    await walter.connected()
+    assert await walter.identity() == who
+
+
+async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Enter, new_page: Pages) -> None:
+    new_page.expect_error(REFUSED)
+    username = new_username()
+    bob = await enter("bob")
+    dora = AccountPage((await enter(username.title())).page)
+    await dora.say("by dora")
+    await dora.delivered("by dora")
+    await dora.page.get_by_role("button", name="Sign in", exact=True).click()
+    await dora.press("Create an account")
+    await dora.register(username)
+    await dora.connected()
+    await dora.account()
+    await dora.press("Keep what I wrote")
+    await expect(dora.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_focused()
+    await expect(dora.panel.get_by_role("button", name="Keep what I wrote")).to_have_count(0)
+    await dora.back()
+    await dora.connected()
+    await expect(dora.message("by dora").locator(".name")).to_have_text("You")
+    await bob.page.reload()
+    await expect(bob.message("by dora").locator(".name")).to_have_text(username)
+
+
+async def test_a_guest_who_chooses_another_name_by_itself_is_another_guest(enter: Enter) -> None:
+    ann = await enter("ann")
+    who = await ann.identity()
+    await ann.page.get_by_role("button", name="Leave", exact=True).click()
+    await ann.page.get_by_label("Your name").fill("eve")
+    await ann.page.keyboard.press("Enter")
+    await ChatPage(ann.page).connected()
+    assert await ann.identity() != who
