@@ -42,6 +42,7 @@ from server.spec.openapi import openapi
 from server.web.accounts import account_endpoints
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
 from server.web.site import FRESH, ReadyParams, Site, exposition, health_of, readiness
+from server.wire.admission import CHANGE
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
 from utils.encoding import to_json
@@ -90,7 +91,8 @@ class HttpEndpoints:
         request[CROWDED] = place.over or place.crowded
         reads_for(None, request[SENDER].network)  # also for rows that do not authenticate
         try:
-            await self._shared.admission.enter(request[SENDER].network)
+            weight = 1 if request.method in _READS else CHANGE
+            await self._shared.admission.enter(request[SENDER].network, weight)
             return await handler(request)
         finally:
             if request.content.at_eof():  # else the rest of the body ends the connection

@@ -7,6 +7,8 @@ from functools import partial
 
 # The weight of a response with all metrics: it takes about a millisecond.
 METRICS = 20
+# The weight of a request that asks for a change: with its body, a refused login takes 0.25 ms (measured).
+CHANGE = 4
 # Units of work in one turn: a read from a connection between two requests, or a request. A short one takes about
 # 0.05 ms, so they delay WebSocket clients by 2 to 3 ms, however many connections send requests at the same time.
 A_TURN = 48
@@ -82,43 +84,37 @@ class Share:
 
 
 class Admission(Share):
-    """Admits `A_TURN` units of HTTP per turn of the event loop; queues the others, and serves their networks in turn.
-
-    Each connection waits for one unit at a time.
-    """
+    """Admits `A_TURN` units of HTTP per turn of the event loop; queues the others, whose networks take turns."""
 
     def __init__(self) -> None:
         super().__init__(A_TURN)
 
-    def admit(self, network: str, resume: Callable[[], None]) -> bool:
+    def admit(self, network: str, resume: Callable[[], None], weight: int = 1) -> bool:
         """Return whether the work may begin now; otherwise call ``resume`` when it may.
 
         Args:
             network: the client's network, "" if it is unknown.
             resume: must not raise.
+            weight: of the work, in units. All of it is done in one turn, so the next one may have to wait for longer.
         """
         self.begin()
         if self.left > 0:
-            self.left -= 1
+            self.left -= weight
             return True
-        self.wait(network, partial(self._resume, resume))
+        self.wait(network, partial(self._resume, resume, weight))
         return False
 
-    def _resume(self, resume: Callable[[], None]) -> None:
-        self.left -= 1
+    def _resume(self, resume: Callable[[], None], weight: int) -> None:
+        self.left -= weight
         resume()
 
-    async def enter(self, network: str, pieces: int = 1) -> None:
+    async def enter(self, network: str, weight: int = 1) -> None:
         """Wait until work of this weight may begin."""
-        for _ in range(pieces):
-            await self._enter(network)
-
-    async def _enter(self, network: str) -> None:
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def resume() -> None:
             if not admitted.done():  # otherwise it was cancelled
                 admitted.set_result(None)
 
-        if not self.admit(network, resume):
+        if not self.admit(network, resume, weight):
             await admitted

@@ -45,3 +45,22 @@ async def test_cancelled_work_keeps_no_place_in_the_queue() -> None:
     waiting[1].cancel()
     assert await asyncio.gather(*waiting, return_exceptions=True) is not None
     assert [task.cancelled() for task in waiting] == [False, True, False]
+
+
+async def test_heavy_work_takes_the_place_of_as_much_light_work() -> None:
+    """Also work that has waited, and however many networks wait for it at the same time."""
+    admission, begun = Admission(), list[int]()
+
+    async def work(number: int) -> None:
+        await admission.enter(f"network {number}", 4)
+        begun.append(number)
+
+    tasks = [asyncio.create_task(work(number)) for number in range(200)]
+    seen = []
+    while len(begun) < 200:
+        before = len(begun)
+        await turns(1)
+        seen.append(len(begun) - before)
+    assert max(seen) <= 2 * A_TURN // 4, "the first turn may use twice as many"
+    assert sorted(seen)[-2] == A_TURN // 4
+    await asyncio.gather(*tasks)
