@@ -18,6 +18,9 @@ from storage.ports.rooms import SetSanction
 
 # Networks of one guest that are sanctioned at once.
 _NETWORKS = 10
+# Sanctions of one network, and of all, in a room: each post of a guest looks at the former, each mute at the latter.
+OF_NETWORK = 20
+OF_ROOM = 2000
 
 
 def is_guest(user_id: str) -> bool:
@@ -62,6 +65,15 @@ def impose(
         before = room.sanctions.get(network, {}).get(guest_id, NetworkSanction(network, guest_id))
         after = replace(before, banned_until=banned or before.banned_until, muted_until=muted or before.muted_until)
         _save(parts, room, after)
+        _shorten(parts, room, list(room.sanctions[network].values()), OF_NETWORK)
+    _shorten(parts, room, [one for of in room.sanctions.values() for one in of.values()], OF_ROOM)
+
+
+def _shorten(parts: Parts, room: Room, found: list[NetworkSanction], most: int) -> None:
+    """Lift those that end first of too many; the guests whom they follow stay banned or muted themselves."""
+    if len(found) > most:
+        for one in sorted(found, key=lambda one: one.until)[: len(found) - most]:
+            _save(parts, room, NetworkSanction(one.network, one.guest_id))
 
 
 def limit(parts: Parts, room: Room, guest_id: str, *, banned: int = FOREVER, muted: int = FOREVER) -> bool:

@@ -121,6 +121,23 @@ async def test_a_sanction_ends_by_itself(
         assert [one.guest_id for one in sanctions(chat)] == [id_of(new)], "those that have ended are forgotten"
 
 
+async def test_a_room_has_a_bounded_number_of_sanctions_of_each_network_and_of_all(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that end last stay; each guest stays muted."""
+    monkeypatch.setattr("chat.rooms.sanctions.OF_NETWORK", 3)
+    monkeypatch.setattr("chat.rooms.sanctions.OF_ROOM", 4)
+    ann = await opened(chat)
+    here = [await guest(chat, f"here{n}") for n in range(5)]
+    there = [await guest(chat, f"there{n}", ELSEWHERE) for n in range(3)]
+    for number, one in enumerate([*here, *there], 1):
+        await ask(ann, "mute", room="lobby", user=id_of(one), seconds=3600, guests=60 * number)
+    assert {one.guest_id for one in sanctions(chat)} == {id_of(one) for one in (here[4], *there)}
+    rows = chat.parts.hub.rooms["lobby"].members
+    assert all(rows[id_of(one)].muted_until for one in here)
+    assert await code_of(await guest(chat, "new"), "message", room="lobby", content="x") == "muted"
+
+
 async def test_a_sanction_may_be_left_out_and_is_bounded(chat: Chat) -> None:
     ann, eve = await opened(chat), await guest(chat, "eve")
     assert await code_of(ann, "ban", room="lobby", user=id_of(eve), guests=86_401) == "bad_field"
