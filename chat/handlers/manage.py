@@ -227,12 +227,15 @@ def _keep_those_who_are_here(parts: Parts, room: Room) -> None:
 
 
 def delete_room(parts: Parts, session: Session, room: Room, _: None, command: DeleteRoom) -> None:
-    """Delete a room: its sessions are removed, its name is free; its messages are kept but no longer served."""
+    """Delete a room: its sessions are removed, and its name is free. Its messages are kept but no longer served; its
+    title, topic and password are forgotten.
+    """
     check_space(parts, room, "")
     take_audited(parts, session.actor)
     ensure_stored(parts, room)
     user = session.user
-    room.record = replace(room.record, deleted_at=rfc3339(parts.clock.now_us()))
+    deleted_at = rfc3339(parts.clock.now_us())
+    room.record = replace(room.record, title="", topic="", password=None, deleted_at=deleted_at)
     audit = audited(parts, session, "delete_room", room)
     store(parts, room, StoreRoom(room.record, audit), session, command.id)
     members.refresh_unrestricted(parts, room)  # also for users who read the room without joining

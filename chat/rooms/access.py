@@ -91,7 +91,8 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     if action in TALK and standing != "admin":
         member = room.members.get(session.user.id)
         own = 0 if member is None else member.muted_until
-        muted_until = max(own, sanctions.muted_until(parts, room, member, session.actor))
+        earlier = [row.muted_until for row in sanctions.rows_of_guests(room, member, session.actor)]
+        muted_until = max(own, sanctions.muted_until(parts, room, member, session.actor), *earlier)
         if muted_until > (now := parts.clock.now_us()):
             left = (muted_until - now) / 1_000_000
             if left >= 1e8:
@@ -120,13 +121,16 @@ def check_entry(parts: Parts, room: Room, member: Member | None, actor: Actor) -
     """
     record = room.record
     standing = standing_for(parts, record, member, actor.identity)
+    now_us = parts.clock.now_us()
     banned = sanctions.banned_until(parts, room, member, actor) and record.kind != "direct"
-    if banned or not may(standing, Action.SEE):
+    guests = [] if standing == "admin" or record.kind == "direct" else sanctions.rows_of_guests(room, member, actor)
+    own = [*guests, member] if member is not None else guests
+    if banned or any(row.banned_until > now_us for row in guests) or not may(standing, Action.SEE):
         if record.deleted_at is not None or record.kind in ("private", "direct"):
             raise ParleyError("no_such_room", field="room")
         if banned:
             raise ParleyError("banned", "guests from your network are banned from this room for now", field="room")
-        if member is not None and member.banned_until > parts.clock.now_us():
+        if any(row.banned_until > now_us for row in own):
             raise ParleyError("banned", field="room")
         if record.guests == "no" and actor.identity.guest:
             raise ParleyError("forbidden", "this room admits no guests", field="room")

@@ -4,7 +4,7 @@ A guest can get a new id at any time, so a ban of the id alone would keep no gue
 neither are guests who are owners or moderators of the room. Moderators never see addresses.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
@@ -56,6 +56,15 @@ def _that_apply(room: Room, member: Member | None, actor: Actor) -> Iterable[Net
     return room.sanctions.get(actor.network, {}).values()
 
 
+def rows_of_guests(room: Room, member: Member | None, actor: Actor) -> list[Member]:
+    """Return the rows of the guests that a user was, whose bans and mutes are the user's. They are moved in the
+    background (`chat.room_work`); all rows of a loaded room with a ban or mute are in memory.
+    """
+    if member is not None and member.role in STAFF:
+        return []
+    return [row for guest_id in actor.identity.aliases if (row := room.members.get(guest_id)) is not None]
+
+
 def impose(
     parts: Parts, room: Room, guest_id: str, networks: Iterable[str], *, banned: int = 0, muted: int = 0
 ) -> None:
@@ -90,6 +99,17 @@ def limit(parts: Parts, room: Room, guest_id: str, *, banned: int = FOREVER, mut
                 _save(parts, room, NetworkSanction(one.network, guest_id, *until))
                 changed = True
     return changed
+
+
+def following(room: Room, user_ids: Collection[str]) -> list[NetworkSanction]:
+    """Return the sanctions of a loaded room that follow the ban or mute of these users."""
+    return [one for of in room.sanctions.values() for one in of.values() if one.guest_id in user_ids]
+
+
+def lift(parts: Parts, room: Room, lifted: Iterable[NetworkSanction]) -> None:
+    """Lift sanctions."""
+    for one in lifted:
+        _save(parts, room, NetworkSanction(one.network, one.guest_id))
 
 
 def move(parts: Parts, room: Room, guest_id: str, account_id: str) -> None:

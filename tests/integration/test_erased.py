@@ -11,16 +11,16 @@ from psycopg import sql
 
 from model.account import Account, NewAccount, RoomWork
 from model.audit import OPERATOR, VISITOR
-from model.room import Invitation, User
+from model.room import Invitation, NetworkSanction, User
 from model.safety import Report
 from server.accounts.erasing import erase_account
 from server.app import Server
 from storage.ports.accounts import Inserted
 from storage.ports.messages import ChangeMessage
-from storage.ports.rooms import SetMember, UpdateRoom
+from storage.ports.rooms import SetMember, SetSanction, UpdateRoom
 from storage.ports.storage import STORED, Write
 from tests.contract.records import inserts, member, message, room
-from tests.support.accounts import account, api_key, invite_link, login, noted, ticket
+from tests.support.accounts import account, api_key, invite_link, login, noted, report, ticket
 from tests.support.serving import started
 from utils.clock import rfc3339
 
@@ -35,7 +35,7 @@ LONG = 10**13  # microseconds: longer than any test
 
 @pytest.fixture
 async def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setattr("chat.room_work.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("chat.room_pieces.SETTLE_SECONDS", 0.0)
     server = await started({"DATABASE_URL": database_url})
     yield server
     assert await server.stop() == 0
@@ -90,7 +90,7 @@ async def lived(server: Server) -> Account:
     batch = [
         *inserts(
             public,
-            message(public, 1, f"{WORDS} 1", id="1", **theirs),
+            message(public, 1, f"{WORDS} 1", id=f"1 {WORDS}", **theirs),
             message(public, 2, "what others wrote"),
             message(public, 3, f"{WORDS} 2", sender_id=GUEST, sender=NAME),
             message(public, 4, f"{WORDS} 3", **theirs),
@@ -99,6 +99,7 @@ async def lived(server: Server) -> Account:
         SetMember(public.room_id, member(user.id, "owner", name=NAME)),
         SetMember(public.room_id, member(GUEST, "member", name=NAME)),
         SetMember(public.room_id, invited),
+        SetSanction(public.room_id, NetworkSanction(ADDRESS, GUEST, LONG)),
     ]
     assert set(map(type, await writer.write(batch))) == {type(STORED)}
     changes: list[Write] = [
@@ -117,12 +118,36 @@ async def lived(server: Server) -> Account:
     bob = User("u_bob", "bob")
     by_him = Report("p_1", seq=2, reporter=user, reason="rude", sender=bob, content="what others wrote", **about)
     about_him = Report("p_2", seq=1, reporter=bob, reason="rude", sender=user, content=f"{WORDS} 1", **about)
-    for report in (by_him, about_him):
-        assert await storage.safety.insert_report(report, noted("report", report.reporter, at=now, target=user))
+    for made in (by_him, about_him):
+        assert await storage.safety.insert_report(made, noted("report", made.reporter, at=now, target=user))
     await storage.safety.block_user(user.id, "u_bob", now, 9, noted("user_block", user, at=now, target=bob))
     link = invite_link(maker_id=user.id, created_at=now, until=now + LONG)
     await storage.links.insert(link, noted("link", user, at=now, address=ADDRESS))
     return zaphod
+
+
+async def go_on(server: Server, zaphod: Account) -> None:
+    """Store what Zaphod did before the connections closed, and what others do while they see who wrote what."""
+    storage, now, user = server.accounts.storage, server.accounts.clock.now_us(), zaphod.user
+    bob = User("u_bob", "bob")
+    [(record, _), *_] = await storage.rooms.rows_of(bob.id, after=-1, limit=1)
+    await storage.audit.append(
+        [
+            noted("mute", user, target=bob, address=ADDRESS),
+            noted("ban", bob, target=user),
+            noted("delete_message", bob, target=User(GUEST, NAME)),
+        ]
+    )
+    link = invite_link(maker_id=user.id, created_at=now, until=now + LONG)
+    await storage.links.insert(link, noted("link", user, at=now, address=ADDRESS))
+    await storage.safety.block_user(user.id, "u_cat", now, 9, noted("user_block", user, at=now, target=bob))
+    where: dict[str, Any] = {"room_id": record.room_id, "room": record.name, "posted_at": rfc3339(now)}
+    for seq, sender in ((1, user), (3, User(GUEST, NAME))):
+        about_him = report(reporter=bob, seq=seq, sender=sender, content=f"{WORDS} {seq}", created_at=now, **where)
+        await storage.safety.insert_report(about_him, noted("report", bob, at=now, target=sender))
+    writer = storage.writer()
+    await writer.write([SetMember(record.room_id, member(user.id, None, name=NAME, banned_until=now + LONG))])
+    await writer.close()
 
 
 async def erase(server: Server, who: Account, *, messages: bool) -> None:
@@ -134,8 +159,22 @@ async def erase(server: Server, who: Account, *, messages: bool) -> None:
 
 
 @pytest.mark.parametrize("messages", [False, True], ids=["messages stay", "messages go"])
-async def test_a_deleted_account_leaves_no_trace(server: Server, database_url: str, messages: bool) -> None:
+async def test_a_deleted_account_leaves_no_trace(
+    server: Server, database_url: str, messages: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although it, and others, act until the rooms know that it was deleted."""
     zaphod = await lived(server)
+    storage = server.accounts.storage
+    find = storage.messages.rooms_of_senders
+    acted: list[bool] = []
+
+    async def find_late(*args: Any, **asked: Any) -> Any:
+        if not acted:
+            acted.append(True)
+            await go_on(server, zaphod)
+        return await find(*args, **asked)
+
+    monkeypatch.setattr(storage.messages, "rooms_of_senders", find_late)
     before = await asyncio.to_thread(traces, database_url, *OF_THE_PERSON, WORDS)
     for place in ("accounts.username", "logins.device", "tickets.email", "audit.actor_name", "audit.address"):
         assert any(found.startswith(f"{place}:") for found in before), (place, before)
@@ -149,11 +188,15 @@ async def test_a_deleted_account_leaves_no_trace(server: Server, database_url: s
     ):
         assert any(found.startswith(f"{place}:") for found in before), (place, before)
     await erase(server, zaphod, messages=messages)
+    assert acted
     assert await asyncio.to_thread(traces, database_url, *OF_THE_PERSON) == []
     left = await asyncio.to_thread(traces, database_url, WORDS, "what others wrote")
     theirs = [place for place in left if place.endswith(WORDS)]
     assert bool(theirs) is not messages, left
     assert "messages.content: what others wrote" in left
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM invite_links").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM user_blocks").fetchone() == (0,)
 
 
 async def test_the_username_is_free_again(server: Server) -> None:

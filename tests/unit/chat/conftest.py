@@ -11,6 +11,7 @@ from chat.room_work import RoomWorker
 from tests.support.chatting import chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import VirtualLoop
+from tests.unit.chat.room_working import no_notices
 
 
 def pytest_asyncio_loop_factories(
@@ -44,9 +45,5 @@ async def runner(chat: Chat) -> CommandRunner:
 @pytest.fixture
 async def worker(chat: Chat, repository: FaultyRepository) -> AsyncIterator[RoomWorker]:
     writer = repository.writer()
-
-    async def catch_up() -> None:
-        """There are no notices."""
-
-    yield RoomWorker(chat, writer, catch_up)
+    yield RoomWorker(chat, writer, no_notices)
     await writer.close()

@@ -62,6 +62,10 @@ async def log_of(repository: FaultyRepository, name: str = "lobby") -> list[Mess
     return await repository.inner.messages.history(await room_of(repository, name), limit=99, include_deleted=True)
 
 
+async def no_notices() -> None:
+    """Read all notices: there are none."""
+
+
 async def done(worker: RoomWorker, repository: FaultyRepository) -> None:
     await worker.run_once()
     await passes(0.1)

@@ -5,14 +5,16 @@ from msgspec.structs import replace
 
 from chat.chat import Chat
 from chat.room_work import RoomWorker
+from chat.safety import report
 from model.account import DELETED_USER
 from model.audit import AuditFilter
 from model.errors import SIGNED_OUT, ParleyError
-from model.room import FOREVER, User
+from model.room import FOREVER, Member, NetworkSanction, User
 from storage.ports.access import login_ended, more_room_work
 from storage.ports.errors import StorageUnavailable
+from storage.ports.rooms import SetMember, SetSanction
 from tests.support.accounts import noted
-from tests.support.chatting import Person
+from tests.support.chatting import Person, chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
 from tests.unit.chat.people import account, ask, code_of, created, id_of, said
@@ -24,6 +26,7 @@ from tests.unit.chat.room_working import (
     erasure,
     in_lobby,
     log_of,
+    no_notices,
     order,
     room_of,
     row_of,
@@ -45,6 +48,8 @@ async def test_messages_stay_as_by_a_deleted_user(chat: Chat, worker: RoomWorker
     assert entry == replace(late, actor=User(TOMBSTONE, ""), address="")
     assert ann.connection.closed is SIGNED_OUT
     assert await row_of(repository, ANN.id) is None
+    left = [event for event in bob.of("member") if event["action"] == "leave"]
+    assert [event["member"]["name"] for event in left] == [DELETED_USER]
     first, second = await log_of(repository)
     assert (first.sender, first.content, first.sender_id) == (DELETED_USER, "hello", ANN.id)
     assert second.sender == "bob"
@@ -65,8 +70,8 @@ async def test_guests_are_moved_before_accounts_are_erased(
     order(repository, erasure("a_cid"))
     order(repository, adoption("g_1"))
     await done(worker, repository)
-    said = [record.getMessage().partition(" of an account")[0] for record in caplog.records]
-    assert said == ["a move", "the erasure", "the erasure"]
+    said = [record.getMessage().partition(" of ")[0] for record in caplog.records]
+    assert said == ["the move", "the erasure", "the erasure"]
 
 
 async def test_messages_go_when_that_is_asked_for(chat: Chat, worker: RoomWorker, repository: FaultyRepository) -> None:
@@ -81,7 +86,7 @@ async def test_messages_go_when_that_is_asked_for(chat: Chat, worker: RoomWorker
     assert [(e["seq"], e["sender"]) for e in bob.of("deleted")] == [(seq, DELETED_USER) for seq in seqs[1:]]
     log = await log_of(repository)
     assert [m.content for m in log] == ["", "", "", "mine"]
-    assert all(m.deleted_at and m.reactions is None and m.sender == DELETED_USER for m in log[:3])
+    assert all(m.deleted_at and m.reactions is None and m.sender == DELETED_USER and m.id is None for m in log[:3])
     await ask(bob, "history", room="lobby")
     assert [m["seq"] for m in bob.last("history")["messages"]] == [theirs]
 
@@ -113,13 +118,16 @@ async def test_the_logs_of_deleted_rooms_are_erased(
 ) -> None:
     bob, ann = await in_lobby(chat)
     await said(ann, "secret", room="lobby")
+    await ask(bob, "update_room", room="lobby", title="of Ann", topic="Ann")
     record = await room_of(repository)
     await ask(bob, "delete_room", room="lobby")
     await passes(0.1)
+    [deleted] = await repository.inner.rooms.all_rooms(after=-1, limit=9)
+    assert (record.title, deleted.title, deleted.topic) == ("of Ann", "", "")
     order(repository, erasure(ANN.id, messages=True))
     await done(worker, repository)
     (message,) = await repository.inner.messages.history(record, limit=9, include_deleted=True)
-    assert (message.content, message.sender) == ("", DELETED_USER)
+    assert (message.content, message.sender, message.id) == ("", DELETED_USER, None)
 
 
 async def test_invitations_no_longer_name_the_erased_user(
@@ -156,7 +164,7 @@ async def test_a_message_that_waits_for_storage_is_erased_once_it_is_stored(
 async def test_work_continues_after_an_outage(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.room_work.ROOMS", 1)
+    monkeypatch.setattr("chat.room_pieces.WINDOW", 1)
     bob, ann = account(chat, "bob"), signed_in(chat)
     for number in range(3):
         await created(chat, bob, f"room {number}")
@@ -247,8 +255,8 @@ async def test_work_that_another_server_has_begun_is_finished(
 async def test_many_messages_are_changed_in_bounded_batches(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.room_work.BATCH", 10)
-    monkeypatch.setattr("chat.room_work.MESSAGES", 25)
+    monkeypatch.setattr("chat.room_pieces.BATCH", 10)
+    monkeypatch.setattr("chat.room_pieces.MESSAGES", 25)
     _, ann = await in_lobby(chat)
     for number in range(60):
         ann.say(str(number), room="lobby")
@@ -288,3 +296,155 @@ async def test_sanctions_of_networks_that_follow_an_erased_guest_are_lifted(
     order(repository, erasure(id_of(guest)))
     await done(worker, repository)
     assert await repository.inner.rooms.sanctions(record.room_id) == []
+
+
+async def test_sanctions_that_no_row_leads_to_are_lifted(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """They record an address. Here the room is not loaded, and has no row with a ban or mute."""
+    owner = account(chat, "owner")
+    await created(chat, owner)
+    record = await room_of(repository)
+    owner.disconnect()
+    await passes(1)
+    writer = repository.writer()
+    await writer.write([SetSanction(record.room_id, NetworkSanction("192.0.2.0/24", "g_1", FOREVER))])
+    await writer.close()
+    order(repository, erasure(ANN.id, "g_1"))
+    await done(worker, repository)
+    assert await repository.inner.rooms.sanctions(record.room_id) == []
+
+
+async def test_what_others_do_with_its_messages_during_the_erasure_leaves_no_trace(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """They report them, and moderate their author, whom the rooms still know by name."""
+    bob, ann = await in_lobby(chat)
+    seq = await said(ann, "secret", room="lobby")
+    order(repository, erasure(ANN.id, messages=True))
+    tasks = TaskRegistry()
+    repository.hold("rooms_of_senders")
+    erasing = tasks.spawn(worker.run_once(), name="erase")
+    await passes(6)
+    made = await report(chat.parts, bob.session.actor, "lobby", seq, "rude", "192.0.2.1")
+    assert made.content == "secret"
+    room_id = (await room_of(repository)).room_id
+    writer = repository.writer()
+    await writer.write([SetMember(room_id, Member(ANN, banned_until=FOREVER))])
+    await writer.close()
+    repository.go("rooms_of_senders")
+    await erasing
+    await passes(0.1)
+    found = await repository.inner.safety.find_report(made.report_id)
+    assert found is not None
+    assert (found.sender, found.content) == (User(TOMBSTONE, DELETED_USER), "")
+    [(_, entry)] = await repository.inner.audit.page(AuditFilter(action="report"), before=FOREVER, limit=9)
+    assert entry.target == User(TOMBSTONE, "")
+    assert await row_of(repository, ANN.id) is None
+    assert await repository.inner.accounts.room_work() == []
+
+
+# --- several pieces --------------------------------------------------------------------------------------------------
+
+
+async def test_a_guest_is_moved_while_accounts_are_erased(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    """An erasure that waits, or has many messages before it, does not delay the user of a guest."""
+    _, ann = await in_lobby(chat)
+    guest = Person(chat, "gus")
+    await ask(guest, "join", room="lobby")
+    await said(guest, "hello", room="lobby")
+    await said(ann, "hello", room="lobby")
+    for number in range(6):
+        order(repository, erasure(f"a_{number}"))
+    tasks = TaskRegistry()
+    tasks.spawn(worker.run(), name="room work")
+    await passes(1)
+    order(repository, adoption(guest))
+    await worker.hear([more_room_work(0)])
+    await passes(0.5)
+    assert {work.kind for work in await repository.inner.accounts.room_work()} == {"erase"}
+    assert [m.sender for m in await log_of(repository)] == ["Ann", "Ann"]
+    await passes(11)  # all of them wait at the same time
+    assert await repository.inner.accounts.room_work() == []
+    assert await tasks.close(1) == []
+
+
+async def test_accounts_take_turns(chat: Chat, worker: RoomWorker, repository: FaultyRepository) -> None:
+    """One with many rooms does not delay another one."""
+    owner, busy, other = account(chat, "owner"), Person(chat, "busy"), Person(chat, "other")
+    for number in range(20):
+        await created(chat, owner, f"room {number}")
+        await ask(busy, "join", room=f"room {number}")
+    await ask(other, "join", room="room 0")
+    order(repository, adoption(busy))
+    order(repository, adoption(other, User("a_bob", "Bob")))
+
+    async def rows() -> int:
+        return sum([bool(await row_of(repository, ANN.id, f"room {number}")) for number in range(20)])
+
+    tasks = TaskRegistry()
+    tasks.spawn(worker.run_once(), name="move")
+    while await row_of(repository, "a_bob", "room 0") is None:
+        await passes(0.0)
+    assert await rows() <= 3
+    await passes(5)
+    assert await rows() == 20
+    assert await tasks.close(1) == []
+
+
+async def test_a_piece_that_fails_holds_up_no_other_and_is_tried_less_and_less_often(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Here a room cannot be loaded, as the server has as many as it may."""
+    repository = FaultyRepository()
+    async with chatting(repository, server_rooms=1) as chat:
+        writer = repository.writer()
+        worker = RoomWorker(chat, writer, no_notices)
+        owner, guest, ann = account(chat, "owner"), Person(chat, "gus"), signed_in(chat)
+        await created(chat, owner, "quiet")
+        await ask(guest, "join", room="quiet")
+        await ask(owner, "set_role", room="quiet", user=id_of(guest), role="moderator")
+        owner.disconnect()
+        guest.disconnect()
+        await passes(1)
+        bob = account(chat, "bob")
+        await created(chat, bob)
+        await ask(ann, "join", room="lobby")
+        await said(ann, "hello", room="lobby")
+        order(repository, adoption(guest))
+        order(repository, erasure(ANN.id))
+        tasks = TaskRegistry()
+        tasks.spawn(worker.run(), name="room work")
+        await passes(30)
+        assert [work.kind for work in await repository.inner.accounts.room_work()] == ["adopt"]
+        assert [m.sender for m in await log_of(repository)] == [DELETED_USER]
+        await passes(3600)
+        failures = [record for record in caplog.records if "too many rooms" in record.getMessage()]
+        assert 10 < len(failures) < 20
+        bob.disconnect()
+        ann.disconnect()
+        await passes(700)
+        assert await repository.inner.accounts.room_work() == []
+        row = await row_of(repository, ANN.id, "quiet")
+        assert row is not None
+        assert row.role == "moderator"
+        assert await tasks.close(1) == []
+        await writer.close()
+
+
+async def test_only_rooms_with_something_to_do_are_loaded(
+    chat: Chat, worker: RoomWorker, repository: FaultyRepository
+) -> None:
+    bob = account(chat, "bob")
+    for number in range(20):
+        await created(chat, bob, f"room {number}")
+        await said(bob, "hello", room=f"room {number}")
+    bob.disconnect()
+    await passes(1)
+    repository.calls.clear()
+    order(repository, adoption("g_1"))
+    await done(worker, repository)
+    assert not repository.calls["head"] + repository.calls["by_senders"]
+    assert repository.calls["rooms_of_senders"] == 1
