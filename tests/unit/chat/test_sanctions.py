@@ -6,6 +6,7 @@ from chat.chat import Chat
 from chat.handlers.sessions import identify
 from chat.one_shot import CommandRunner
 from chat.ports import Identity
+from chat.rooms import guest_networks
 from chat.rooms.freed import SECONDS
 from model.commands import PostMessage
 from model.errors import ParleyError
@@ -50,6 +51,28 @@ async def test_a_banned_guest_who_returns_without_a_token_stays_out(chat: Chat) 
     away = Person(chat, "eva", network=ELSEWHERE)
     assert await code_of(away, "join", room="lobby") == ""
     assert HOME not in str(ann.frames)
+
+
+async def test_guests_of_one_network_do_not_hide_from_where_others_came(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of them there are: of one network, the last ones are remembered."""
+    monkeypatch.setattr(guest_networks, "_GUESTS", 12)
+    monkeypatch.setattr(guest_networks, "_EACH", 8)
+    ann, eve = await opened(chat), await guest(chat, "eve")
+    eve.disconnect()
+    crowd = [Person(chat, f"n{n}", network=ELSEWHERE) for n in range(30)]
+    for person in crowd:
+        person.disconnect()
+    now, networks = chat.parts.clock.monotonic(), chat.parts.guest_networks
+    known = [networks.last(id_of(person), now) for person in (eve, *crowd)]
+    assert known == [HOME, *[""] * 22, *[ELSEWHERE] * 8]
+    assert await code_of(ann, "ban", room="lobby", user=id_of(eve)) == ""
+    assert await code_of(Person(chat, "eva", network=HOME), "join", room="lobby") == "banned"
+    for n in range(5):
+        Person(chat, "some", network=f"198.51.100.{n}").disconnect()
+    assert networks.last(id_of(eve), now) == ""
+    assert (len(networks._last), len(networks._of)) == (12, 6)
 
 
 async def test_an_account_behind_the_same_nat_talks_on(chat: Chat) -> None:
