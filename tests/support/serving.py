@@ -23,11 +23,11 @@ def owner_of(server: Server) -> Server:
 
 
 async def started(settings: dict[str, str], *, stop_seconds: float = 2.0, patient: bool = True) -> Server:
-    """Start a server on a free port, and if ``patient``, wait until it can store."""
+    """Start a server on a free port, and if ``patient``, wait until it can store, and knows which accounts may act."""
     server = Server(Settings({"PORT": "0", **settings}), stop_seconds=stop_seconds)
     await server.start()
     if patient:
-        await until(lambda: server.chat.problem() is None)
+        await until(lambda: server.chat.problem() is None and not server.accounts.access.is_stale())
     return server
 
 
