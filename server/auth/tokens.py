@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode
 from collections.abc import Collection, Sequence
+from sys import intern
 from typing import Any, TypeVar
 
 import jwt
@@ -275,7 +276,7 @@ class JwtTokens:
         return Identity(
             User(claims.sub, claims.name),
             guest=False,
-            role=claims.role,
+            role=intern(claims.role),  # thousands of connections share it
             expires=expires,
             login=claims.sid,
             by_cookie=by_cookie,
@@ -310,7 +311,7 @@ class JwtTokens:
         if claims.role not in self._roles:
             raise ParleyError("forbidden", "accounts with this role are not admitted", field="token")
         expires = int(min(claims.exp, _NEVER) * 1_000_000)
-        return Identity(user, guest=False, role=claims.role, expires=expires)
+        return Identity(user, guest=False, role=intern(claims.role), expires=expires)
 
 
 def bearer_tokens(values: Sequence[str]) -> list[str]:
