@@ -36,14 +36,23 @@ import importlib.util
 import json
 import os
 import re
-import select
 import shutil
 import subprocess
 import tempfile
-import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.support.programs import (  # needs no package
+    NetworkError,
+    SetupError,
+    apt_install,
+    apt_with_fresh_lists,
+    may_use_apt,
+    quietly,
+    say,
+    with_progress,
+)
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -61,31 +70,8 @@ PARALLEL = ("--numprocesses=3", "--dist=loadfile", "--no-loadscope-reorder")
 # What pytest exits with when no test was selected.
 NO_TESTS = 5
 
-# How apt, pip and npm report an unreachable server: no name server, no route, no answer, no proxy.
-UNREACHABLE = re.compile(
-    r"failure in name resolution|failure resolving|could not resolve|name or service not known|network is unreachable"
-    r"|no route to host|failed to establish a new connection|connection refused|could not connect|unable to connect"
-    r"|timed out|\bENOTFOUND\b|\bEAI_AGAIN\b",
-    re.IGNORECASE,
-)
 # Where Debian's pip and most other programs look for CA certificates.
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
-# Seconds between progress lines of an installation.
-SILENCE = 10.0
-
-
-class SetupError(Exception):
-    """Something that this command needs is missing. The text says what to do, in one line (or is pip's own output)."""
-
-
-class NetworkError(SetupError):
-    """Something is missing because a server cannot be reached. The attempt changed nothing."""
-
-
-def say(line: str) -> None:
-    """Print a progress line to stderr, apart from the output of pytest and the server."""
-    print(f"dev.py: {line}", file=sys.stderr, flush=True)
 
 
 # --- what is installed -----------------------------------------------------------------------------------------------
@@ -291,106 +277,6 @@ def use_certificates(site: Path, certificates: list[Path]) -> None:
     for source in site.glob("pip/_vendor/certifi/core.py"):
         text = re.sub(f"""(["']){SYSTEM_CERTIFICATES}\\1""", lambda _: repr(str(bundle)), source.read_text())
         source.write_text(text)
-
-
-# --- other programs --------------------------------------------------------------------------------------------------
-
-
-def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[str, str] | None = None) -> str:
-    """Run a program without input and return its output.
-
-    Raises SetupError with the end of the output if it fails, NetworkError with one line if the network is missing.
-    """
-    try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except OSError as error:
-        raise SetupError(f"{command[0]} cannot be started: {error.strerror}") from error
-    if done.returncode != 0:
-        raise failure(command, done.stdout, done.returncode)
-    return done.stdout
-
-
-def failure(command: Sequence[str], output: str, status: int) -> SetupError:
-    """Return the exception for a program that failed with this output."""
-    changed = "\nInstalling collected packages" in output  # pip had downloaded everything
-    for line in [] if changed else reversed(output.splitlines()):
-        if UNREACHABLE.search(line):
-            program = "pip" if "pip" in command else Path(command[0]).name
-            return NetworkError(f"{program} cannot reach a server (is there a network?): {line.strip()[:300]}")
-    return SetupError(f"{' '.join(command)}\n{output[-4000:].strip()}\nfailed with status {status}")
-
-
-def with_progress(pip: Sequence[str]) -> None:
-    """Run a `pip install` without input and print its progress. Raises SetupError and NetworkError."""
-    process = subprocess.Popen(
-        pip, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    assert process.stdout is not None
-    output, more, said = b"", b"more", time.monotonic()
-    try:
-        while more:
-            if select.select([process.stdout], [], [], SILENCE)[0]:
-                more = os.read(process.stdout.fileno(), 1 << 16)
-                output += more
-            if time.monotonic() - said >= SILENCE:
-                said = time.monotonic()
-                packages = re.findall(rb"^Collecting ([\w.-]+)", output, re.MULTILINE)
-                unpacking = b"\nInstalling collected packages" in output
-                doing = "unpacking" if unpacking else f"now {packages[-1].decode()}" if packages else "starting pip"
-                say(f"... {len(packages)} packages so far, {doing}")
-    except BaseException:
-        process.kill()
-        raise
-    finally:
-        process.stdout.close()
-        process.wait()
-    if process.returncode != 0:
-        raise failure(pip, output.decode(errors="replace"), process.returncode)
-
-
-def may_use_apt() -> bool:
-    """Return whether system packages may be installed: as root, with apt-get, unless PARLEY_NO_APT is set."""
-    return os.getuid() == 0 and shutil.which("apt-get") is not None and not os.environ.get("PARLEY_NO_APT")
-
-
-def apt_install(*packages: str) -> None:
-    """Install Debian packages, refreshing apt's lists only if needed. Raises SetupError."""
-    say(f"installing {' '.join(packages)} with apt-get")
-    wait = "-oDPkg::Lock::Timeout=120"  # another apt may be running
-    command = [wait, "install", "-y", "--no-install-recommends", *packages]
-    try:
-        quietly(["apt-get", *command], environment=APT_ENVIRONMENT)
-    except SetupError:  # the lists are missing (container images) or outdated
-        apt_with_fresh_lists(command)
-
-
-def apt_with_fresh_lists(command: Sequence[str], cwd: Path | str = ROOT) -> None:
-    """Refresh apt's lists, then run an apt-get command, whose options come first. Raises SetupError, NetworkError.
-
-    A list that cannot be refreshed is not a failure by itself: the package may be in another one.
-    """
-    options = [word for word in command if word.startswith("-o")]
-    unreachable: NetworkError | None = None
-    try:
-        quietly(["apt-get", *options, "-oAPT::Update::Error-Mode=any", "update"], cwd, APT_ENVIRONMENT)
-    except NetworkError as error:
-        unreachable = error
-    except SetupError:
-        pass
-    try:
-        quietly(["apt-get", *command], cwd, APT_ENVIRONMENT)
-    except SetupError as error:
-        raise unreachable or error from None
 
 
 # --- the commands ----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from chat.rooms.room import Session
 from model.commands import AnyCommand, Claim
 from model.errors import ParleyError
 from storage.postgres.connection.migrate import migrate
-from tests.support import contract
+from tests.support import contract, programs
 from tests.support.browser import Pages, launched_chromium
 from tests.support.chromium import ChromiumMissingError, ensure, find_chromium
 from tests.support.counts import COUNTED
@@ -87,8 +87,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     with capture.global_and_fixture_disabled(), dev.locked():
         try:
             ensure()
-        except (ChromiumMissingError, dev.SetupError) as error:
-            dev.say(f"the browser tests have no Chromium: {error}")
+        except (ChromiumMissingError, programs.SetupError) as error:
+            programs.say(f"the browser tests have no Chromium: {error}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

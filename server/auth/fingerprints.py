@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Mapping
 
 from server.auth.keys import KeyUse, ServerKeys, secret_bytes
-from server.settings.table import TOKEN_SECRETS
+from server.settings.users import TOKEN_SECRETS
 from server.settings.values import Settings
 
 _BYTES = 16

@@ -26,7 +26,7 @@ from server.auth.access_tokens import REFRESH
 from server.auth.keys import KeyUse, ServerKeys, secret_bytes
 from server.auth.signing import HEADER, Key
 from server.codec.decoding import MISSING, wrong_field
-from server.settings.table import CHAT_ROLES
+from server.settings.users import CHAT_ROLES
 from utils.clock import Clock
 
 EXPIRED = "the token has expired"

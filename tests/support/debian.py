@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dev
+from tests.support import programs
 
 _FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -43,11 +43,11 @@ def fetch(name: str, package: str = "") -> Program:
         if program := _installed(name) or _unpacked(name, home / package):
             return program
         try:
-            if dev.may_use_apt():
-                dev.apt_install(package)
+            if programs.may_use_apt():
+                programs.apt_install(package)
             else:
                 _unpack(package, home)
-        except (dev.SetupError, OSError) as error:
+        except (programs.SetupError, OSError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ProgramMissingError(f"no {name} found, and {package} cannot be fetched: {reason}") from error
         if program := _installed(name) or _unpacked(name, home / package):
@@ -76,14 +76,14 @@ def _unpack(package: str, home: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     apt = ["apt-get", f"-oDir::State::Lists={lists}", f"-oDir::Cache={archives}", "-oDebug::NoLocking=1"]
     if not any(lists.glob("*Packages*")):
-        dev.quietly([*apt, "update"], cwd=archives)
-    needed = dev.quietly([*apt, "install", "--simulate", "--no-install-recommends", package], cwd=archives)
+        programs.quietly([*apt, "update"], cwd=archives)
+    needed = programs.quietly([*apt, "install", "--simulate", "--no-install-recommends", package], cwd=archives)
     names = re.findall(r"^Inst (\S+)", needed, re.MULTILINE)
-    dev.quietly([*apt, "download", *names], cwd=archives)
+    programs.quietly([*apt, "download", *names], cwd=archives)
     half = home / f"{package}.half"  # what an interrupted run left is not taken for a program
     shutil.rmtree(half, ignore_errors=True)
     for archive in sorted(archives.glob("*.deb")):
-        dev.quietly(["dpkg-deb", "-x", str(archive), str(half)])
+        programs.quietly(["dpkg-deb", "-x", str(archive), str(half)])
     half.rename(home / package)
     shutil.rmtree(archives)
 

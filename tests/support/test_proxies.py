@@ -8,8 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
-import dev
-from tests.support import debian
+from tests.support import debian, programs
 from tests.support.process import NotReadyError
 from tests.support.proxies import ProxyProcess
 from tests.support.server import ServerProcess
@@ -45,7 +44,7 @@ def test_an_unavailable_program_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_ordinary_user_unpacks_missing_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(dev, "may_use_apt", lambda: False)
+    monkeypatch.setattr(programs, "may_use_apt", lambda: False)
     monkeypatch.setattr(debian, "_installed", lambda name: None)
     program = debian.fetch("haproxy")
     assert Path(program.executable).is_relative_to(tmp_path)

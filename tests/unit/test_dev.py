@@ -5,19 +5,16 @@ import json
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
-import tomllib
-from importlib import metadata
-from itertools import chain
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 import dev
 from tests.support.process import ROOT
+from tests.support.programs import SetupError, failure
+from tests.support.test_programs import NO_SERVER
 
 
 def run_dev(*arguments: str, cwd: Path = ROOT, script: Path = ROOT / "dev.py") -> "subprocess.CompletedProcess[str]":
@@ -187,11 +184,8 @@ def test_a_venv_of_another_python_is_recreated(steps: list[str], monkeypatch: py
     assert steps == ["venv", "install run", "venv", "install run"]
 
 
-NO_SERVER = "ERROR: ... Failed to establish a new connection: [Errno -3] Temporary failure in name resolution"
-
-
 def without_network(purpose: str) -> None:
-    raise dev.failure(["python", "-m", "pip", "install"], f"Collecting a\n{NO_SERVER}\nERROR: nothing found", 1)
+    raise failure(["python", "-m", "pip", "install"], f"Collecting a\n{NO_SERVER}\nERROR: nothing found", 1)
 
 
 def test_without_a_network_an_earlier_installation_still_runs(
@@ -226,11 +220,11 @@ def test_a_read_only_folder_says_which_venv_it_has(
 ) -> None:
     """For example on a read-only mount, where the folder has another name."""
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(dev.SetupError, match=f"{project} is not writable, and has no .venv"):
+    with pytest.raises(SetupError, match=f"{project} is not writable, and has no .venv"):
         dev.ensure("run")
     dev.STAMP.parent.mkdir(parents=True)
     dev.STAMP.write_text(json.dumps({"purpose": "run", "fingerprint": "-", "python": "cpython-311 /usr /elsewhere"}))
-    with pytest.raises(dev.SetupError, match=r"its \.venv was made for cpython-311 /usr /elsewhere"):
+    with pytest.raises(SetupError, match=r"its \.venv was made for cpython-311 /usr /elsewhere"):
         dev.ensure("run")
     assert dev.STAMP.exists()
     assert not steps
@@ -259,7 +253,7 @@ def test_uvloop_is_skipped_where_it_has_no_build(monkeypatch: pytest.MonkeyPatch
     def pip(command: list[str], **_: object) -> str:
         asked.append(command[-1])
         if "speed" in command[-1]:
-            raise dev.SetupError("ERROR: No matching distribution found for uvloop>=0.23")
+            raise SetupError("ERROR: No matching distribution found for uvloop>=0.23")
         return ""
 
     monkeypatch.setattr(dev, "with_progress", pip)
@@ -270,10 +264,10 @@ def test_uvloop_is_skipped_where_it_has_no_build(monkeypatch: pytest.MonkeyPatch
 
 def test_any_other_failure_of_pip_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def pip(command: list[str], **_: object) -> str:
-        raise dev.SetupError(f"{' '.join(command)}\nno network")
+        raise SetupError(f"{' '.join(command)}\nno network")
 
     monkeypatch.setattr(dev, "with_progress", pip)
-    with pytest.raises(dev.SetupError, match="no network"):
+    with pytest.raises(SetupError, match="no network"):
         dev.install("run")
 
 
@@ -288,48 +282,6 @@ def test_without_any_way_to_a_venv_there_is_one_clear_line(
     assert lines[0] == "dev.py: creating .venv"
     assert re.fullmatch(r"dev\.py: this Python cannot create a virtual environment: .*python3\.\d+-venv.*", lines[1])
     assert len(lines) == 2
-
-
-def test_a_program_that_fails_shows_its_output() -> None:
-    with pytest.raises(dev.SetupError, match=r"(?s)what went wrong.*failed with status 3"):
-        dev.quietly([sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"])
-    with pytest.raises(dev.SetupError, match="cannot be started"):
-        dev.quietly(["/no/such/program"])
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "W: Failed to fetch http://deb.example/  Temporary failure resolving 'deb.example'",
-        "E: Could not connect to deb.example:80 (192.0.2.1). - connect (113: No route to host)",
-        "WARNING: Retrying ... 'NewConnectionError(... Failed to establish a new connection: [Errno 101]')",
-        "npm error code EAI_AGAIN",
-    ],
-)
-def test_a_missing_network_is_reported_as_such(line: str) -> None:
-    program = f"print({line!r}); print('E: Unable to locate package x'); raise SystemExit(100)"
-    with pytest.raises(dev.NetworkError, match="cannot reach a server") as raised:
-        dev.quietly([sys.executable, "-c", program])
-    assert str(raised.value).count("\n") == 0
-    assert line in str(raised.value)
-
-
-def test_a_failure_while_unpacking_is_not_reported_as_a_missing_network() -> None:
-    """pip may have retried a server before it changed the .venv. And not everything missing is a network."""
-    assert not isinstance(dev.failure(["pip"], "FileNotFoundError: [Errno 2]", 1), dev.NetworkError)
-    output = f"Collecting a\n{NO_SERVER}\nInstalling collected packages: a\nERROR: No space left on device"
-    assert not isinstance(dev.failure(["pip"], output, 1), dev.NetworkError)
-
-
-def test_a_long_installation_shows_its_progress(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(dev, "SILENCE", 0.0)
-    pip = "print('Collecting numpy==2.4.6 (from parley)'); print('Installing collected packages: numpy')"
-    dev.with_progress([sys.executable, "-c", pip])
-    assert "dev.py: ... 1 packages so far, unpacking" in capsys.readouterr().err.splitlines()
-    with pytest.raises(dev.SetupError, match=r"(?s)no such.*failed with status 3"):
-        dev.with_progress([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"])
 
 
 @pytest.mark.parametrize("quote", ['"', "'"])
@@ -417,54 +369,6 @@ def test_the_command_line_of_cluster_is_read_before_anything_is_installed(
     assert (ended.value.code, asked) == (status, [])
 
 
-# --- the pins --------------------------------------------------------------------------------------------------------
-
-
-def pins() -> dict[str, str]:
-    """Return constraints.txt as {normal name: version}."""
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9_.-]+==[0-9][^\s;]*", line) for line in lines), "one exact pin per line"
-    return {normal(line.split("==")[0]): line.split("==")[1] for line in lines}
-
-
-def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def requirements_of(name: str, extras: set[str]) -> list[Requirement]:
-    found = [Requirement(line) for line in metadata.requires(name) or []]
-    return [
-        one
-        for one in found
-        if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in extras | {""})
-    ]
-
-
-def test_every_dependency_is_pinned_including_indirect_ones() -> None:
-    """Also the requirements of the packages, according to their metadata."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    waiting = [Requirement(line) for line in [*project["dependencies"], *chain(*extras.values())]]
-    seen: set[str] = set()
-    while waiting:
-        one = waiting.pop()
-        if one.marker is not None and not one.marker.evaluate({"extra": ""}) and "extra" not in str(one.marker):
-            continue
-        assert normal(one.name) in pins(), f"{one.name} is not in constraints.txt"
-        assert one.specifier.contains(pins()[normal(one.name)]), f"the pin of {one.name} does not satisfy {one}"
-        if str(one) not in seen and is_installed(one.name):
-            seen.add(str(one))
-            waiting += requirements_of(one.name, set(one.extras))
-
-
-def is_installed(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False  # an optional accelerator that has no build here
-    return True
-
-
 def test_dev_needs_only_the_standard_library() -> None:
     modules = [ROOT / "dev.py"]
     for module in modules:
@@ -474,21 +378,6 @@ def test_dev_needs_only_the_standard_library() -> None:
         own = {name for name in names if name.startswith("tests.")}
         modules += [ROOT / f"{name.replace('.', '/')}.py" for name in own]
         assert {name.split(".")[0] for name in names - own} <= sys.stdlib_module_names
-
-
-def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    def pretend(uid: int, apt: str | None) -> None:
-        monkeypatch.setattr(os, "getuid", lambda: uid)
-        monkeypatch.setattr(shutil, "which", lambda name: apt)
-
-    monkeypatch.delenv("PARLEY_NO_APT", raising=False)
-    cases: list[tuple[int, str | None, bool]] = [(0, "/usr/bin/apt-get", True), (0, None, False), (1, "/x", False)]
-    for uid, apt, allowed in cases:
-        pretend(uid, apt)
-        assert dev.may_use_apt() is allowed
-    pretend(0, "/usr/bin/apt-get")
-    monkeypatch.setenv("PARLEY_NO_APT", "1")
-    assert dev.may_use_apt() is False
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from server.auth.fingerprints import differing, fingerprints
 from server.auth.keys import KeyUse, ServerKeys
-from server.settings.table import TOKEN_SECRETS
+from server.settings.users import TOKEN_SECRETS
 from server.settings.values import Settings
 
 SECRETS = {"JWT_SECRET": "j" * 32, "JWT_SECRET_PREVIOUS": "p" * 32, "SERVER_SECRET": "s" * 32}

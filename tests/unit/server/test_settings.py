@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from chat.delivery.ratelimit import Rate
 from server.settings.setting import show
 from server.settings.sources import read_settings
-from server.settings.table import SETTINGS, TOKEN_SECRETS, settings_help
+from server.settings.table import SETTINGS, settings_help
+from server.settings.users import TOKEN_SECRETS
 from server.settings.values import SettingError, Settings
 
 DEFAULTS = {setting.name: setting.default for setting in SETTINGS}

@@ -1,0 +1,69 @@
+"""Programs that fail, and machines without a network or apt."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+from tests.support import programs
+from tests.support.programs import NetworkError, SetupError, failure, may_use_apt, quietly, with_progress
+
+NO_SERVER = "ERROR: ... Failed to establish a new connection: [Errno -3] Temporary failure in name resolution"
+
+
+def test_a_program_that_fails_shows_its_output() -> None:
+    with pytest.raises(SetupError, match=r"(?s)what went wrong.*failed with status 3"):
+        quietly([sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"])
+    with pytest.raises(SetupError, match="cannot be started"):
+        quietly(["/no/such/program"])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "W: Failed to fetch http://deb.example/  Temporary failure resolving 'deb.example'",
+        "E: Could not connect to deb.example:80 (192.0.2.1). - connect (113: No route to host)",
+        "WARNING: Retrying ... 'NewConnectionError(... Failed to establish a new connection: [Errno 101]')",
+        "npm error code EAI_AGAIN",
+    ],
+)
+def test_a_missing_network_is_reported_as_such(line: str) -> None:
+    program = f"print({line!r}); print('E: Unable to locate package x'); raise SystemExit(100)"
+    with pytest.raises(NetworkError, match="cannot reach a server") as raised:
+        quietly([sys.executable, "-c", program])
+    assert str(raised.value).count("\n") == 0
+    assert line in str(raised.value)
+
+
+def test_a_failure_while_unpacking_is_not_reported_as_a_missing_network() -> None:
+    """pip may have retried a server before it changed the .venv. And not everything missing is a network."""
+    assert not isinstance(failure(["pip"], "FileNotFoundError: [Errno 2]", 1), NetworkError)
+    output = f"Collecting a\n{NO_SERVER}\nInstalling collected packages: a\nERROR: No space left on device"
+    assert not isinstance(failure(["pip"], output, 1), NetworkError)
+
+
+def test_a_long_installation_shows_its_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(programs, "SILENCE", 0.0)
+    pip = "print('Collecting numpy==2.4.6 (from parley)'); print('Installing collected packages: numpy')"
+    with_progress([sys.executable, "-c", pip])
+    assert "dev.py: ... 1 packages so far, unpacking" in capsys.readouterr().err.splitlines()
+    with pytest.raises(SetupError, match=r"(?s)no such.*failed with status 3"):
+        with_progress([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"])
+
+
+def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pretend(uid: int, apt: str | None) -> None:
+        monkeypatch.setattr(os, "getuid", lambda: uid)
+        monkeypatch.setattr(shutil, "which", lambda name: apt)
+
+    monkeypatch.delenv("PARLEY_NO_APT", raising=False)
+    cases: list[tuple[int, str | None, bool]] = [(0, "/usr/bin/apt-get", True), (0, None, False), (1, "/x", False)]
+    for uid, apt, allowed in cases:
+        pretend(uid, apt)
+        assert may_use_apt() is allowed
+    pretend(0, "/usr/bin/apt-get")
+    monkeypatch.setenv("PARLEY_NO_APT", "1")
+    assert may_use_apt() is False
