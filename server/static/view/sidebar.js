@@ -56,6 +56,7 @@ export class Sidebar {
     const mine = byId("me");
     if (mine.dataset.shows !== `${me?.id} ${me?.name ?? name}`) {
       mine.dataset.shows = `${me?.id} ${me?.name ?? name}`;
+      mine.title = me?.name ?? name; // there is little space for it
       mine.replaceChildren(avatar(me?.id ?? "", me?.name ?? name), el("bdi", { class: "me-name" }, me?.name ?? name));
     }
   }

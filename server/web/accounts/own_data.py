@@ -25,9 +25,10 @@ from server.web.accounts.shared import (
     caller,
 )
 
-# How long the answer waits until the rooms know the account in place of the guest, and how often that is looked up.
+# How long the answer waits until the rooms know the account in place of the guest. It is looked up, as the server that
+# has the rooms may be another one, at first after `LOOK_SECONDS`, then after twice as long each time.
 MOVE_SECONDS = 5.0
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.05
 
 
 class FormerGuest(Struct, frozen=True):
@@ -116,10 +117,10 @@ class OwnDataRows(AccountRows):
 
     async def _moved(self, guest_id: str) -> None:
         """Wait until the server with the rooms has moved a guest, or for `MOVE_SECONDS`: it goes on by itself."""
-        for _ in range(round(MOVE_SECONDS / LOOK_SECONDS)):
-            if not any(guest_id in work.ids for work in await self._accounts.storage.accounts.room_work()):
-                break
-            await asyncio.sleep(LOOK_SECONDS)
+        pause, left = LOOK_SECONDS, MOVE_SECONDS
+        while any(guest_id in work.ids for work in await self._accounts.storage.accounts.room_work()) and left > 0:
+            await asyncio.sleep(pause)
+            pause, left = 2 * pause, left - pause
 
     async def delete(self, request: web.Request, params: Deletion) -> web.StreamResponse:
         """Delete the caller's account."""

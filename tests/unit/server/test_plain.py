@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from chat.ports import Dialect
 from model.commands import PostMessage
 from model.events import (
     Ack,
@@ -25,7 +27,9 @@ from model.events import (
 )
 from model.message import Message
 from model.room import User
+from server.dialects.api_chat import ApiChatDialect
 from server.dialects.plain import PlainDialect
+from server.dialects.ws import WsDialect
 from tests.unit.server.test_tokens import StoppedClock
 from utils.clock import rfc3339
 
@@ -71,6 +75,13 @@ def test_every_frame_has_four_fields_and_a_mark_for_guests(event: Any, sender: s
     kind = {"kind": "guest"} if isinstance(event, Message | Edited) else {}
     assert told == {"sender": sender, "room": "den", "content": content, **kind}
     assert timestamp == (AT if sender == "ann" else rfc3339(StoppedClock().now_us()))
+
+
+@pytest.mark.parametrize("dialect", [DIALECT, WsDialect(), ApiChatDialect(StoppedClock())])
+def test_a_message_whose_guest_has_become_an_account_has_no_mark(dialect: Dialect) -> None:
+    message = Message("den", 5, 5, "ann", "g_1", "hi", AT, alias_of="a_1")
+    told = [dialect.frame(one) for one in (message, replace(message, alias_of=None))]
+    assert [b"guest" in frame for frame in told if frame is not None] == [False, True]
 
 
 @pytest.mark.parametrize(
