@@ -66,9 +66,16 @@ async def make_link(
     return NewLink(link, token)
 
 
-async def list_links(parts: Parts, caller: Identity, room: str | None, maker_id: str | None) -> list[InviteLink]:
+class Found(NamedTuple):
+    """A link that may be used, and the room to which it leads, "" for one to register."""
+
+    link: InviteLink
+    room: str
+
+
+async def list_links(parts: Parts, caller: Identity, room: str | None, maker_id: str | None) -> list[Found]:
     """List the links to a room, for a user who may invite there; or without a room those that the caller has made, or
-    for an admin another user.
+    for an admin another user. Links to rooms that were deleted are not among them.
 
     Raises:
         ParleyError: ``no_such_room``, ``forbidden``, ``unavailable``.
@@ -77,8 +84,18 @@ async def list_links(parts: Parts, caller: Identity, room: str | None, maker_id:
     if room is None:
         if maker_id not in (None, caller.user.id) and caller.role != "admin":
             raise ParleyError("forbidden", "only admins see the links of other users", field="maker")
-        return await ask(parts, parts.storage.links.of_maker(maker_id or caller.user.id, now))
-    return await ask(parts, parts.storage.links.of_room((await _invite(parts, caller, room)).record.room_id, now))
+        return await _with_rooms(parts, await ask(parts, parts.storage.links.of_maker(maker_id or caller.user.id, now)))
+    room_id = (await _invite(parts, caller, room)).record.room_id
+    return [Found(link, room) for link in await ask(parts, parts.storage.links.of_room(room_id, now))]
+
+
+async def _with_rooms(parts: Parts, links: list[InviteLink]) -> list[Found]:
+    names: dict[int | None, str] = {None: ""}
+    for room_id in {link.room_id for link in links if link.room_id is not None}:
+        record = await ask(parts, parts.storage.rooms.find_room_by_id(room_id))
+        if record is not None:
+            names[room_id] = record.name
+    return [Found(link, names[link.room_id]) for link in links if link.room_id in names]
 
 
 async def revoke_link(parts: Parts, caller: Identity, link_id: str, address: str) -> None:
@@ -93,13 +110,6 @@ async def revoke_link(parts: Parts, caller: Identity, link_id: str, address: str
     log = entry(parts.clock, "link_revoke", caller.user, target=User(link_id, ""), address=address)
     if not await ask(parts, parts.storage.links.revoke(link_id, log)):
         raise ParleyError("no_such_link")
-
-
-class Found(NamedTuple):
-    """A link that may be used, and the room to which it leads, "" for one to register."""
-
-    link: InviteLink
-    room: str
 
 
 async def find_link(parts: Parts, token: str, network: str) -> Found:

@@ -11,12 +11,14 @@ from model.account import Account
 from model.audit import AuditFilter
 from model.message import Message
 from model.room import Member, RoomRecord
-from server.accounts.lines import line_of, time_of
+from server.accounts.lines import own_line_of, time_of
 from storage.ports.messages import ENDLESS
 from storage.ports.storage import Storage
 from utils.clock import Clock, rfc3339
 from utils.encoding import to_json
 
+# Who blocks a user, or has reported a message, is not to be learned, and nor is that anyone did.
+_OF_OTHERS = frozenset({"user_block", "report"})
 # Records in one read.
 PAGE = 1000
 # Bytes that are handed on together, at least.
@@ -88,10 +90,13 @@ async def _pages(storage: Storage, clock: Clock, account: Account) -> AsyncItera
     yield "blocks.jsonl", [{"user": blocked_id} for blocked_id in await storage.safety.blocked_by(account_id)]
     async for page in _reports(storage, ids):
         yield "reports.jsonl", page
+    yield "messages.jsonl", []  # the file is there also without any
     async for page in _messages(storage, ids):
         yield "messages.jsonl", page
     for user_id in ids:
-        async for page in _audit(storage, user_id):
+        async for page in _audit(storage, ids, AuditFilter(actor=user_id)):
+            yield "audit.jsonl", page
+        async for page in _audit(storage, ids, AuditFilter(target=user_id)):
             yield "audit.jsonl", page
 
 
@@ -163,11 +168,16 @@ def _message(message: Message) -> dict[str, object]:
     return fields
 
 
-async def _audit(storage: Storage, user_id: str) -> AsyncIterator[list[object]]:
+async def _audit(storage: Storage, ids: Sequence[str], wanted: AuditFilter) -> AsyncIterator[list[object]]:
+    """Yield what the account did; with a target, what others did about it, except what protects them from it."""
     before: int | None = ENDLESS
     while before is not None:
-        entries = await storage.audit.page(AuditFilter(actor=user_id), before=before, limit=PAGE)
-        yield [line_of(number, entry) for number, entry in entries]
+        entries = await storage.audit.page(wanted, before=before, limit=PAGE)
+        yield [
+            own_line_of(number, entry, ids)
+            for number, entry in entries
+            if wanted.target is None or (entry.actor.id not in ids and entry.action not in _OF_OTHERS)
+        ]
         before = entries[-1][0] if len(entries) == PAGE else None
 
 

@@ -102,4 +102,4 @@ async def sign_out(accounts: Accounts, login_id: str, asker: Asker) -> None:
 
 
 def _signed_out(why: str) -> ParleyError:
-    return ParleyError("unauthorized", why, field="token")
+    return ParleyError("unauthorized", why, field="refresh_token")

@@ -51,13 +51,13 @@ async def _audit(command: Command, options: Namespace) -> None:
     while len(rows) < options.limit:
         limit = min(AUDIT_LIMIT, options.limit - len(rows))
         page = await command.storage.audit.page(wanted, before=before, limit=limit)
-        rows += [dict.fromkeys(_COLUMNS, "") | to_builtins(line_of(*found)) for found in page]
+        rows += [to_builtins(line_of(*found)) for found in page]
         if len(page) < limit:
             break
         before = page[-1][0]
     if not options.json:
         for row in rows:
-            row |= {"actor": _named(row["actor"]), "target": _named(row["target"])}
+            row |= {"actor": _named(row.get("actor")), "target": _named(row.get("target"))}
     command.output.rows(_COLUMNS, rows)
 
 
@@ -65,4 +65,4 @@ def _named(user: object) -> str:
     """Return the id of a user in a row, with the name."""
     if not isinstance(user, dict):
         return ""
-    return f"{user['id']} ({user['name']})" if user["name"] else user["id"]
+    return f"{user['id']} ({user['name']})" if "name" in user else user["id"]

@@ -61,7 +61,7 @@ async def _create(command: Command, options: Namespace) -> None:
     recorded = entry(command.clock, "key", OPERATOR, target=User(key.bot_id, name), detail=f"{key.key_id} {key.scope}")
     await command.storage.access.insert_key(key, recorded)
     text = f"{secret}\n\nThis is the key of {name} ({key.bot_id}), scope {key.scope}. It is not shown again."
-    command.output.done(text, {"key": secret, **_row(key)})
+    command.output.done(text, {"secret": secret, **_row(key)})
 
 
 async def _list(command: Command, options: Namespace) -> None:

@@ -26,7 +26,7 @@ class Output:
             for row in rows:
                 self._print_json(row)
             return
-        table = [[_shown(row[column]) for column in columns] for row in rows]
+        table = [[_shown(row.get(column)) for column in columns] for row in rows]
         table.insert(0, [column.upper().replace("_", " ") for column in columns])
         widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
         for line in table:

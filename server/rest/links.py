@@ -72,6 +72,7 @@ class LinkInfo(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         registers: whether it is one to register, and not to a room.
+        room: the room to which it leads.
         uses: how often it could be used at first.
         token: the secret; only in the answer to the request that makes it.
         url: the link; only there, and only if the operator has set `PUBLIC_URL`.
@@ -84,8 +85,15 @@ class LinkInfo(Struct, frozen=True, omit_defaults=True):
     until: str
     uses: int
     uses_left: int
+    room: str = ""
     token: str = ""
     url: str = ""
+
+
+class LinkList(Struct, frozen=True):
+    """The links that can still be used, the newest first, without their secrets."""
+
+    links: list[LinkInfo]
 
 
 class LinkTarget(Struct, frozen=True, omit_defaults=True):
@@ -122,15 +130,16 @@ class LinkedRoom(Struct, frozen=True):
 async def make(rest: RestContext, params: NewLink) -> Answered:
     """Make a link."""
     rest.begin_change()
+    room = _room(params.room)
     made = await links.make_link(
         rest.parts,
         rest.actor,
-        _room(params.room),
+        room,
         uses=params.uses,
         seconds=params.seconds,
         address=rest.asked.address,
     )
-    return json_answer(_described(rest.parts, made.link, made.token), status=201)
+    return json_answer(_described(rest.parts, made.link, room or "", made.token), status=201)
 
 
 @ROUTES.add(
@@ -139,7 +148,7 @@ async def make(rest: RestContext, params: NewLink) -> Answered:
         "/api/links",
         "List invite links, the newest first",
         params=LinksParams,
-        answers=(Answer(200, "those that can still be used, without their secrets", list[LinkInfo]),),
+        answers=(Answer(200, "those that can still be used", LinkList),),
         refusals=("no_such_room", "forbidden", "unavailable"),
         text="Those to a room, for its moderators; those that you have made; or, for admins, that any user has made.",
         auth="token",
@@ -148,7 +157,7 @@ async def make(rest: RestContext, params: NewLink) -> Answered:
 async def list_links(rest: RestContext, params: LinksParams) -> Answered:
     """Answer with links."""
     found = await links.list_links(rest.parts, rest.caller, _room(params.room), params.maker)
-    return json_answer([_described(rest.parts, link) for link in found])
+    return json_answer(LinkList([_described(rest.parts, one.link, one.room) for one in found]))
 
 
 @ROUTES.add(
@@ -218,7 +227,7 @@ def _room(name: str | None) -> str | None:
     return None if name is None else check_name(name, "room")
 
 
-def _described(parts: Parts, link: InviteLink, token: str = "") -> LinkInfo:
+def _described(parts: Parts, link: InviteLink, room: str, token: str = "") -> LinkInfo:
     base = parts.options.public_url
     return LinkInfo(
         link.link_id,
@@ -228,6 +237,7 @@ def _described(parts: Parts, link: InviteLink, token: str = "") -> LinkInfo:
         rfc3339(link.until),
         link.uses,
         link.uses_left,
+        room,
         token,
         f"{base}/client.html#invite={token}" if base and token else "",
     )

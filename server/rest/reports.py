@@ -5,11 +5,11 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from chat import safety
-from model.commands import Listed, MessageSeq, Reason, RoomName, Seq
+from model.commands import Listed, MessageSeq, Reason, RoomName
 from model.limits import LIST_DEFAULT, NOTE_CHARS
 from model.room import User
 from model.safety import Report, ReportState
-from model.text import check_name
+from model.text import check_name, check_time
 from server.http.asked import Answered
 from server.http.endpoints import Answer, Endpoint
 from server.rest.context import NEXT, RestContext, Routes, json_answer, link
@@ -19,6 +19,7 @@ from utils.clock import rfc3339
 
 ROUTES = Routes()
 
+Time = Annotated[str, Meta(max_length=64, examples=["2026-11-21T08:31:11.000001Z"])]
 Note = Annotated[str, Meta(max_length=NOTE_CHARS, description="for other moderators")]
 
 
@@ -38,12 +39,12 @@ class ReportsParams(Struct, frozen=True):
 
     Attributes:
         state: only reports in this state.
-        before: only reports from before this time, in Unix microseconds.
+        before: only reports from before this time, in RFC 3339.
         limit: maximum number of reports in the page.
     """
 
     state: ReportState = "open"
-    before: Seq | None = None
+    before: Time | None = None
     limit: Listed = LIST_DEFAULT
 
 
@@ -52,7 +53,7 @@ class RoomReportsParams(ReportsParams, frozen=True, kw_only=True):
 
     Attributes:
         state: only reports in this state.
-        before: only reports from before this time, in Unix microseconds.
+        before: only reports from before this time, in RFC 3339.
         limit: maximum number of reports in the page.
     """
 
@@ -72,15 +73,15 @@ class HandledReport(Struct, frozen=True):
     note: Note = ""
 
 
-class ReportInfo(Struct, frozen=True):
+class ReportInfo(Struct, frozen=True, omit_defaults=True):
     """A report, with the message as it was. Times are RFC 3339.
 
     Attributes:
         seq: of the message.
         sender: who posted it.
         content: its text.
-        handler: the id of the moderator who changed the state; empty if none did.
-        handled_at: empty if none did.
+        handler: the id of the moderator who changed the state.
+        handled_at: when that was.
     """
 
     id: str
@@ -93,9 +94,15 @@ class ReportInfo(Struct, frozen=True):
     posted_at: str
     created_at: str
     state: ReportState
-    handler: str
-    note: str
-    handled_at: str
+    handler: str = ""
+    note: str = ""
+    handled_at: str = ""
+
+
+class ReportList(Struct, frozen=True):
+    """A page of reports, the newest first."""
+
+    reports: list[ReportInfo]
 
 
 class ReportId(Struct, frozen=True):
@@ -104,7 +111,7 @@ class ReportId(Struct, frozen=True):
     id: str
 
 
-_PAGE = Answer(200, "the reports, the newest first", list[ReportInfo], headers=NEXT)
+_PAGE = Answer(200, "the reports", ReportList, headers=NEXT)
 
 
 @ROUTES.add(
@@ -134,7 +141,7 @@ _LIST = Endpoint(
     params=ReportsParams,
     answers=(_PAGE,),
     refusals=("forbidden", "unavailable"),
-    text="For admins.",
+    text="For admins. Open ones by default.",
     auth="token",
 )
 
@@ -145,20 +152,20 @@ _LIST = Endpoint(
         summary="List the reports of a room",
         params=RoomReportsParams,
         refusals=("no_such_room", "forbidden", "unavailable"),
-        text="For moderators.",
+        text="For moderators. Open ones by default.",
     )
 )
 @ROUTES.add(_LIST)
 async def list_reports(rest: RestContext, params: ReportsParams) -> Answered:
     """Answer with a page of reports."""
     room = check_name(params.room, "room") if isinstance(params, RoomReportsParams) else None
-    before = ENDLESS if params.before is None else params.before
+    before = ENDLESS if params.before is None else check_time(params.before, "before")
     found = await safety.reports(
         rest.parts, rest.caller, room, state=params.state, before=before, limit=params.limit + 1
     )
     page = found[: params.limit]
-    links = (link(rest.asked, "next", before=page[-1].created_at),) if len(found) > len(page) else ()
-    return json_answer([_described(one) for one in page], links=links)
+    links = (link(rest.asked, "next", before=rfc3339(page[-1].created_at)),) if len(found) > len(page) else ()
+    return json_answer(ReportList([_described(one) for one in page]), links=links)
 
 
 @ROUTES.add(

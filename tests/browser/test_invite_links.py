@@ -42,7 +42,7 @@ def at(server: ServerProcess, link: dict[str, Any]) -> str:
 
 async def uses_left(server: ServerProcess, link: dict[str, Any]) -> int:
     """Return how often a link can still be used; 0 if it is gone."""
-    links = await admin(server).json("/api/links")
+    links = (await admin(server).json("/api/links"))["links"]
     return next((one["uses_left"] for one in links if one["id"] == link["id"]), 0)
 
 

@@ -280,14 +280,14 @@ async def test_make_admin(server: Server, run: Commands) -> None:
 
 async def test_keys(run: Commands) -> None:
     (made,) = await run.json("key", "create", "news", "--scope", "write", "--days", "90")
-    assert made["key"].startswith(made["prefix"])
-    assert len(made["key"]) == 46
+    assert made["secret"].startswith(made["prefix"])
+    assert len(made["secret"]) == 46
     assert made["bot"].startswith(BOT)
     (again,) = await run.json("key", "create", "news", "--scope", "read", "--bot", made["bot"])
     assert again["bot"] == made["bot"]
     table = await run("key", "list")
     assert made["id"] in table
-    assert made["key"] not in table
+    assert made["secret"] not in table
     await run("key", "revoke", made["id"])
     assert [one["id"] for one in await run.json("key", "list")] == [again["id"]]
     assert "no key" in await run("key", "revoke", made["id"], status=1)

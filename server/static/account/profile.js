@@ -2,7 +2,7 @@ import { el } from "../view/dom.js";
 import { Refused } from "./api.js";
 import { devices } from "./devices.js";
 import { secondFactor } from "./factor.js";
-import { Form, LATER_CODE, NEW_PASSWORD, OLD_PASSWORD, PASSWORD, given } from "./form.js";
+import { Form, LATER_CODE, NEW_PASSWORD, OLD_PASSWORD, given } from "./form.js";
 
 /**
  * The page of a user's own account: name, e-mail, password, second factor, devices, what they wrote as a guest, their
@@ -160,7 +160,7 @@ function remove(pages) {
   const choice = el("p", { class: "check" }, too, el("label", { for: "account-delete-messages" }, "Delete my messages, too"));
   const lead = el("p", {}, "This cannot be undone. Your messages stay, shown as by “deleted user”, unless you have them deleted, too.");
   const form = new Form({
-    fields: [PASSWORD, LATER_CODE],
+    fields: [OLD_PASSWORD, LATER_CODE],
     button: "Delete my account",
     danger: true,
     username: account.me?.username,

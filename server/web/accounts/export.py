@@ -80,7 +80,8 @@ def export_endpoints(accounts: Accounts) -> tuple[Endpoint, ...]:
             refusals=("no_such_account", "overloaded", "rate_limited", "unavailable"),
             text="For accounts made here. Your account, its sessions, your rows in rooms, your messages (deleted ones "
             "too), the API keys and invite links that you made, whom you block, what you reported, and the "
-            "entries of the audit log about what you did; also of the "
+            "entries of the audit log about what you did and what was done about your account, without the names and "
+            "addresses of others, and without what tells who blocks or reports you; also of the "
             f"guests that became the account. {EXPORTS_A_DAY} times a day. If storage fails, the connection is cut: a "
             "body that ends properly is complete.",
             auth="own",

@@ -50,7 +50,7 @@ class KeyListed(Struct, frozen=True):
     scope: Scope
     maker: str
     created_at: str
-    expires_at: str
+    until: str
     used_at: str | None
 
 

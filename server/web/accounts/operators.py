@@ -14,6 +14,7 @@ from model.principals import ACCOUNT, APPLICATION, principal_id
 from model.room import FOREVER, User
 from model.text import check_text
 from server.access.networks import Networks
+from server.accounts.lines import time_of
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
 from server.web.accounts.shared import DONE, AccountRows, LoginId, LoginShown, answer, caller, done
 from utils.clock import rfc3339
@@ -28,24 +29,44 @@ Network = Annotated[str, Meta(max_length=64, description="an address, or a netwo
 Reason = Annotated[str, Meta(max_length=REASON_CHARS, description="shown to the users who are refused")]
 
 
-class Denied(Struct, frozen=True):
-    """A suspension or a block.
+class SuspensionListed(Struct, frozen=True):
+    """A suspension.
 
     Attributes:
-        subject: the user id, or the address or network.
+        user: the id of the account, `a_` or `u_`.
         until: when it ends; None if it has no end.
     """
 
-    subject: str
+    user: str
     reason: str
     since: str
     until: str | None
 
 
-class DeniedList(Struct, frozen=True):
+class Suspensions(Struct, frozen=True):
     """Those that have not ended, the newest first."""
 
-    denied: list[Denied]
+    suspensions: list[SuspensionListed]
+
+
+class BlockListed(Struct, frozen=True):
+    """A block.
+
+    Attributes:
+        network: the address or network.
+        until: when it ends; None if it has no end.
+    """
+
+    network: str
+    reason: str
+    since: str
+    until: str | None
+
+
+class Blocks(Struct, frozen=True):
+    """Those that have not ended, the newest first."""
+
+    blocks: list[BlockListed]
 
 
 class Suspend(Struct, frozen=True):
@@ -145,9 +166,10 @@ class OperatorRows(AccountRows):
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return them."""
         user, network, one = "/api/suspensions/{user}", "/api/blocks/{network}", "/api/accounts/{id}"
-        listed = (Answer(200, "those that have not ended", DeniedList),)
+        suspended = (Answer(200, "those that have not ended", Suspensions),)
+        blocked = (Answer(200, "those that have not ended", Blocks),)
         return (
-            _row("GET", "/api/suspensions", "List the suspended accounts", self.suspensions, Nothing, listed),
+            _row("GET", "/api/suspensions", "List the suspended accounts", self.suspensions, Nothing, suspended),
             _row(
                 "PUT",
                 user,
@@ -167,7 +189,7 @@ class OperatorRows(AccountRows):
                 (DONE,),
                 ("no_such_account", "no_such_suspension"),
             ),
-            _row("GET", "/api/blocks", "List the blocked addresses", self.blocks, Nothing, listed),
+            _row("GET", "/api/blocks", "List the blocked addresses", self.blocks, Nothing, blocked),
             _row(
                 "POST",
                 "/api/blocks",
@@ -238,7 +260,8 @@ class OperatorRows(AccountRows):
 
     async def suspensions(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Answer with the suspended accounts."""
-        return _listed(await self._accounts.storage.access.suspensions(self._now()))
+        found = await self._accounts.storage.access.suspensions(self._now())
+        return answer(Suspensions([SuspensionListed(one.subject, *_times(one)) for one in found]))
 
     async def suspend(self, request: web.Request, params: Suspend) -> web.StreamResponse:
         """Suspend an account."""
@@ -276,7 +299,8 @@ class OperatorRows(AccountRows):
 
     async def blocks(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Answer with the blocked addresses."""
-        return _listed(await self._accounts.storage.access.blocks(self._now()))
+        found = await self._accounts.storage.access.blocks(self._now())
+        return answer(Blocks([BlockListed(one.subject, *_times(one)) for one in found]))
 
     async def block(self, request: web.Request, params: Block) -> web.StreamResponse:
         """Block an address or network."""
@@ -385,20 +409,9 @@ def _row(
     return Endpoint(method, path, summary, handler, params, answers, refusals, text, auth="admin")
 
 
-def _listed(notices: list[Notice]) -> web.Response:
-    return answer(
-        DeniedList(
-            [
-                Denied(
-                    one.subject,
-                    one.reason,
-                    rfc3339(one.at),
-                    None if one.deny_until >= FOREVER else rfc3339(one.deny_until),
-                )
-                for one in notices
-            ]
-        )
-    )
+def _times(notice: Notice) -> tuple[str, str, str | None]:
+    """Return the reason, the beginning and the end of a suspension or block."""
+    return notice.reason, rfc3339(notice.at), time_of(notice.deny_until)
 
 
 def _account(account: Account) -> AccountListed:

@@ -49,7 +49,7 @@ class Deletion(Struct, frozen=True):
         messages: whether what the user wrote stays, as by a deleted user, or is deleted too.
     """
 
-    password: GivenPassword
+    old_password: GivenPassword
     code: GivenCode | None = None
     messages: Literal["keep", "delete"] = "keep"
 
@@ -127,7 +127,7 @@ class OwnDataRows(AccountRows):
         asker = self._changer(request)
         accounts = self._accounts
         account: Account = await self._account(request)
-        await accounts.prove(account, params.password, params.code, asker, field="password", with_code=True)
+        await accounts.prove(account, params.old_password, params.code, asker, field="old_password", with_code=True)
         await erase_account(
             accounts.storage,
             accounts.clock,

@@ -188,7 +188,7 @@ async def test_accounts_report_block_and_join_by_links(server: Server) -> None:
     assert (await ben.post("/api/links/accept", {"token": made["token"]})).json() == {"room": "plans"}
     seq = await ann.say("plans", "hello")
     assert (await ben.post(f"/api/rooms/plans/messages/{seq}/reports", {"reason": "rude"})).status == 201
-    (listed,) = await ann.json("/api/rooms/plans/reports")
+    (listed,) = (await ann.json("/api/rooms/plans/reports"))["reports"]
     assert (listed["reporter"]["id"], listed["sender"]["id"]) == (ben.id, ann.id)
     assert (await ann.put(f"/api/me/blocks/{ben.id}")).status == 204
     assert code(await ben.post(f"/api/direct/{ann.id}")) == "no_such_user"

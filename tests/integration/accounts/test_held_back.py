@@ -49,7 +49,7 @@ async def sign_out(admin: Web, ann: SignedIn) -> None:
 
 
 async def delete(admin: Web, ann: SignedIn) -> None:
-    assert (await ann.ask("DELETE", "/api/me", {"password": PASSWORD})).status == 202
+    assert (await ann.ask("DELETE", "/api/me", {"old_password": PASSWORD})).status == 202
 
 
 async def block(admin: Web, ann: SignedIn) -> None:
@@ -103,4 +103,4 @@ async def test_an_admin_who_is_one_no_longer_decides_nothing(server: Server) -> 
     found = (await admin.json("/api/accounts?contains=ann"))["accounts"]
     assert [one["role"] for one in found] == ["user"]
     assert (await admin.json("/api/keys"))["keys"] == []
-    assert (await admin.json("/api/suspensions"))["denied"] == []
+    assert (await admin.json("/api/suspensions"))["suspensions"] == []

@@ -65,11 +65,11 @@ async def test_a_suspended_account_is_out_until_its_end(server: Server) -> None:
         assert await client.closing() == (SUSPENDED.code, SUSPENDED.reason)
     reply = await ann.get("/api/me")
     assert (reply.status, code(reply)) == (403, "suspended")
-    (denied,) = (await admin.json("/api/suspensions"))["denied"]
-    assert (denied["subject"], denied["reason"]) == (ann.id, "spam")
+    (denied,) = (await admin.json("/api/suspensions"))["suspensions"]
+    assert (denied["user"], denied["reason"]) == (ann.id, "spam")
     assert microseconds(denied["until"]) - microseconds(denied["since"]) == pytest.approx(3600e6, abs=10e6)
     assert (await admin.delete(path)).status == 204
-    assert (await admin.json("/api/suspensions"))["denied"] == []
+    assert (await admin.json("/api/suspensions"))["suspensions"] == []
     await ann.refresh()
     assert (await ann.get("/api/me")).status == 200
     assert await audited(server, "suspend") == [("root", ann.id, "127.0.0.1", "")]
@@ -82,7 +82,7 @@ async def test_an_account_of_the_application_is_suspended(server: Server) -> Non
     assert (await admin.put("/api/suspensions/u_ben", {})).status == 204
     reply = await ben.get("/api/users")
     assert (reply.status, code(reply)) == (403, "suspended")
-    assert (await admin.json("/api/suspensions"))["denied"][0]["until"] is None
+    assert (await admin.json("/api/suspensions"))["suspensions"][0]["until"] is None
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
     assert (await admin.post("/api/blocks", {"network": "192.0.2.77/24", "reason": "flood"})).status == 204
     for address, status in (("192.0.2.1", 403), ("192.0.3.1", 200)):
         assert (await Web(server.port).get("/api/rooms", X_Forwarded_For=address)).status == status
-    (denied,) = (await admin.json("/api/blocks"))["denied"]
-    assert (denied["subject"], denied["reason"], denied["until"]) == ("192.0.2.0/24", "flood", None)
+    (denied,) = (await admin.json("/api/blocks"))["blocks"]
+    assert (denied["network"], denied["reason"], denied["until"]) == ("192.0.2.0/24", "flood", None)
     for wrong in ("127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1"):
         reply = await admin.post("/api/blocks", {"network": wrong})
         assert (reply.status, code(reply)) == (409, "conflict")
@@ -118,7 +118,7 @@ async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
         assert (reply.status, code(reply)) == (400, "bad_field")
     assert (await admin.delete("/api/blocks/192.0.2.0%2F24")).status == 204
     assert (await Web(server.port).get("/api/rooms", X_Forwarded_For="192.0.2.1")).status == 200
-    assert (await admin.json("/api/blocks"))["denied"] == []
+    assert (await admin.json("/api/blocks"))["blocks"] == []
     assert await audited(server, "block") == [("root", "192.0.2.0/24", "127.0.0.1", "")]
 
 

@@ -99,7 +99,7 @@ async def test_a_guest_becomes_one_account_only(server: Server) -> None:
 
 
 async def delete(ann: SignedIn, **fields: Any) -> Reply:
-    return await ann.ask("DELETE", "/api/me", {"password": PASSWORD, **fields})
+    return await ann.ask("DELETE", "/api/me", {"old_password": PASSWORD, **fields})
 
 
 @pytest.mark.parametrize(("messages_", "left"), [("keep", ["hello"]), ("delete", [])])
@@ -122,7 +122,7 @@ async def test_a_deleted_account_is_gone(server: Server, messages_: str, left: l
 
 async def test_deletion_needs_the_password(server: Server) -> None:
     ann = await signed_in(server, "ann")
-    assert code(await delete(ann, password="wrong horse battery")) == "wrong_credentials"
+    assert code(await delete(ann, old_password="wrong horse battery")) == "wrong_credentials"
     assert (await ann.ask("DELETE", "/api/me", {})).status == 400
     assert (await delete(ann, messages="some")).status == 400
     assert (await ann.get("/api/me")).status == 200
@@ -162,7 +162,51 @@ async def test_an_export_has_everything_about_its_user_and_nothing_of_others(ser
     assert {entry["action"] for entry in files["audit.jsonl"]} >= {"register", "guest_moved", "export"}
     shown = json.dumps(files)
     assert "bob's own words" not in shown
+    assert '"bob"' not in json.dumps(files["audit.jsonl"])
     assert "argon2" not in shown
+
+
+async def test_an_export_has_what_was_done_about_the_account_but_not_by_whom(server: Server) -> None:
+    """Nor from where; and not who blocks its user, or has reported what it wrote."""
+    ann, admin = await signed_in(server, "ann"), await signed_in(server, "root", role="admin", name="Root Beer")
+    bob = await signed_in(server, "bob", name="Bob Black")
+    seq = await written(bob, ann)
+    assert (await bob.put(f"/api/me/blocks/{ann.id}")).status == 204
+    assert (await bob.post(f"{path(ROOM)}/messages/{seq}/reports", {"reason": "rude"})).status == 201
+    away = {"X_Forwarded_For": "192.0.2.77"}
+    wrong = {"username": "ann", "password": "wrong horse battery"}
+    assert (await visitor(server.port).post("/api/login", wrong, **away)).status == 401
+    assert (await admin.put(f"/api/suspensions/{ann.id}", {"reason": "spam"})).status == 204
+    assert (await admin.delete(f"/api/suspensions/{ann.id}")).status == 204
+    await ann.refresh()
+    assert (await ann.put(f"/api/me/blocks/{bob.id}")).status == 204
+    files = await exported(ann)
+    about = {entry["action"]: entry for entry in files["audit.jsonl"]}
+    assert {"login_failed", "suspend", "restore", "user_block", "export", "register"} <= about.keys()
+    assert "report" not in about
+    assert about["suspend"]["target"] == {"id": ann.id, "name": "ann"}
+    for action in ("login_failed", "suspend", "restore"):
+        assert not {"actor", "address"} & about[action].keys()
+    assert about["user_block"]["actor"]["id"] == ann.id
+    assert about["user_block"]["target"] == {"id": bob.id}
+    assert about["export"]["address"] == "127.0.0.1"
+    shown = json.dumps(files["audit.jsonl"])
+    for theirs in ("Root Beer", "Bob Black", admin.id, "192.0.2.77"):
+        assert theirs not in shown
+    assert len(files["audit.jsonl"]) == len({entry["number"] for entry in files["audit.jsonl"]})
+
+
+async def written(bob: SignedIn, ann: SignedIn) -> int:
+    """Have Ann post a message in a room of Bob's, and return its seq."""
+    await bob.create(ROOM)
+    return await ann.say(ROOM, "hello")
+
+
+async def test_an_empty_file_of_an_export_is_there(server: Server) -> None:
+    files = await exported(await signed_in(server, "ann"))
+    empty = {"rooms.jsonl", "messages.jsonl", "keys.jsonl", "links.jsonl", "blocks.jsonl", "reports.jsonl"}
+    assert {name for name, lines in files.items() if not lines} == empty
+    assert files.keys() - empty == {"account.jsonl", "sessions.jsonl", "audit.jsonl"}
 
 
 async def test_an_export_is_limited_to_three_a_day(server: Server) -> None:

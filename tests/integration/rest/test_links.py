@@ -32,8 +32,9 @@ async def test_a_link_makes_members_as_often_as_it_says(stored: int) -> None:
         accepted = await ben.post("/api/links/accept", asked)
         assert (accepted.status, accepted.json()) == (200, {"room": "plans"})
     assert (await ben.json("/api/rooms/plans"))["role"] == "member"
-    (listed,) = await ann.json("/api/links?room=plans")
-    assert listed["uses_left"] == 1
+    (listed,) = (await ann.json("/api/links?room=plans"))["links"]
+    assert (listed["room"], listed["uses_left"]) == ("plans", 1)
+    assert (await ann.json("/api/links"))["links"] == [listed]
     assert "token" not in listed
     others = [Web(stored, f"u{n}") for n in range(5)]
     replies = await asyncio.gather(*(one.post("/api/links/accept", asked) for one in others))
@@ -48,11 +49,12 @@ async def test_admins_find_and_revoke_the_links_of_another_user(stored: int) -> 
     made = await linked(other, room=None)
     for web in (ann, ben):
         assert code(await web.get("/api/links?maker=u_second")) == "forbidden"
-    assert await root.json("/api/links") == []
-    (listed,) = await root.json("/api/links?maker=u_second")
+    assert await root.json("/api/links") == {"links": []}
+    (listed,) = (await root.json("/api/links?maker=u_second"))["links"]
+    assert "room" not in listed
     assert (listed["id"], listed["maker"], listed["registers"]) == (made["id"], "u_second", True)
     assert (await root.delete(f"/api/links/{made['id']}")).status == 204
-    assert await other.json("/api/links?maker=u_second") == []
+    assert await other.json("/api/links?maker=u_second") == {"links": []}
 
 
 async def test_a_refused_user_spends_no_use(stored: int) -> None:
@@ -61,7 +63,7 @@ async def test_a_refused_user_spends_no_use(stored: int) -> None:
     made = await linked(ann)
     assert (await ann.put("/api/rooms/plans/bans/u_ben")).status == 204
     assert code(await ben.post("/api/links/accept", {"token": made["token"]})) == "no_such_room"
-    assert (await ann.json("/api/links?room=plans"))[0]["uses_left"] == 1
+    assert (await ann.json("/api/links?room=plans"))["links"][0]["uses_left"] == 1
     assert (await ann.delete("/api/rooms/plans/bans/u_ben")).status == 204
     assert (await ben.post("/api/links/accept", {"token": made["token"]})).status == 200
 
@@ -73,9 +75,10 @@ async def test_a_revoked_link_and_one_to_a_deleted_room_are_unknown(stored: int)
     assert (await ann.delete(f"/api/links/{revoked['id']}")).status == 204
     assert (await root.delete(f"/api/links/{other['id']}")).status == 204
     assert code(await ann.delete(f"/api/links/{revoked['id']}")) == "no_such_link"
-    assert [one["id"] for one in await ann.json("/api/links?room=plans")] == [last["id"]]
+    assert [one["id"] for one in (await ann.json("/api/links?room=plans"))["links"]] == [last["id"]]
     assert (await ann.delete("/api/rooms/plans")).status == 204
     await ann.create("plans", private=True)
+    assert await root.json("/api/links") == {"links": []}
     for made in (revoked, last):
         refused = await ben.post("/api/links/accept", {"token": made["token"]})
         assert (refused.status, code(refused)) == (404, "no_such_link")
@@ -93,7 +96,7 @@ async def test_only_moderators_make_links_to_a_room_and_admins_to_register(store
     registers = (await root.post("/api/links", to_register)).json()
     assert registers["registers"]
     assert code(await ben.post("/api/links/accept", {"token": registers["token"]})) == "no_such_link"
-    assert [one["id"] for one in await root.json("/api/links")] == [registers["id"]]
+    assert [one["id"] for one in (await root.json("/api/links"))["links"]] == [registers["id"]]
 
 
 async def test_where_a_link_leads_is_answered_to_visitors_and_spends_no_use(stored: int) -> None:

@@ -32,8 +32,8 @@ async def test_a_message_is_reported_and_handled(stored: int) -> None:
     made = await ben.post(target(seq), {"reason": "rude; DROP TABLE reports --\n<script>"})
     assert made.status == 201, made
     await ann.patch(f"/api/rooms/plans/messages/{seq}", {"content": "polite"})
-    (listed,) = await ann.json("/api/rooms/plans/reports")
-    assert await root.json("/api/reports") == [listed]
+    (listed,) = (await ann.json("/api/rooms/plans/reports"))["reports"]
+    assert await root.json("/api/reports") == {"reports": [listed]}
     assert listed == {
         "id": made.json()["id"],
         "room": "plans",
@@ -45,17 +45,14 @@ async def test_a_message_is_reported_and_handled(stored: int) -> None:
         "posted_at": listed["posted_at"],
         "created_at": listed["created_at"],
         "state": "open",
-        "handler": "",
-        "note": "",
-        "handled_at": "",
     }
     handled = {"state": "resolved", "note": "warned"}
     for one in (ben, eve):
         assert code(await one.patch(f"/api/reports/{listed['id']}", handled)) == "no_such_report"
     after = await ann.patch(f"/api/reports/{listed['id']}", handled)
     assert (after.json()["state"], after.json()["handler"], after.json()["note"]) == ("resolved", "u_ann", "warned")
-    assert await ann.json("/api/rooms/plans/reports") == []
-    assert len(await ann.json("/api/rooms/plans/reports?state=resolved")) == 1
+    assert await ann.json("/api/rooms/plans/reports") == {"reports": []}
+    assert len((await ann.json("/api/rooms/plans/reports?state=resolved"))["reports"]) == 1
 
 
 async def test_only_readers_report_and_only_moderators_list(stored: int) -> None:
@@ -87,7 +84,7 @@ async def test_reports_are_paged_and_limited(port: int) -> None:
     where = "/api/rooms/plans/reports?limit=9"
     while where:
         reply = await ann.get(where)
-        found += [one["seq"] for one in reply.json()]
+        found += [one["seq"] for one in reply.json()["reports"]]
         where = links(where, reply).get("next", "")
     assert found == seqs[19::-1]
 
