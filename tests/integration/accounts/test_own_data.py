@@ -62,6 +62,7 @@ async def test_an_account_keeps_what_its_user_wrote_as_a_guest(server: Server) -
     await moved(server, ann, token)
     (message,) = await messages(ann)
     assert (message["seq"], message["sender"], message["sender_id"]) == (seq, "ann", guest_id)
+    assert message["alias_of"] == (await ann.json("/api/me"))["id"]
     edited = await ann.patch(f"{path(ROOM)}/messages/{seq}", {"content": "as ann"})
     assert edited.status == 200, edited
     assert ROOM in [room["room"] for room in (await ann.json("/api/rooms?mine=true"))["rooms"]]
