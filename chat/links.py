@@ -62,7 +62,8 @@ async def make_link(
         room=room or "",
         detail=f"{uses} uses, {seconds:g} s",
     )
-    await ask(parts, parts.storage.links.insert(link, log))
+    if not await ask(parts, parts.storage.links.insert(link, log)):
+        raise ParleyError("unauthorized", "this account was deleted", field="token")
     return NewLink(link, token)
 
 

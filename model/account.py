@@ -140,12 +140,10 @@ class AccountChange(Struct, frozen=True, gc=False):
 
     Attributes:
         password: the hash of a new one.
-        email: a confirmed address; "" removes it. Either way, unused tickets of the kind ``email`` are removed, too.
+        email: a confirmed address; "" removes it.
         totp_nonce: b"" removes it.
         codes: the SHA-256 of each recovery code, in place of all earlier ones.
-        end_logins: end all logins except ``keep_login``; unused tickets of the account are removed, too: what was
-            asked for with the old password has no effect.
-        password_at: change nothing unless `Account.password_at` is still this.
+        end_logins: end all logins except ``keep_login``.
     """
 
     name: str | None = None
@@ -157,12 +155,39 @@ class AccountChange(Struct, frozen=True, gc=False):
     codes: tuple[bytes, ...] | None = None
     end_logins: bool = False
     keep_login: str = ""
-    password_at: int | None = None
 
     @property
     def outdates_tokens(self) -> bool:
         """Whether access tokens that were signed before are wrong: the version of the account rises."""
         return self.name is not None or self.role is not None or self.password is not None
+
+    @property
+    def ends_tickets(self) -> bool:
+        """Whether all unused links that were mailed for the account end: they were asked for before it was decided who
+        has the account now.
+        """
+        return self.password is not None or self.email is not None or self.end_logins
+
+
+class Basis(Struct, frozen=True, gc=False):
+    """What the caller of a change was, when it was decided to make it: storage makes it only as long as that is so.
+
+    Attributes:
+        account: the caller's. Its version must still be the same, which a suspension and each new password, role or
+            name raise, and its address and second factor.
+        login_id: the caller's login, which must not have ended; "" before there is one.
+    """
+
+    account: Account
+    login_id: str = ""
+
+    def still_holds(self, account: Account | None) -> bool:
+        """Whether the account is still what it was. The login is a row of its own."""
+        before = self.account
+        return account is not None and (
+            (account.account_id, account.version, account.email, account.totp_nonce, account.totp_on)
+            == (before.account_id, before.version, before.email, before.totp_nonce, before.totp_on)
+        )
 
 
 class Refreshed(Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from model.account import Account, AccountChange, fold_email, guess_key
+from model.account import Account, AccountChange, Basis, fold_email, guess_key
 from model.audit import AuditAction
 from model.errors import ParleyError
 from model.passwords import check_password
@@ -12,7 +12,7 @@ from model.text import check_user_name
 from server.accounts import letters
 from server.accounts.registering import Wrong, check_display_name, check_new_email, email_ticket
 from server.accounts.second_factor import hash_code, new_nonce, new_recovery_codes, secret_of, step_of
-from server.accounts.service import Accounts, Asker
+from server.accounts.service import Accounts, Asker, changed_since
 
 
 class Changes(NamedTuple):
@@ -29,14 +29,16 @@ class Changes(NamedTuple):
     old_password: str | None = None
 
 
-async def change(accounts: Accounts, account: Account, login_id: str, asked: Changes, asker: Asker) -> Account:
+async def change(accounts: Accounts, basis: Basis, asked: Changes, asker: Asker) -> Account:
     """Apply changes, and return the account after them. A new password ends all logins but this one.
 
     A new address counts once its link was clicked; until then the one before does.
 
     Raises:
-        ParleyError: ``bad_field`` and ``reserved_name`` with ``fields``, ``name_taken``; as `Accounts.prove`.
+        ParleyError: ``bad_field`` and ``reserved_name`` with ``fields``, ``name_taken``; ``unauthorized`` if the
+            account has changed in between; as `Accounts.prove`.
     """
+    account = basis.account
     common = await accounts.hashing.common()
     wrong = Wrong()
     name = None if asked.name is None else wrong.check(check_user_name, asked.name, "name")
@@ -57,77 +59,80 @@ async def change(accounts: Accounts, account: Account, login_id: str, asked: Cha
     hashed = None if password is None else await accounts.hashing.hash(password, asker.network)
     if name is not None and name != account.name:
         accounts.count_renaming(account.account_id)
-        account = await _apply(accounts, account, AccountChange(name=name), "name", asker)
+        basis = await _apply(accounts, basis, AccountChange(name=name), "name", asker)
     if hashed is not None:
-        renewed = AccountChange(password=hashed, end_logins=True, keep_login=login_id)
-        account = await _apply(accounts, account, renewed, "password", asker)
+        renewed = AccountChange(password=hashed, end_logins=True, keep_login=basis.login_id)
+        basis = await _apply(accounts, basis, renewed, "password", asker)
         await accounts.guesses.forget_codes(guess_key("code", account.username))
         if account.email is not None:
             accounts.mailer.send(
                 letters.password_changed(account.email, account.username, accounts.settings.public_url)
             )
     if email is not None:
-        account = await _change_email(accounts, account, email, asker)
-    return account
+        basis = await _change_email(accounts, basis, email, asker)
+    return basis.account
 
 
 def _ask_password() -> None:
     raise ParleyError("bad_field", "old_password is required for this change", field="old_password")
 
 
-async def _change_email(accounts: Accounts, account: Account, email: str, asker: Asker) -> Account:
+async def _change_email(accounts: Accounts, basis: Basis, email: str, asker: Asker) -> Basis:
+    account = basis.account
     if not email:
-        before = account.email
-        account = await _apply(accounts, account, AccountChange(email=""), "email", asker)
-        if before is not None:
-            accounts.mailer.send(letters.email_changed(before, account.username, accounts.settings.public_url))
-        return account
+        basis = await _apply(accounts, basis, AccountChange(email=""), "email", asker)
+        if account.email is not None:
+            accounts.mailer.send(letters.email_changed(account.email, account.username, accounts.settings.public_url))
+        return basis
     if account.email is not None and fold_email(account.email) == fold_email(email):
-        return account
+        return basis
     accounts.mailer.count_address(account.account_id)
     ticket, letter = await email_ticket(accounts, account, email)
     entry = accounts.entry("email", account.user, asker, detail="not confirmed yet")
-    await accounts.storage.secrets.insert_ticket(ticket, entry, password_at=account.password_at)
+    if not await accounts.storage.secrets.insert_ticket(ticket, entry, basis=basis):
+        raise changed_since()
     accounts.mailer.send(letter)
-    return account
+    return basis
 
 
 async def _apply(
-    accounts: Accounts, account: Account, change: AccountChange, action: AuditAction, asker: Asker, detail: str = ""
-) -> Account:
-    """Make a change, unless the password was changed since it was compared: a new one ends what was begun before."""
+    accounts: Accounts, basis: Basis, change: AccountChange, action: AuditAction, asker: Asker, detail: str = ""
+) -> Basis:
+    """Make a change, and return what a further one is decided on."""
+    account = basis.account
     entry = accounts.entry(action, account.user, asker, detail=detail)
-    change = replace(change, password_at=account.password_at)
-    changed = await accounts.storage.accounts.change(account.account_id, change, entry)
+    changed = await accounts.storage.accounts.change(account.account_id, change, entry, basis=basis)
     if changed is None:
-        raise ParleyError("unauthorized", "this account was deleted, or its password was changed", field="token")
-    return changed
+        raise changed_since()
+    return replace(basis, account=changed)
 
 
 # --- the second factor -----------------------------------------------------------------------------------------------
 
 
-async def begin_factor(accounts: Accounts, account: Account, old_password: str, asker: Asker) -> str:
+async def begin_factor(accounts: Accounts, basis: Basis, old_password: str, asker: Asker) -> str:
     """Make a secret for codes, and return it in base32. It counts once `confirm_factor` got a code.
 
     Raises:
-        ParleyError: ``conflict`` if the account has a second factor; as `Accounts.prove`.
+        ParleyError: ``conflict`` if the account has a second factor; as `Accounts.prove` and :func:`change`.
     """
+    account = basis.account
     if account.totp_on:
         raise ParleyError("conflict", "the account has a second factor; remove it first")
     await accounts.prove(account, old_password, None, asker, field="old_password")
     nonce = new_nonce()
     secret = secret_of(accounts.keys, account.account_id, nonce)
-    await _apply(accounts, account, AccountChange(totp_nonce=nonce), "totp_on", asker, "not confirmed yet")
+    await _apply(accounts, basis, AccountChange(totp_nonce=nonce), "totp_on", asker, "not confirmed yet")
     return secret
 
 
-async def confirm_factor(accounts: Accounts, account: Account, code: str, asker: Asker) -> list[str]:
+async def confirm_factor(accounts: Accounts, basis: Basis, code: str, asker: Asker) -> list[str]:
     """Turn the second factor on, and return the recovery codes.
 
     Raises:
         ParleyError: ``conflict`` if it is on, or was not begun; ``wrong_credentials``, ``rate_limited``.
     """
+    account = basis.account
     if account.totp_on or account.totp_nonce is None:
         raise ParleyError("conflict", "there is no second factor to confirm")
     key = guess_key("login", account.username)
@@ -138,32 +143,32 @@ async def confirm_factor(accounts: Accounts, account: Account, code: str, asker:
         raise ParleyError("wrong_credentials", "this code is wrong, or was used", field="code")
     codes = new_recovery_codes()
     change = AccountChange(totp_on=True, codes=tuple(map(hash_code, codes)))
-    await _apply(accounts, account, change, "totp_on", asker)
+    await _apply(accounts, basis, change, "totp_on", asker)
     return codes
 
 
-async def remove_factor(accounts: Accounts, account: Account, old_password: str, code: str, asker: Asker) -> None:
+async def remove_factor(accounts: Accounts, basis: Basis, old_password: str, code: str, asker: Asker) -> None:
     """Turn the second factor off.
 
     Raises:
         ParleyError: ``conflict`` if the account has none; as `Accounts.prove`.
     """
-    _require_factor(account)
-    await accounts.prove(account, old_password, code, asker, field="old_password", with_code=True)
-    await _apply(accounts, account, AccountChange(totp_on=False, totp_nonce=b"", codes=()), "totp_off", asker)
+    _require_factor(basis.account)
+    await accounts.prove(basis.account, old_password, code, asker, field="old_password", with_code=True)
+    await _apply(accounts, basis, AccountChange(totp_on=False, totp_nonce=b"", codes=()), "totp_off", asker)
 
 
-async def renew_codes(accounts: Accounts, account: Account, old_password: str, code: str, asker: Asker) -> list[str]:
+async def renew_codes(accounts: Accounts, basis: Basis, old_password: str, code: str, asker: Asker) -> list[str]:
     """Replace the recovery codes, and return the new ones.
 
     Raises:
         ParleyError: as :func:`remove_factor`.
     """
-    _require_factor(account)
-    await accounts.prove(account, old_password, code, asker, field="old_password", with_code=True)
+    _require_factor(basis.account)
+    await accounts.prove(basis.account, old_password, code, asker, field="old_password", with_code=True)
     codes = new_recovery_codes()
     change = AccountChange(codes=tuple(map(hash_code, codes)))
-    await _apply(accounts, account, change, "totp_on", asker, "new recovery codes")
+    await _apply(accounts, basis, change, "totp_on", asker, "new recovery codes")
     return codes
 
 

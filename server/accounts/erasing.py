@@ -1,6 +1,6 @@
 """Delete an account: for its user, and for operators."""
 
-from model.account import DELETED_USER, Account, RoomWork
+from model.account import DELETED_USER, Account, Basis, RoomWork
 from model.audit import entry
 from model.room import User
 from storage.ports.storage import AccountStorage
@@ -12,7 +12,14 @@ _TOMBSTONE = "x_"
 
 
 async def erase_account(
-    storage: AccountStorage, clock: Clock, account: Account, actor: User, *, messages: bool, address: str = ""
+    storage: AccountStorage,
+    clock: Clock,
+    account: Account,
+    actor: User,
+    *,
+    messages: bool,
+    address: str = "",
+    basis: Basis | None = None,
 ) -> bool:
     """Remove an account, and leave to the server with the rooms what its user wrote there (`chat.room_work`).
 
@@ -20,7 +27,7 @@ async def erase_account(
         messages: whether the messages go, too; else they stay as by "deleted user".
         address: from where the actor acted. It is not stored if that is the account itself.
 
-    Returns whether there was such an account.
+    Returns whether there was such an account, and the ``basis`` of its user still held.
 
     Raises:
         StorageUnavailable: the account may be deleted.
@@ -28,4 +35,4 @@ async def erase_account(
     work = RoomWork("erase", new_token(_TOMBSTONE), (account.account_id,), DELETED_USER, messages)
     detail = "with all messages" if messages else "messages are kept"
     recorded = entry(clock, "erase", actor, target=account.user, address=address, detail=detail)
-    return await storage.accounts.delete(account.account_id, work, recorded)
+    return await storage.accounts.delete(account.account_id, work, recorded, basis=basis)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from model.account import AccountChange, Ticket, fold_email, guess_key
+from model.account import AccountChange, Basis, Ticket, fold_email, guess_key
 from model.audit import VISITOR
 from model.emails import asked_email
 from model.errors import ParleyError
@@ -46,7 +46,9 @@ async def _reset_letter(accounts: Accounts, username: str, email: str, asker: As
             return None
     secret = new_secret()
     ticket = Ticket(hash_secret(secret), "reset", account.account_id, None, now + letters.RESET_SECONDS * 1_000_000)
-    await stored.secrets.insert_ticket(ticket, accounts.entry("reset_request", VISITOR, asker, target=account.user))
+    entry = accounts.entry("reset_request", VISITOR, asker, target=account.user)
+    if not await stored.secrets.insert_ticket(ticket, entry, basis=Basis(account)):
+        return None  # it has another address by now, or another password
     return letters.reset(account.email, account.username, accounts.settings.public_url, secret)
 
 

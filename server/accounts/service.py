@@ -242,6 +242,11 @@ class Accounts:
         return True
 
 
+def changed_since() -> ParleyError:
+    """Return the refusal of a change whose `Basis` does not hold any more."""
+    return ParleyError("unauthorized", "the account or its login has changed; refresh, or sign in again", field="token")
+
+
 def _check_length(password: str, field: str) -> None:
     if is_long(password):
         raise ParleyError("bad_field", f"{field} is too long", field=field)

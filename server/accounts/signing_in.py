@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from model.account import Account, Login
+from model.account import Account, Basis, Login
 from model.audit import SERVER
 from model.errors import ParleyError
 from model.room import User
@@ -48,7 +48,7 @@ async def sign_in(
         raise
     login = new_login(account, accounts.clock.now_us(), asker, by_cookie=by_cookie)
     entry = accounts.entry("login", account.user, asker)
-    ended = await accounts.storage.logins.insert(login, LOGINS, entry, password_at=account.password_at)
+    ended = await accounts.storage.logins.insert(login, LOGINS, entry, basis=Basis(account))
     if ended is None:  # deleted, or with another password by now
         raise ParleyError("wrong_credentials")
     if ended:

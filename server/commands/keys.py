@@ -55,11 +55,10 @@ async def _create(command: Command, options: Namespace) -> None:
         not options.bot.startswith(BOT) or options.bot not in {key.bot_id for key in there}
     ):
         raise CommandRefused(f"no key belongs to a bot {options.bot!r}")
-    if len(there) >= KEYS:
-        raise CommandRefused(f"there are {KEYS} keys already; revoke one first")
     secret, key = make_key(name, options.scope, OPERATOR.id, command.clock.now_us(), options.days, options.bot)
     recorded = entry(command.clock, "key", OPERATOR, target=User(key.bot_id, name), detail=f"{key.key_id} {key.scope}")
-    await command.storage.access.insert_key(key, recorded)
+    if not await command.storage.access.insert_key(key, KEYS, recorded):
+        raise CommandRefused(f"there are {KEYS} keys already; revoke one first")
     text = f"{secret}\n\nThis is the key of {name} ({key.bot_id}), scope {key.scope}. It is not shown again."
     command.output.done(text, {"secret": secret, **_row(key)})
 

@@ -158,7 +158,8 @@ async def _suspend(command: Command, options: Namespace) -> None:
     reason = check_text(options.reason, "--reason", REASON_CHARS)
     user = await _principal(command, options.user)
     recorded = entry(command.clock, "suspend", OPERATOR, target=user, detail=_until(until))
-    await command.storage.access.suspend(user.id, until, reason, recorded)
+    if not await command.storage.access.suspend(user.id, until, reason, recorded):
+        raise CommandRefused(f"there is no account {options.user!r} any more")
     row = {"id": user.id, "name": user.name, "until": time_of(until), "reason": reason}
     command.output.done(f"suspended {options.user} {_until(until)}", row)
 

@@ -5,11 +5,23 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from model.account import Account, ApiKey, Guesses, InviteLink, Login, Notice, RoomWork, Ticket, WorkKind, fold_email
+from model.account import (
+    Account,
+    ApiKey,
+    Basis,
+    Guesses,
+    InviteLink,
+    Login,
+    Notice,
+    RoomWork,
+    Ticket,
+    WorkKind,
+    fold_email,
+)
 from model.audit import AuditEntry
 from model.safety import Report
 from storage.ports.access import login_ended
-from storage.ports.audit import log_entries
+from storage.ports.audit import log_entries, named_accounts
 from storage.ports.errors import StorageUnavailable
 
 # All of them full take about 60 MB (measured).
@@ -53,6 +65,20 @@ class AccountTables:
 
     # --- accounts and logins ---
 
+    def permits(self, entry: AuditEntry | None, *more: str, basis: Basis | None = None, unless: str = "") -> bool:
+        """Whether a change may be made that names these accounts: see `storage.ports.accounts`.
+
+        Args:
+            unless: an id that may be that of a deleted account, since it is erased later.
+        """
+        if {*named_accounts(entry, *more)} - {unless} - self.accounts.keys():
+            return False
+        if basis is None:
+            return True
+        login = self.logins.get(basis.login_id)
+        ended = bool(basis.login_id) and (login is None or (entry is not None and login.ends_at <= entry.at))
+        return not ended and basis.still_holds(self.accounts.get(basis.account.account_id))
+
     def put_account(self, account: Account) -> None:
         """Store an account in place of its earlier state."""
         before = self.accounts.get(account.account_id)
@@ -71,7 +97,7 @@ class AccountTables:
         for login_id in list(self.logins_of.get(account.account_id, ())):
             self.drop_login(login_id)
         self.codes.pop(account.account_id, None)
-        self.tickets = {key: one for key, one in self.tickets.items() if one.account_id != account.account_id}
+        self.drop_tickets(account.account_id)
         self.aliases = {guest: of for guest, of in self.aliases.items() if of[0] != account.account_id}
 
     def put_login(self, login: Login) -> None:
@@ -91,10 +117,10 @@ class AccountTables:
         if not others:
             del self.logins_of[login.account_id]
 
-    def drop_tickets(self, account_id: str | None, kind: str) -> None:
-        """Remove the tickets of one kind of an account, or of none."""
+    def drop_tickets(self, account_id: str | None, kind: str = "") -> None:
+        """Remove the tickets of an account, or of none: all, or those of one kind."""
         self.tickets = {
-            key: one for key, one in self.tickets.items() if (one.account_id, one.kind) != (account_id, kind)
+            key: one for key, one in self.tickets.items() if one.account_id != account_id or (kind and one.kind != kind)
         }
 
     def put_guesses(self, key: tuple[bytes, str], guesses: Guesses) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from model.account import ApiKey, Notice, NoticeKind, look_hash
+from model.account import ApiKey, Basis, Notice, NoticeKind, look_hash
 from model.audit import AuditEntry
 from model.limits import GUEST_SECONDS
 from model.room import FOREVER
@@ -26,11 +26,13 @@ class AccessRepository(Protocol):
         forward again; and it may change without that, as with a restart.
         """
 
-    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> bool:
+    async def suspend(
+        self, principal: str, until: int, reason: str, entry: AuditEntry, *, basis: Basis | None = None
+    ) -> bool:
         """Suspend an account, here or of the application, or end that with ``until`` 0. A suspension outdates the
-        access tokens of an account made here.
+        access tokens of an account made here, and ends its tickets.
 
-        False, and changes nothing, if there is no suspension to end.
+        False, and changes nothing, if there is no suspension to end, or no such account.
         """
 
     async def suspensions(self, now: int) -> list[Notice]:
@@ -45,8 +47,8 @@ class AccessRepository(Protocol):
     async def blocks(self, now: int) -> list[Notice]:
         """List those that have not ended, the newest first."""
 
-    async def insert_key(self, key: ApiKey, entry: AuditEntry) -> None:
-        """Store a key."""
+    async def insert_key(self, key: ApiKey, most: int, entry: AuditEntry, *, basis: Basis | None = None) -> bool:
+        """Store a key. False if there are ``most`` that have not expired, or its maker is gone."""
 
     async def keys(self, now: int) -> list[ApiKey]:
         """List the keys that have not expired, the oldest first."""

@@ -2,7 +2,9 @@
 
 Each method of this port, and of those of logins, secrets, links, access, audit and safety, is one transaction, which
 any server may run, whichever has the rooms. Its audit entry is stored with each change, and with what it ends a
-`model.account.Notice` for the other servers. The time of a change is that of the entry. Each method raises
+`model.account.Notice` for the other servers. The time of a change is that of the entry. A method that changes something
+does nothing, and returns the same as if there was nothing to change, if an account that it or its entry names was
+deleted before, so that nothing of that account comes back; or if its ``basis`` does not hold any more. Each raises
 `storage.ports.errors.StorageUnavailable` when storage does not answer: a change may have been made then, and may be
 asked for again.
 """
@@ -10,7 +12,7 @@ asked for again.
 from enum import Enum
 from typing import Protocol
 
-from model.account import Account, AccountChange, NewAccount, RoomWork
+from model.account import Account, AccountChange, Basis, NewAccount, RoomWork
 from model.audit import AuditEntry
 
 
@@ -50,17 +52,19 @@ class AccountRepository(Protocol):
     async def insert(self, new: NewAccount, entry: AuditEntry) -> Inserted:
         """Store an account with all that comes with it, or nothing, and say in a notice that its name is taken."""
 
-    async def change(self, account_id: str, change: AccountChange, entry: AuditEntry) -> Account | None:
-        """Change an account and return it; None if there is none, if another one has confirmed the same address, or if
-        its password is no longer that of ``change.password_at``.
+    async def change(
+        self, account_id: str, change: AccountChange, entry: AuditEntry, *, basis: Basis | None = None
+    ) -> Account | None:
+        """Change an account and return it; None if there is none, or another one has confirmed the same address.
 
-        A new name is work for the rooms, in place of such work that is not done yet.
+        A new password, and a new address or none, end all tickets of the account. A new name is work for the rooms, in
+        place of such work that is not done yet.
         """
 
     async def rehash(self, account_id: str, before: str, after: str) -> None:
         """Replace the hash of a password if it is still ``before``. No access token is outdated by that."""
 
-    async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
+    async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry, *, basis: Basis | None = None) -> bool:
         """Remove an account with its logins, tickets, codes, guesses, aliases, keys, links and blocks; put the
         tombstone ``work.account_id`` in its place in the audit log and in reports; and store the work for the rooms,
         with the aliases added to its ``ids``.
@@ -81,7 +85,16 @@ class AccountRepository(Protocol):
     async def aliases(self, account_id: str) -> list[str]:
         """List the guests that became this account, the earliest first."""
 
-    async def adopt(self, guest_id: str, account_id: str, work: RoomWork, most: int, entry: AuditEntry) -> bool:
+    async def adopt(
+        self,
+        guest_id: str,
+        account_id: str,
+        work: RoomWork,
+        most: int,
+        entry: AuditEntry,
+        *,
+        basis: Basis | None = None,
+    ) -> bool:
         """Make a guest an alias of an account: end the guest's tokens, outdate the account's, store the work. Users who
         block the guest block the account, too.
 

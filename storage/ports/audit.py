@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from model.audit import AuditEntry, AuditFilter
+from model.principals import ACCOUNT
 from utils.encoding import to_json
 
 log = logging.getLogger("parley.audit")
@@ -14,13 +15,21 @@ class AuditRepository(Protocol):
     """The audit log. See `storage.ports.accounts` for what all methods share."""
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
-        """Store entries of what no other transaction stores. An entry that is stored already is left as it is."""
+        """Store entries of what no other transaction stores. An entry that is stored already is left as it is, and one
+        that names a deleted account is not stored.
+        """
 
     async def page(self, wanted: AuditFilter, *, before: int, limit: int) -> list[tuple[int, AuditEntry]]:
         """List up to ``limit`` entries with their numbers, the newest first, from the first number below ``before``."""
 
     async def expire(self, until: int, limit: int) -> int:
         """Remove up to ``limit`` entries from before ``until``, and return how many."""
+
+
+def named_accounts(entry: AuditEntry | None, *more: str) -> list[str]:
+    """Return the accounts made here among the actor and the target of an entry and other ids, sorted."""
+    named = {*more} if entry is None else {*more, entry.actor.id, "" if entry.target is None else entry.target.id}
+    return sorted(one for one in named if one.startswith(ACCOUNT))
 
 
 def log_entries(entries: Iterable[AuditEntry]) -> None:

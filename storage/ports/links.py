@@ -9,8 +9,8 @@ from model.audit import AuditEntry
 class LinkRepository(Protocol):
     """Invite links; those that have expired are not found. `AccountRepository.insert` uses those to register."""
 
-    async def insert(self, link: InviteLink, entry: AuditEntry) -> None:
-        """Store a link."""
+    async def insert(self, link: InviteLink, entry: AuditEntry) -> bool:
+        """Store a link. False if its maker is gone."""
 
     async def find(self, hash: bytes, now: int) -> InviteLink | None:
         """Find a link that may still be used."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from model.account import Login, Refreshed
+from model.account import Basis, Login, Refreshed
 from model.audit import AuditEntry
 
 # The token before the last one has the same successor for this long, in microseconds: two tabs may refresh at once.
@@ -12,11 +12,11 @@ AGAIN_US = 10_000_000
 class LoginRepository(Protocol):
     """Logins. One that has ended is not found, whether it was ended or its time is over."""
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry, *, password_at: int) -> list[str] | None:
+    async def insert(self, login: Login, most: int, entry: AuditEntry, *, basis: Basis) -> list[str] | None:
         """Store a login, and end the account's oldest ones above ``most``. Returns the ids of those that ended.
 
-        None, and stores nothing, if there is no such account, or its password is no longer the one that was compared,
-        which was set at ``password_at``: a new password has ended all logins, and this one would come after them.
+        None if the ``basis`` does not hold any more: a new password has ended all logins, and this one would come after
+        them.
         """
 
     async def refresh(

@@ -27,7 +27,11 @@ class SafetyRepository(Protocol):
         """Return which of some users block which of them: the one who blocks, and the one who is blocked."""
 
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
-        """Store a report. False if the reporter has reported this message already."""
+        """Store a report. False if the reporter has reported this message already.
+
+        Also of a message by a deleted account: as long as a room has it, there is work that erases its sender from
+        reports as well (`AccountRepository.remove_traces`).
+        """
 
     async def find_report(self, report_id: str) -> Report | None:
         """Find a report."""

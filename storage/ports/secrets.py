@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from model.account import Account, AccountChange, Guesses, Ticket, TicketKind
+from model.account import Account, AccountChange, Basis, Guesses, Ticket, TicketKind
 from model.audit import AuditEntry
 
 # The failures of a pair of name and network are forgotten after this long without another one, in microseconds.
@@ -12,11 +12,8 @@ GUESSES_US = 24 * 3600 * 1_000_000
 class SecretRepository(Protocol):
     """Secrets that are used once."""
 
-    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, password_at: int | None = None) -> None:
-        """Store a ticket in place of earlier ones of its kind and account.
-
-        Nothing if the account does not exist, or its password is no longer that of ``password_at``.
-        """
+    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, basis: Basis | None = None) -> bool:
+        """Store a ticket in place of earlier ones of its kind and account. False if the account does not exist."""
 
     async def find_ticket(self, hash: bytes, kind: TicketKind, now: int) -> Ticket | None:
         """Find a ticket that was not used and has not expired."""
@@ -45,7 +42,10 @@ class SecretRepository(Protocol):
         """Return the failures under `model.account.guess_key` from this network, and from all networks together."""
 
     async def failed(self, key: bytes, network: str, now: int, entry: AuditEntry | None) -> None:
-        """Count a failure for this network and for all together; from 1 again after `GUESSES_US` without one."""
+        """Count a failure for this network and for all together; from 1 again after `GUESSES_US` without one.
+
+        Not if the entry is about an account that was deleted.
+        """
 
     async def succeeded(self, key: bytes, network: str) -> None:
         """Forget the failures from this network."""

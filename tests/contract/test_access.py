@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from model.account import AccountChange, Notice
 from model.audit import AuditFilter
+from model.limits import KEYS
 from model.room import FOREVER, User
 from storage.ports.access import KEPT_US
 from storage.ports.messages import ENDLESS
@@ -85,7 +86,7 @@ async def test_networks_are_blocked_and_listed_the_newest_first(repository: Stor
 
 async def test_a_key_is_followed_until_it_is_revoked(repository: Storage) -> None:
     key = api_key(until=NOW + 90 * DAY)
-    await repository.access.insert_key(key, noted("key"))
+    await repository.access.insert_key(key, KEYS, noted("key"))
     assert (await of(repository, key.key_id)).key == key
     assert key in await repository.access.keys(NOW)
     assert key not in await repository.access.keys(key.until)

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from model.account import AccountChange, guess_key
+from model.account import AccountChange, Basis, guess_key
 from model.audit import AuditFilter
+from model.limits import KEYS
 from model.room import FOREVER
 from storage.factory import open_storage
 from storage.memory import account_tables
@@ -30,13 +31,13 @@ async def storage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Storage]:
 async def test_more_accounts_keys_and_suspensions_are_refused(storage: Storage) -> None:
     for _ in range(2):
         await stored(storage.accounts)
-        await storage.access.insert_key(api_key(), noted())
+        await storage.access.insert_key(api_key(), KEYS, noted())
     for n in range(2):
         await storage.access.suspend(f"u_{n}", FOREVER, "", noted())
         await storage.access.block(f"192.0.2.{n}", FOREVER, "", noted())
     full = [
         stored(storage.accounts),
-        storage.access.insert_key(api_key(), noted()),
+        storage.access.insert_key(api_key(), KEYS, noted()),
         storage.access.suspend("u_9", FOREVER, "", noted()),
         storage.access.block("192.0.2.9", FOREVER, "", noted()),
     ]
@@ -65,7 +66,7 @@ async def test_the_oldest_login_ends(storage: Storage) -> None:
     logins = [login(ann), login(bob), login(bob)]
     await stored(storage.accounts, ann, signed_in=logins[0])
     await stored(storage.accounts, bob, signed_in=logins[1])
-    assert await storage.logins.insert(logins[2], 50, noted(), password_at=0) == []
+    assert await storage.logins.insert(logins[2], 50, noted(), basis=Basis(bob)) == []
     assert await storage.logins.of_account(ann.account_id, NOW) == []
     assert await storage.logins.find(logins[1].login_id, NOW) == logins[1]
     ended = [one.subject for one in await storage.access.notices(after=0) if one.kind == "login"]
@@ -79,10 +80,10 @@ async def test_notices_that_only_matter_for_minutes_are_evicted_first(storage: S
     await stored(storage.accounts, ann, signed_in=first)
     await storage.logins.end(ann.account_id, entry=noted())
     await storage.access.block("192.0.2.1", FOREVER, "", noted())
-    await storage.access.insert_key(api_key(), noted())
+    await storage.access.insert_key(api_key(), KEYS, noted())
     await stored(storage.accounts)
-    for n in range(3):
-        await storage.accounts.change(ann.account_id, AccountChange(name=f"n{n}"), noted())
+    for _ in range(3):
+        await storage.accounts.change(ann.account_id, AccountChange(role="organizer"), noted())
     kinds = [one.kind for one in await storage.access.notices(after=0)]
     assert kinds == ["account", "name", "login", "network", "key", "name", "account"]
     await storage.access.suspend("u_2", NOW, "", noted())

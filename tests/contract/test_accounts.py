@@ -5,14 +5,17 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from model.account import AccountChange, NewAccount, RoomWork, Ticket, guess_key, look_hash, rename_work
+from model.account import AccountChange, Basis, NewAccount, RoomWork, Ticket, guess_key, look_hash, rename_work
 from model.audit import VISITOR, AuditFilter
+from model.limits import KEYS
 from model.principals import GUEST
 from model.room import FOREVER
 from storage.ports.accounts import Inserted
 from storage.ports.messages import ENDLESS
-from storage.ports.storage import Storage
+from storage.ports.rooms import SetMember
+from storage.ports.storage import STORED, Storage, Writer
 from storage.postgres.accounts import erasing
+from tests.contract.records import inserts, member, room
 from tests.support.accounts import (
     DAY,
     NOW,
@@ -141,7 +144,7 @@ async def test_a_change_may_end_all_logins_but_one(repository: Storage) -> None:
     ann = account()
     kept, ended = login(ann), login(ann)
     await stored(repository.accounts, ann, signed_in=kept)
-    await repository.logins.insert(ended, 50, noted(), password_at=0)
+    await repository.logins.insert(ended, 50, noted(), basis=Basis(ann))
     resets, confirms = ticket(ann), ticket(ann, "email", email="x@example.org")
     for one in (resets, confirms):
         await repository.secrets.insert_ticket(one, noted())
@@ -207,7 +210,7 @@ async def test_users_who_block_a_guest_block_its_account(repository: Storage) ->
     """Also those who block the account already; the account does not block itself."""
     accounts, block = repository.accounts, repository.safety.block_user
     ann, guest = await stored(accounts), new_token(GUEST)
-    bob, cat, dan = (new_token("a_") for _ in range(3))
+    bob, cat, dan = (new_token("u_") for _ in range(3))
     for user, blocked in ((bob, guest), (cat, guest), (cat, ann.account_id), (ann.account_id, guest), (dan, bob)):
         assert await block(user, blocked, NOW, 9, noted("user_block"))
     assert await accounts.adopt(guest, ann.account_id, adoption(ann.account_id, guest), 9, noted("guest_moved"))
@@ -227,7 +230,7 @@ async def test_nothing_is_left_of_a_deleted_account(repository: Storage) -> None
     await repository.secrets.insert_ticket(ticket(ann), noted())
     await repository.accounts.change(ann.account_id, AccountChange(codes=(b"code",)), noted())
     key, guesses = api_key(maker_id=ann.account_id), guess_key("login", ann.username)
-    await repository.access.insert_key(key, noted())
+    await repository.access.insert_key(key, KEYS, noted())
     await repository.secrets.failed(guesses, "192.0.2.9", NOW, noted(target=ann.user))
     work = erasure(ann, guest)
     assert await repository.accounts.delete(ann.account_id, work, noted("erase", ann.user, address="192.0.2.9"))
@@ -272,41 +275,17 @@ async def test_a_guest_that_was_adopted_just_before_is_erased_too(repository: St
     assert [one.ids for one in found] == [(ann.account_id, guest)]
 
 
-async def test_a_change_that_was_begun_with_an_old_password_is_not_made(repository: Storage) -> None:
-    ann = await stored(repository.accounts, account(email=f"{new_token('e')}@example.org"))
-    changes, secrets, of = repository.accounts.change, repository.secrets, ann.account_id
-    begun = [ticket(ann, "email", email="eve@example.org"), ticket(ann, "reset")]
-    for one in begun:
-        await secrets.insert_ticket(one, noted(), password_at=ann.password_at)
-    after = await changes(of, AccountChange(password="new", end_logins=True), noted("reset", at=NOW + 5))
-    assert after is not None
-    # What was asked for with the old password has no effect, whether it came before the new one or comes after it.
-    for one in begun:
-        assert await secrets.find_ticket(one.hash, one.kind, NOW) is None
-        await secrets.insert_ticket(one, noted(), password_at=ann.password_at)
-        assert await secrets.find_ticket(one.hash, one.kind, NOW) is None
-    assert await changes(of, AccountChange(password="old", password_at=ann.password_at), noted()) is None
-    assert await repository.accounts.find(of) == after
-    assert await changes(of, AccountChange(name="Ann Lee", password_at=after.password_at), noted()) is not None
-
-
-async def test_what_is_stored_about_a_deleted_account_afterwards_is_removed_too(repository: Storage) -> None:
-    ann, bob = await stored(repository.accounts), await stored(repository.accounts)
+async def test_what_is_stored_in_rooms_about_a_deleted_account_is_removed_too(
+    repository: Storage, writer: Writer
+) -> None:
+    ann, bob, where = await stored(repository.accounts), await stored(repository.accounts), room()
     work = erasure(ann)
     assert await repository.accounts.delete(ann.account_id, work, noted("erase", ann.user))
-    late, key = noted("ban", ann.user, target=bob.user, address="192.0.2.9"), api_key(maker_id=ann.account_id)
-    await repository.audit.append([late])
-    await repository.access.insert_key(key, noted("key", ann.user))
-    reported = report(sender=ann.user, reporter=bob.user)
-    await repository.safety.insert_report(reported, noted("report"))
+    late = noted("ban", ann.user, target=bob.user, address="192.0.2.9")
+    assert await writer.write([*inserts(where), SetMember(where.room_id, member(), late)]) == [STORED] * 2
     await repository.accounts.remove_traces(work, NOW + 1, ends=False)
     found = {one.id: one for _, one in await repository.audit.page(AuditFilter(), before=ENDLESS, limit=9)}
     assert found[late.id] == replace(late, actor=replace(ann.user, id=work.account_id, name=""), address="")
-    assert key not in await repository.access.keys(NOW)
-    erased = await repository.safety.find_report(reported.report_id)
-    assert erased is not None
-    assert (erased.sender.id, erased.reporter, erased.content) == (work.account_id, bob.user, reported.content)
-    assert key.key_id in [one.subject for one in await repository.access.notices(after=0) if one.key is None]
 
 
 async def test_many_entries_of_a_deleted_account_are_erased_in_batches(

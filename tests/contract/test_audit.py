@@ -21,7 +21,7 @@ async def log_of(repository: Storage, actor: User, **more: Any) -> list[AuditEnt
 
 
 def someone() -> User:
-    return User(new_token("a_"), "ann")
+    return User(new_token("u_"), "ann")
 
 
 async def test_an_entry_is_stored_once(repository: Storage) -> None:

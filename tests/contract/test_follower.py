@@ -9,6 +9,7 @@ from chat.ports import Identity
 from model.account import Notice
 from model.api_keys import make_key
 from model.errors import ParleyError
+from model.limits import KEYS
 from model.room import FOREVER, User
 from server.auth import follower
 from server.auth.access_list import AccessList
@@ -27,7 +28,7 @@ def identity(principal: str) -> Identity:
 async def test_a_server_knows_what_was_decided_before_it_was_there(repository: Storage) -> None:
     ann, ben, key = await stored(repository.accounts), await stored(repository.accounts), api_key()
     await repository.access.suspend(ann.account_id, FOREVER, "spam", noted("suspend"))
-    await repository.access.insert_key(key, noted("key"))
+    await repository.access.insert_key(key, KEYS, noted("key"))
     access = AccessList(At())
     with pytest.raises(ParleyError, match="unavailable"):
         access.check(identity(ben.account_id))
@@ -121,7 +122,7 @@ async def test_a_woken_follower_reads_until_storage_is_closed(repository: Storag
 async def test_uses_of_keys_are_stored(repository: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follower, "UPKEEP_SECONDS", 0.0)
     key = api_key()
-    await repository.access.insert_key(key, noted("key"))
+    await repository.access.insert_key(key, KEYS, noted("key"))
     access = AccessList(At())
     access.uses[key.key_id] = key.created_at + 5
     running = asyncio.create_task(Follower(repository, access).run())

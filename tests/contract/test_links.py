@@ -55,7 +55,7 @@ async def test_a_link_to_register_is_not_used_for_a_room(repository: Storage) ->
 
 
 async def test_links_are_listed_newest_first(repository: Storage) -> None:
-    room_id, maker = new_room_id(), new_token("a_")
+    room_id, maker = new_room_id(), new_token("u_")
     of_maker = {"maker_id": maker, "until": NOW + DAY}
     old = await linked(repository, room_id=room_id, created_at=NOW - 5, **of_maker)
     new = await linked(repository, room_id=room_id, created_at=NOW, **of_maker)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 import pytest
 from msgspec.structs import replace
 
-from model.account import AccountChange, Login, Refreshed
+from model.account import Account, AccountChange, Basis, Login, Refreshed
 from model.audit import AuditFilter
 from storage.ports.logins import AGAIN_US
 from storage.ports.messages import ENDLESS
@@ -22,6 +22,13 @@ async def signed_in(repository: Storage) -> Login:
     first = login(ann, device="Firefox", address="192.0.2.1", by_cookie=True)
     await stored(repository.accounts, ann, signed_in=first)
     return first
+
+
+async def found(repository: Storage, of: Login) -> Account:
+    """Return the account of a login."""
+    account = await repository.accounts.find(of.account_id)
+    assert account is not None
+    return account
 
 
 async def refresh(repository: Storage, of: Login, generation: int, now: int) -> Refreshed:
@@ -72,11 +79,12 @@ async def test_a_token_of_no_login_is_unknown(repository: Storage, signed_in: Lo
 
 async def test_the_oldest_logins_end_above_the_limit(repository: Storage, signed_in: Login) -> None:
     """Of equally old ones those with the lower ids."""
+    ann = await found(repository, signed_in)
     more = [replace(signed_in, login_id=f"{end}{new_token('_', 16)}", created_at=NOW + 1) for end in "bac"]
-    ended = [await repository.logins.insert(one, 2, noted("login"), password_at=0) for one in more]
+    ended = [await repository.logins.insert(one, 2, noted("login"), basis=Basis(ann)) for one in more]
     assert ended == [[], [signed_in.login_id], [more[1].login_id]]
     assert await repository.logins.of_account(signed_in.account_id, NOW) == [more[0], more[2]]
-    assert await repository.logins.insert(login(account()), 2, noted(), password_at=0) is None
+    assert await repository.logins.insert(login(account()), 2, noted(), basis=Basis(account())) is None
 
 
 async def test_a_login_that_was_begun_with_an_old_password_is_not_stored(repository: Storage) -> None:
@@ -85,9 +93,11 @@ async def test_a_login_that_was_begun_with_an_old_password_is_not_stored(reposit
     change = AccountChange(password="new", end_logins=True)
     assert await repository.accounts.change(ann.account_id, change, noted("reset", at=NOW + 5)) is not None
     late = login(ann)
-    assert await repository.logins.insert(late, 9, noted("login"), password_at=ann.password_at) is None
+    assert await repository.logins.insert(late, 9, noted("login"), basis=Basis(ann)) is None
     assert await repository.logins.find(late.login_id, NOW) is None
-    assert await repository.logins.insert(late, 9, noted("login"), password_at=NOW + 5) == []
+    now = await repository.accounts.find(ann.account_id)
+    assert now is not None
+    assert await repository.logins.insert(late, 9, noted("login"), basis=Basis(now)) == []
 
 
 async def test_no_login_outlives_a_new_password_that_is_set_at_once(repository: Storage) -> None:
@@ -101,7 +111,7 @@ async def test_no_login_outlives_a_new_password_that_is_set_at_once(repository: 
         ann = await stored(repository.accounts)
         change = AccountChange(password="new", end_logins=True)
         await asyncio.gather(
-            as_reader("a", repository.logins.insert(login(ann), 9, noted("login"), password_at=ann.password_at)),
+            as_reader("a", repository.logins.insert(login(ann), 9, noted("login"), basis=Basis(ann))),
             as_reader("b", repository.accounts.change(ann.account_id, change, noted("reset"))),
         )
         assert await repository.logins.of_account(ann.account_id, NOW) == []
@@ -109,9 +119,10 @@ async def test_no_login_outlives_a_new_password_that_is_set_at_once(repository: 
 
 async def test_logins_end_one_by_one_or_together(repository: Storage, signed_in: Login) -> None:
     ends, of = repository.logins.end, signed_in.account_id
+    ann = await found(repository, signed_in)
     others = [replace(signed_in, login_id=new_token("l_", 16), created_at=NOW + n) for n in range(1, 4)]
     for one in others:
-        await repository.logins.insert(one, 50, noted(), password_at=0)
+        await repository.logins.insert(one, 50, noted(), basis=Basis(ann))
     assert await ends("a_none", only=signed_in.login_id, entry=noted()) == []
     entry = noted("session_end", target=None)
     assert await ends(of, only="l_none", entry=entry) == []

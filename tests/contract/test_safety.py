@@ -81,7 +81,7 @@ async def test_handled_reports_are_removed_by_their_age_and_open_ones_stay(repos
 
 
 async def test_the_reports_of_a_user_are_listed_in_any_state(repository: Storage) -> None:
-    ann = User(new_token("a_"), "ann")
+    ann = User(new_token("u_"), "ann")
     made = [report(reporter=ann, seq=n, created_at=NOW + n) for n in (1, 2, 3)]
     for one in (*made, report()):
         assert await repository.safety.insert_report(one, noted("report"))

@@ -109,7 +109,7 @@ async def test_unread_counts_need_no_member_row(repository: Storage, writer: Wri
 
 
 async def test_mentions_by_a_blocked_user_do_not_count(repository: Storage, writer: Writer) -> None:
-    where, reader, rude = room(), User(new_token("a_"), "zoe"), new_token("a_")
+    where, reader, rude = room(), User(new_token("u_"), "zoe"), new_token("u_")
     log = [message(where, n, sender_id=rude if n % 2 else "u_bob", mentions=("zoe",)) for n in range(1, 6)]
     await writer.write(inserts(where, *log))
 

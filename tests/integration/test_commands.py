@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from model.account import NewAccount
+from model.account import Basis, NewAccount
 from model.errors import ACCOUNT_CHANGED, BLOCKED, SIGNED_OUT, SUSPENDED, CloseCode
 from model.principals import BOT
 from server.accounts.hashing import Hashing
@@ -257,7 +257,7 @@ async def test_a_new_password_ends_all_sessions(server: Server, run: Commands) -
     assert before is not None
     for _ in range(2):
         device = login(before, created_at=now, refreshed_at=now, ends_at=now + 10**12, device="Firefox", address="::1")
-        assert await logins.insert(device, 9, noted(), password_at=before.password_at) == []
+        assert await logins.insert(device, 9, noted(), basis=Basis(before)) == []
     listed = await run.json("session", "list", "Ａnn")  # the same username, in another width and case
     assert [(one["device"], one["address"]) for one in listed] == [("Firefox", "::1")] * 2
     assert "ended 1 session of ann" in await run("session", "end", "ann", "--session", listed[0]["id"])

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from model.account import Account, NewAccount, RoomWork
 from model.audit import OPERATOR, VISITOR
+from model.limits import KEYS
 from model.room import Invitation, NetworkSanction, User
 from model.safety import Report
 from server.accounts.erasing import erase_account
@@ -82,7 +83,9 @@ async def lived(server: Server) -> Account:
         ]
     )
     key = api_key(maker_id=user.id, created_at=now, until=now + LONG)
-    await storage.access.insert_key(key, noted("key", user, at=now, target=User(key.bot_id, key.name), address=ADDRESS))
+    await storage.access.insert_key(
+        key, KEYS, noted("key", user, at=now, target=User(key.bot_id, key.name), address=ADDRESS)
+    )
     public, gone = room(), room()
     theirs = {"sender_id": user.id, "sender": NAME}
     writer = storage.writer()

@@ -26,7 +26,7 @@ from utils.ids import new_room_id, new_token
 
 NOW = 1_700_000_000_000_000
 DAY = 86_400_000_000
-ADMIN = User("a_admin", "admin")
+ADMIN = User("u_admin", "admin")  # of the application: storage does not ask whether it exists
 _numbers = count(1)
 
 
@@ -83,7 +83,7 @@ def erasure(of: Account, *more: str, messages: bool = False) -> RoomWork:
 
 def someone() -> User:
     """Return a user that no other test knows."""
-    return User(new_token("a_"), "ann")
+    return User(new_token("u_"), "ann")
 
 
 def report(**fields: Any) -> Report:

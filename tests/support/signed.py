@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from model.account import Account, AccountRole, ApiKey, Login, NewAccount, Scope
+from model.account import Account, AccountRole, ApiKey, Basis, Login, NewAccount, Scope
 from model.api_keys import make_key
+from model.limits import KEYS
 from server.app import Server
 from server.auth.access_tokens import Pair, sign_pair
 from server.auth.cookies import cookie_names
@@ -59,7 +60,7 @@ async def sign_in(
         of = account(role=role)
         made = replace(made, account_id=of.account_id)
         assert await storage.accounts.insert(NewAccount(of), noted(actor=of.user, at=now)) is Inserted.STORED
-    assert await storage.logins.insert(made, 50, noted("login", of.user, at=now), password_at=of.password_at) == []
+    assert await storage.logins.insert(made, 50, noted("login", of.user, at=now), basis=Basis(of)) == []
     return SignedIn(of, made, sign_pair(keys, of, made, aliases, now))
 
 
@@ -71,5 +72,5 @@ async def signed_in(server: Server, of: Account | None = None, **fields: Any) ->
 async def bot(storage: Storage, scope: Scope = "write", days: float = 1) -> tuple[str, ApiKey]:
     """Store an API key, and return it with its secret."""
     secret, key = make_key("bot", scope, ADMIN.id, now_us(), days)
-    await storage.access.insert_key(key, noted("key", at=now_us()))
+    await storage.access.insert_key(key, KEYS, noted("key", at=now_us()))
     return secret, key

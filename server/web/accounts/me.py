@@ -143,11 +143,11 @@ class MeRows(AccountRows):
     async def change(self, request: web.Request, params: ChangeMe) -> web.StreamResponse:
         """Change the caller's account."""
         asker = self._changer(request)
-        before = await self._account(request)
+        basis = await self._basis(request)
         asked = Changes(params.name, params.email, params.password, params.old_password)
-        account = await change(self._accounts, before, caller(request).login, asked, asker)
+        account = await change(self._accounts, basis, asked, asker)
         me = await self._me(request, account)
-        if account.version == before.version:
+        if account.version == basis.account.version:
             return answer(me)
         self._accounts.follower.wake()
         return await self._renewed(request, account, me)

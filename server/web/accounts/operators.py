@@ -16,7 +16,7 @@ from model.text import check_text
 from server.access.networks import Networks
 from server.accounts.lines import time_of
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
-from server.web.accounts.shared import DONE, AccountRows, LoginId, LoginShown, answer, caller, done
+from server.web.accounts.shared import DONE, AccountRows, LoginId, LoginShown, answer, caller, done, too_late
 from utils.clock import rfc3339
 
 ACCOUNTS_A_PAGE = 100
@@ -270,15 +270,16 @@ class OperatorRows(AccountRows):
         reason = check_text(params.reason, "reason", REASON_CHARS)
         target = await self._target(params.user)
         until = self._until(params.seconds)
-        made = self._entry(request, "suspend", target=target)
-        await self._accounts.storage.access.suspend(params.user, until, reason, made)
+        made, basis = self._entry(request, "suspend", target=target), await self._basis_of_admin(request)
+        if not await self._accounts.storage.access.suspend(params.user, until, reason, made, basis=basis):
+            raise too_late()
         return await self._done()
 
     async def restore(self, request: web.Request, params: OneUser) -> web.StreamResponse:
         """End a suspension."""
         target = await self._target(params.user)
-        made = self._entry(request, "restore", target=target)
-        if not await self._accounts.storage.access.suspend(params.user, 0, "", made):
+        made, basis = self._entry(request, "restore", target=target), await self._basis_of_admin(request)
+        if not await self._accounts.storage.access.suspend(params.user, 0, "", made, basis=basis):
             raise ParleyError("no_such_suspension", field="user")
         return await self._done()
 
@@ -336,9 +337,10 @@ class OperatorRows(AccountRows):
         made = self._entry(request, "role", target=account.user, detail=params.role)
         if account.role == params.role:  # a change would close the connections of the account
             return answer(_account(account))
-        changed = await self._accounts.storage.accounts.change(params.id, AccountChange(role=params.role), made)
+        basis, change = await self._basis_of_admin(request), AccountChange(role=params.role)
+        changed = await self._accounts.storage.accounts.change(params.id, change, made, basis=basis)
         if changed is None:
-            raise ParleyError("no_such_account")
+            raise too_late()
         await self._follow()
         return answer(_account(changed))
 

@@ -6,12 +6,13 @@ from typing import Literal
 from aiohttp import web
 from msgspec import Struct
 
-from model.account import Account, RoomWork
+from model.account import RoomWork
 from model.commands import Token
 from model.errors import ParleyError
 from model.principals import GUEST
 from model.room import User
 from server.accounts.erasing import erase_account
+from server.accounts.service import changed_since
 from server.auth.access_tokens import ALIASES
 from server.auth.cookies import clear_cookies
 from server.http.endpoints import Answer, Endpoint
@@ -92,17 +93,18 @@ class OwnDataRows(AccountRows):
         """Make a guest an alias of the account, and wait a little until the rooms know it."""
         asker = self._changer(request)
         guest = self._guest(params.token)
-        account = await self._account(request)
+        basis = await self._basis(request)
+        account = basis.account
         work = RoomWork("adopt", account.account_id, (guest.id,), account.name)
         entry = self._accounts.entry("guest_moved", account.user, asker, target=guest)
         storage = self._accounts.storage
-        if not await storage.accounts.adopt(guest.id, account.account_id, work, ALIASES, entry):
+        if not await storage.accounts.adopt(guest.id, account.account_id, work, ALIASES, entry, basis=basis):
             raise ParleyError(
                 "conflict", f"this guest belongs to an account already, or yours has {ALIASES} guests", field="token"
             )
         self._accounts.follower.wake()
         await self._moved(guest.id)
-        return await self._signed(await self._account(request), await self._login(request))
+        return await self._signed(await self._accounts.account(account.account_id), await self._login(request))
 
     def _guest(self, token: str) -> User:
         """Return the guest that a token proves.
@@ -126,16 +128,19 @@ class OwnDataRows(AccountRows):
         """Delete the caller's account."""
         asker = self._changer(request)
         accounts = self._accounts
-        account: Account = await self._account(request)
+        basis = await self._basis(request)
+        account = basis.account
         await accounts.prove(account, params.old_password, params.code, asker, field="old_password", with_code=True)
-        await erase_account(
+        if not await erase_account(
             accounts.storage,
             accounts.clock,
             account,
             account.user,
             messages=params.messages == "delete",
             address=asker.address,
-        )
+            basis=basis,
+        ):
+            raise changed_since()
         accounts.follower.wake()
         response = web.Response(status=202)
         if caller(request).by_cookie:

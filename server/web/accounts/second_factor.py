@@ -110,25 +110,25 @@ class SecondFactorRows(AccountRows):
     async def begin(self, request: web.Request, params: OldPassword) -> web.StreamResponse:
         """Make a secret."""
         asker = self._changer(request)
-        account = await self._account(request)
-        secret = await begin_factor(self._accounts, account, params.old_password, asker)
-        return answer(NewFactor(secret, uri_of(secret, account.username)))
+        basis = await self._basis(request)
+        secret = await begin_factor(self._accounts, basis, params.old_password, asker)
+        return answer(NewFactor(secret, uri_of(secret, basis.account.username)))
 
     async def confirm(self, request: web.Request, params: Code) -> web.StreamResponse:
         """Turn the second factor on."""
         asker = self._changer(request)
         return answer(
-            RecoveryCodes(await confirm_factor(self._accounts, await self._account(request), params.code, asker))
+            RecoveryCodes(await confirm_factor(self._accounts, await self._basis(request), params.code, asker))
         )
 
     async def remove(self, request: web.Request, params: PasswordAndCode) -> web.StreamResponse:
         """Turn the second factor off."""
         asker = self._changer(request)
-        await remove_factor(self._accounts, await self._account(request), params.old_password, params.code, asker)
+        await remove_factor(self._accounts, await self._basis(request), params.old_password, params.code, asker)
         return done()
 
     async def renew(self, request: web.Request, params: PasswordAndCode) -> web.StreamResponse:
         """Replace the recovery codes."""
         asker = self._changer(request)
-        codes = await renew_codes(self._accounts, await self._account(request), params.old_password, params.code, asker)
+        codes = await renew_codes(self._accounts, await self._basis(request), params.old_password, params.code, asker)
         return answer(RecoveryCodes(codes))

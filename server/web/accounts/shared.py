@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from chat.ports import Identity
 from chat.rooms.storing import reads_for
-from model.account import Account, AccountRole, Login
+from model.account import Account, AccountRole, Basis, Login
 from model.errors import ParleyError
 from model.limits import ACCOUNT_PASSWORD_BYTES, ACCOUNT_PASSWORD_CHARS, EMAIL_CHARS, SENT_NAME_CHARS, USERNAME_CHARS
-from server.accounts.service import Accounts, Asker
+from model.principals import ACCOUNT
+from server.accounts.service import Accounts, Asker, changed_since
 from server.auth.access_tokens import ACCESS_SECONDS, Pair, sign_pair
 from server.auth.cookies import set_cookies
 from server.auth.tokens import bearer_tokens
@@ -126,7 +127,32 @@ class AccountRows:
         return self._asker(request)
 
     async def _account(self, request: web.Request) -> Account:
-        return await self._accounts.account(caller(request).user.id)
+        """Return the caller's account, as the caller's token knows it.
+
+        Raises:
+            ParleyError: ``unauthorized`` if it was deleted or has changed: this server may not know that yet.
+        """
+        identity = caller(request)
+        account = await self._accounts.account(identity.user.id)
+        if account.version != identity.version:
+            raise changed_since()
+        return account
+
+    async def _basis(self, request: web.Request) -> Basis:
+        """Return what a change of the caller's account is decided on.
+
+        Raises:
+            ParleyError: as :meth:`_account`.
+        """
+        return Basis(await self._account(request), caller(request).login)
+
+    async def _basis_of_admin(self, request: web.Request) -> Basis | None:
+        """Return what an admin decides on; None for one of the application, whose token alone says so.
+
+        Raises:
+            ParleyError: as :meth:`_account`.
+        """
+        return await self._basis(request) if caller(request).user.id.startswith(ACCOUNT) else None
 
     async def _login(self, request: web.Request) -> Login:
         """Return the caller's login.
@@ -169,6 +195,11 @@ def caller(request: web.Request) -> Identity:
     identity = request[CALLER]
     assert identity is not None
     return identity
+
+
+def too_late() -> ParleyError:
+    """Return the refusal of what an admin decided about an account, or as one, that has changed since."""
+    return ParleyError("conflict", "this account was deleted, or yours has changed; look again")
 
 
 def shown(account: Account) -> AccountShown:

@@ -5,7 +5,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from model.account import ApiKey, Notice, NoticeKind
+from model.account import ApiKey, Basis, Notice, NoticeKind
 from model.audit import AuditEntry
 from storage.memory.account_tables import DENIED, KEYS, check_space
 from storage.memory.contents import Contents
@@ -31,14 +31,19 @@ class MemoryAccessRepository:
     async def incarnation(self) -> str:
         return ""  # it ends with the process
 
-    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> bool:
+    async def suspend(
+        self, principal: str, until: int, reason: str, entry: AuditEntry, *, basis: Basis | None = None
+    ) -> bool:
         tables = self._contents.accounts
+        if not tables.permits(entry, principal, basis=basis):
+            return False
         if not self._may_deny("account", principal, until, entry.at):
             return False
         account, version = tables.accounts.get(principal), 0
         if account is not None and until:
             version = account.version + 1
             tables.put_account(replace(account, version=version))
+            tables.drop_tickets(principal)
         tables.record([entry])
         tables.note([suspended(principal, version, until, reason, entry.at)])
         return True
@@ -48,7 +53,7 @@ class MemoryAccessRepository:
 
     async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
-        if not self._may_deny("network", network, until, entry.at):
+        if not tables.permits(entry) or not self._may_deny("network", network, until, entry.at):
             return False
         tables.record([entry])
         tables.note([network_blocked(network, until, reason, entry.at)])
@@ -70,12 +75,17 @@ class MemoryAccessRepository:
         found = [one for one in notices if one.kind == kind and one.deny_until > now]
         return sorted(found, key=lambda one: (one.at, one.number), reverse=True)
 
-    async def insert_key(self, key: ApiKey, entry: AuditEntry) -> None:
+    async def insert_key(self, key: ApiKey, most: int, entry: AuditEntry, *, basis: Basis | None = None) -> bool:
         tables = self._contents.accounts
+        if not tables.permits(entry, key.maker_id, basis=basis):
+            return False
+        if sum(one.until > entry.at for one in tables.keys.values()) >= most:
+            return False
         check_space(len(tables.keys), KEYS)
         tables.keys[key.key_id] = key
         tables.record([entry])
         tables.note([key_changed(key.key_id, key.until, entry.at)])
+        return True
 
     async def keys(self, now: int) -> list[ApiKey]:
         found = [key for key in self._contents.accounts.keys.values() if key.until > now]
@@ -83,7 +93,7 @@ class MemoryAccessRepository:
 
     async def revoke_key(self, key_id: str, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
-        if tables.keys.pop(key_id, None) is None:
+        if not tables.permits(entry) or tables.keys.pop(key_id, None) is None:
             return False
         tables.record([entry])
         tables.note([key_changed(key_id, 0, entry.at)])

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from model.account import Account, AccountChange, NewAccount, RoomWork, fold_email, rename_work
+from model.account import Account, AccountChange, Basis, NewAccount, RoomWork, fold_email, rename_work
 from model.audit import AuditEntry
 from storage.memory.account_tables import ACCOUNTS, ALIASES, WORK, AccountTables, check_space
 from storage.memory.accounts.erasing import delete_account, remove_traces
@@ -77,7 +77,11 @@ class MemoryAccountRepository:
         tables.note([name_taken(account.look, entry.at)])
         return Inserted.STORED
 
-    async def change(self, account_id: str, change: AccountChange, entry: AuditEntry) -> Account | None:
+    async def change(
+        self, account_id: str, change: AccountChange, entry: AuditEntry, *, basis: Basis | None = None
+    ) -> Account | None:
+        if not self._contents.accounts.permits(entry, account_id, basis=basis):
+            return None
         return change_account(self._contents.accounts, account_id, change, entry)
 
     async def rehash(self, account_id: str, before: str, after: str) -> None:
@@ -86,8 +90,11 @@ class MemoryAccountRepository:
         if account is not None and account.password == before:
             tables.put_account(replace(account, password=after))
 
-    async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
-        return delete_account(self._contents.accounts, account_id, work, entry)
+    async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry, *, basis: Basis | None = None) -> bool:
+        if not self._contents.accounts.permits(entry, account_id, basis=basis):
+            return False
+        delete_account(self._contents.accounts, account_id, work, entry)
+        return True
 
     async def remove_traces(self, work: RoomWork, at: int, *, ends: bool) -> bool:
         tables = self._contents.accounts
@@ -100,10 +107,21 @@ class MemoryAccountRepository:
         found = [(at, guest) for guest, (of, at) in self._contents.accounts.aliases.items() if of == account_id]
         return [guest for _, guest in sorted(found)]
 
-    async def adopt(self, guest_id: str, account_id: str, work: RoomWork, most: int, entry: AuditEntry) -> bool:
+    async def adopt(
+        self,
+        guest_id: str,
+        account_id: str,
+        work: RoomWork,
+        most: int,
+        entry: AuditEntry,
+        *,
+        basis: Basis | None = None,
+    ) -> bool:
         tables = self._contents.accounts
         account = tables.accounts.get(account_id)
-        if account is None or guest_id in tables.aliases or len(await self.aliases(account_id)) >= most:
+        if account is None or not tables.permits(entry, account_id, basis=basis):
+            return False
+        if guest_id in tables.aliases or len(await self.aliases(account_id)) >= most:
             return False
         check_space(len(tables.aliases), ALIASES)
         check_space(len(tables.work), WORK)
@@ -141,8 +159,6 @@ def change_account(tables: AccountTables, account_id: str, change: AccountChange
     account = tables.accounts.get(account_id)
     if account is None or (change.email and tables.emails.get(fold_email(change.email), account_id) != account_id):
         return None
-    if change.password_at not in (None, account.password_at):
-        return None
     if change.name is not None:
         check_space(len(tables.work), WORK)
     new: dict[str, Any] = {
@@ -161,12 +177,9 @@ def change_account(tables: AccountTables, account_id: str, change: AccountChange
     tables.put_account(account)
     if change.codes is not None:
         tables.codes[account_id] = set(change.codes)
-    if change.email is not None or change.end_logins:
-        tables.drop_tickets(account_id, "email")
-    ended: list[str] = []
-    if change.end_logins:
-        tables.drop_tickets(account_id, "reset")
-        ended = end_logins(tables, account_id, but=change.keep_login)
+    if change.ends_tickets:
+        tables.drop_tickets(account_id)
+    ended = end_logins(tables, account_id, but=change.keep_login) if change.end_logins else []
     notices = [login_ended(login_id, entry.at) for login_id in ended]
     if change.name is not None:
         tables.drop_work(account_id, "rename")

@@ -14,7 +14,8 @@ class MemoryAuditRepository:
         self._contents = contents
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
-        self._contents.accounts.record(entries)
+        tables = self._contents.accounts
+        tables.record(filter(tables.permits, entries))
 
     async def page(self, wanted: AuditFilter, *, before: int, limit: int) -> list[tuple[int, AuditEntry]]:
         newest = reversed(self._contents.accounts.audit.values())

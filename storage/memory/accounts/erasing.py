@@ -9,11 +9,9 @@ from storage.memory.account_tables import WORK, AccountTables, check_space
 from storage.ports.access import account_deleted, key_changed, more_room_work, name_taken
 
 
-def delete_account(tables: AccountTables, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
+def delete_account(tables: AccountTables, account_id: str, work: RoomWork, entry: AuditEntry) -> None:
     """See `storage.ports.accounts.AccountRepository.delete`."""
-    account = tables.accounts.get(account_id)
-    if account is None:
-        return False
+    account = tables.accounts[account_id]
     check_space(len(tables.work), WORK)
     aliases = [guest for guest, (of, _) in tables.aliases.items() if of == account_id]
     work = replace(work, ids=tuple(dict.fromkeys((*work.ids, *aliases))))
@@ -33,7 +31,6 @@ def delete_account(tables: AccountTables, account_id: str, work: RoomWork, entry
             *revoked,
         ]
     )
-    return True
 
 
 def remove_traces(tables: AccountTables, work: RoomWork, at: int) -> list[Notice]:

@@ -16,12 +16,15 @@ class MemoryLinkRepository:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
-    async def insert(self, link: InviteLink, entry: AuditEntry) -> None:
+    async def insert(self, link: InviteLink, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
+        if not tables.permits(entry, link.maker_id):
+            return False
         tables.links = {key: one for key, one in tables.links.items() if one.until > entry.at}
         check_space(len(tables.links), LINKS)
         tables.links[link.link_id] = link
         tables.record([entry])
+        return True
 
     async def find(self, hash: bytes, now: int) -> InviteLink | None:
         links = self._contents.accounts.links.values()
@@ -55,7 +58,7 @@ class MemoryLinkRepository:
 
     async def revoke(self, link_id: str, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
-        if tables.links.pop(link_id, None) is None:
+        if not tables.permits(entry) or tables.links.pop(link_id, None) is None:
             return False
         tables.record([entry])
         return True

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from model.account import Login, Refreshed
+from model.account import Basis, Login, Refreshed
 from model.audit import AuditEntry
 from storage.memory.accounts.accounts import end_logins
 from storage.memory.contents import Contents
@@ -16,10 +16,9 @@ class MemoryLoginRepository:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry, *, password_at: int) -> list[str] | None:
+    async def insert(self, login: Login, most: int, entry: AuditEntry, *, basis: Basis) -> list[str] | None:
         tables = self._contents.accounts
-        account = tables.accounts.get(login.account_id)
-        if account is None or account.password_at != password_at:
+        if not tables.permits(entry, login.account_id, basis=basis):
             return None
         tables.put_login(login)
         newest = sorted(
@@ -62,6 +61,8 @@ class MemoryLoginRepository:
 
     async def end(self, account_id: str, *, only: str = "", but: str = "", entry: AuditEntry) -> list[str]:
         tables = self._contents.accounts
+        if not tables.permits(entry, account_id):
+            return []
         ended = end_logins(tables, account_id, only=only, but=but)
         if ended:
             tables.record([entry])

@@ -21,7 +21,7 @@ class MemorySafetyRepository:
     async def block_user(self, user_id: str, blocked_id: str, now: int, most: int, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
         blocked = tables.user_blocks.get(user_id, {})
-        if blocked_id in blocked:
+        if blocked_id in blocked or not tables.permits(entry, user_id, blocked_id):
             return True
         if len(blocked) >= most:
             return False
@@ -33,7 +33,7 @@ class MemorySafetyRepository:
     async def unblock_user(self, user_id: str, blocked_id: str, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
         blocked = tables.user_blocks.get(user_id, {})
-        if blocked.pop(blocked_id, None) is None:
+        if not tables.permits(entry) or blocked.pop(blocked_id, None) is None:
             return False
         if not blocked:
             del tables.user_blocks[user_id]
@@ -50,6 +50,8 @@ class MemorySafetyRepository:
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         tables = self._contents.accounts
         key = _key(report)
+        if not tables.permits(entry, report.reporter.id, unless=report.sender.id):
+            return False
         if report.report_id in tables.reports or any(_key(one) == key for one in tables.reports.values()):
             return False
         _make_space(tables)
@@ -78,7 +80,7 @@ class MemorySafetyRepository:
     ) -> bool:
         tables = self._contents.accounts
         report = tables.reports.get(report_id)
-        if report is None:
+        if report is None or not tables.permits(entry, by.id):
             return False
         tables.reports[report_id] = replace(report, state=state, handler_id=by.id, note=note, handled_at=now)
         tables.record([entry])

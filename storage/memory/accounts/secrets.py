@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from model.account import Account, AccountChange, Guesses, Ticket, TicketKind
+from model.account import Account, AccountChange, Basis, Guesses, Ticket, TicketKind
 from model.audit import AuditEntry
 from storage.memory.accounts.accounts import change_account
 from storage.memory.contents import Contents
@@ -15,16 +15,15 @@ class MemorySecretRepository:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
-    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, password_at: int | None = None) -> None:
+    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, basis: Basis | None = None) -> bool:
         tables = self._contents.accounts
-        if ticket.account_id is not None:
-            account = tables.accounts.get(ticket.account_id)
-            if account is None or password_at not in (None, account.password_at):
-                return
+        if not tables.permits(entry, ticket.account_id or "", basis=basis):
+            return False
         tables.drop_tickets(ticket.account_id, ticket.kind)
         tables.tickets[ticket.hash] = ticket
         if entry is not None:
             tables.record([entry])
+        return True
 
     async def find_ticket(self, hash: bytes, kind: TicketKind, now: int) -> Ticket | None:
         ticket = self._contents.accounts.tickets.get(hash)
@@ -40,7 +39,7 @@ class MemorySecretRepository:
     ) -> Account | None:
         tables = self._contents.accounts
         ticket = await self.find_ticket(hash, kind, now)
-        if ticket is None or ticket.account_id is None:
+        if ticket is None or ticket.account_id is None or not tables.permits(entry, ticket.account_id):
             return None
         account = change_account(tables, ticket.account_id, change, entry)
         if account is not None:
@@ -73,6 +72,8 @@ class MemorySecretRepository:
 
     async def failed(self, key: bytes, network: str, now: int, entry: AuditEntry | None) -> None:
         tables = self._contents.accounts
+        if not tables.permits(entry):
+            return
         for of in {"", network}:
             before = tables.guesses.get((key, of), Guesses())
             failures = 1 if before.last_at <= now - GUESSES_US else before.failures + 1

@@ -5,16 +5,18 @@ from collections.abc import Mapping
 from msgspec.structs import asdict, replace
 from psycopg.rows import TupleRow
 
-from model.account import ApiKey, Notice, NoticeKind
+from model.account import ApiKey, Basis, Notice, NoticeKind
 from model.audit import AuditEntry
 from model.principals import ACCOUNT
 from storage.ports.access import key_changed, network_blocked, suspended
+from storage.postgres.accounts.locking import lock_accounts
 from storage.postgres.accounts.noting import lock_notices, note
-from storage.postgres.accounts.pool import AccountPool, execute
+from storage.postgres.accounts.pool import AccountPool, Undone, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, as_json, value
 from storage.postgres.sql import accounts as sql_accounts
 from storage.postgres.sql import notices as sql
+from storage.postgres.sql import secrets as sql_secrets
 
 _NOTICE_COLUMNS = 8  # of a record without the key
 
@@ -34,13 +36,17 @@ class PostgresAccessRepository:
         ((started, database, table),) = await self._pool.fetch(sql.INCARNATION, {}, notices=True)
         return f"{started.timestamp()} {database} {table}"
 
-    async def suspend(self, principal: str, until: int, reason: str, entry: AuditEntry) -> bool:
+    async def suspend(
+        self, principal: str, until: int, reason: str, entry: AuditEntry, *, basis: Basis | None = None
+    ) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, principal, basis=basis, undone=False)
             version = 0
             if not until and not await _is_denied(connection, "account", principal, entry.at):
                 return False
             if until and principal.startswith(ACCOUNT):
-                version = await value(connection, sql_accounts.RAISE_VERSION, account_id=principal) or 0
+                version = await value(connection, sql_accounts.RAISE_VERSION, account_id=principal)
+                await connection.execute(sql_secrets.REMOVE_TICKETS_OF, {"account_id": principal})
             await record(connection, [entry])
             await note(connection, [suspended(principal, version, until, reason, entry.at)])
             return True
@@ -52,6 +58,7 @@ class PostgresAccessRepository:
 
     async def block(self, network: str, until: int, reason: str, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, undone=False)
             if not until and not await _is_denied(connection, "network", network, entry.at):
                 return False
             await record(connection, [entry])
@@ -63,19 +70,25 @@ class PostgresAccessRepository:
     async def blocks(self, now: int) -> list[Notice]:
         return [Notice(*row) for row in await self._pool.fetch(sql.BLOCKS, {"now": now})]
 
-    async def insert_key(self, key: ApiKey, entry: AuditEntry) -> None:
-        async def work(connection: Connection) -> None:
+    async def insert_key(self, key: ApiKey, most: int, entry: AuditEntry, *, basis: Basis | None = None) -> bool:
+        async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, key.maker_id, basis=basis, undone=False)
+            await lock_notices(connection)  # earlier than `note` does: of two, one takes the last place
+            if await value(connection, sql.COUNT_KEYS, now=entry.at) >= most:
+                raise Undone(False)
             await connection.execute(sql.INSERT_KEY, asdict(key))
             await record(connection, [entry])
             await note(connection, [key_changed(key.key_id, key.until, entry.at)])
+            return True
 
-        await self._pool.run(work)
+        return await self._pool.run(work)
 
     async def keys(self, now: int) -> list[ApiKey]:
         return [ApiKey(*row) for row in await self._pool.fetch(sql.KEYS, {"now": now})]
 
     async def revoke_key(self, key_id: str, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, undone=False)
             if not await execute(connection, sql.REVOKE_KEY, {"key_id": key_id}):
                 return False
             await record(connection, [entry])

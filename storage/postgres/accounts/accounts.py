@@ -3,13 +3,14 @@
 from msgspec.structs import asdict
 from psycopg.rows import TupleRow
 
-from model.account import Account, AccountChange, NewAccount, RoomWork, fold_email
+from model.account import Account, AccountChange, Basis, NewAccount, RoomWork, fold_email
 from model.audit import AuditEntry
 from storage.ports.access import account_changed, guest_moved, more_room_work, name_taken
 from storage.ports.accounts import Inserted
 from storage.ports.secrets import GUESSES_US
 from storage.postgres.accounts.changing import change_account
 from storage.postgres.accounts.erasing import delete_account, remove_traces, work_row
+from storage.postgres.accounts.locking import lock_accounts
 from storage.postgres.accounts.noting import note
 from storage.postgres.accounts.pool import AccountPool, Undone, execute
 from storage.postgres.connection.audit import record
@@ -84,8 +85,11 @@ class PostgresAccountRepository:
 
         return await self._pool.run(work)
 
-    async def change(self, account_id: str, change: AccountChange, entry: AuditEntry) -> Account | None:
+    async def change(
+        self, account_id: str, change: AccountChange, entry: AuditEntry, *, basis: Basis | None = None
+    ) -> Account | None:
         async def work(connection: Connection) -> Account | None:
+            await lock_accounts(connection, entry, account_id, basis=basis)
             return await change_account(connection, account_id, change, entry)
 
         return await self._pool.run(work)
@@ -93,8 +97,13 @@ class PostgresAccountRepository:
     async def rehash(self, account_id: str, before: str, after: str) -> None:
         await self._pool.change(sql.REHASH, {"account_id": account_id, "before": before, "after": after})
 
-    async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
-        return await self._pool.run(lambda connection: delete_account(connection, account_id, work, entry))
+    async def delete(self, account_id: str, work: RoomWork, entry: AuditEntry, *, basis: Basis | None = None) -> bool:
+        async def delete(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, account_id, basis=basis, undone=False)
+            await delete_account(connection, account_id, work, entry)
+            return True
+
+        return await self._pool.run(delete)
 
     async def remove_traces(self, work: RoomWork, at: int, *, ends: bool) -> bool:
         async def remove(connection: Connection) -> bool:
@@ -109,13 +118,23 @@ class PostgresAccountRepository:
     async def aliases(self, account_id: str) -> list[str]:
         return [guest_id for (guest_id,) in await self._pool.fetch(sql.ALIASES_OF, {"account_id": account_id})]
 
-    async def adopt(self, guest_id: str, account_id: str, work: RoomWork, most: int, entry: AuditEntry) -> bool:
+    async def adopt(
+        self,
+        guest_id: str,
+        account_id: str,
+        work: RoomWork,
+        most: int,
+        entry: AuditEntry,
+        *,
+        basis: Basis | None = None,
+    ) -> bool:
         values = {"guest_id": guest_id, "account_id": account_id, "at": entry.at}
 
         async def adopt(connection: Connection) -> bool:
-            # Locks the row: two adoptions take turns.
+            # Two adoptions take turns.
+            await lock_accounts(connection, entry, account_id, basis=basis, undone=False)
             version = await value(connection, sql.RAISE_VERSION, account_id=account_id)
-            if version is None or await value(connection, sql.COUNT_ALIASES, account_id=account_id) >= most:
+            if await value(connection, sql.COUNT_ALIASES, account_id=account_id) >= most:
                 raise Undone(False)
             if not await execute(connection, sql.INSERT_ALIAS, values):
                 raise Undone(False)

@@ -7,8 +7,11 @@ from psycopg.rows import TupleRow
 
 from model.audit import AuditEntry, AuditFilter
 from model.room import User
+from storage.ports.audit import named_accounts
+from storage.postgres.accounts.locking import find_locked
 from storage.postgres.accounts.pool import AccountPool
 from storage.postgres.connection.audit import record
+from storage.postgres.connection.session import Connection
 from storage.postgres.sql import audit as sql
 
 
@@ -19,8 +22,14 @@ class PostgresAuditRepository:
         self._pool = pool
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
+        ids = sorted({one for entry in entries for one in named_accounts(entry)})
+
+        async def work(connection: Connection) -> None:
+            found = await find_locked(connection, ids)
+            await record(connection, [entry for entry in entries if found.keys() >= {*named_accounts(entry)}])
+
         if entries:
-            await self._pool.run(lambda connection: record(connection, entries))
+            await self._pool.run(work)
 
     async def page(self, wanted: AuditFilter, *, before: int, limit: int) -> list[tuple[int, AuditEntry]]:
         rows = await self._pool.fetch(sql.PAGE, {**asdict(wanted), "before": before, "limit": max(limit, 0)})

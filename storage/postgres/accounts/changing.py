@@ -20,8 +20,7 @@ async def change_account(connection: Connection, account_id: str, change: Accoun
     """Carry out the whole change, which ends the transaction.
 
     Raises:
-        Undone: with None if there is no such account, if another one has confirmed the same address, or if the password
-            is another one than ``change`` requires.
+        Undone: with None if there is no such account, or another one has confirmed the same address.
     """
     values = {
         **asdict(change),
@@ -41,12 +40,9 @@ async def change_account(connection: Connection, account_id: str, change: Accoun
         await connection.execute(sql_secrets.REMOVE_CODES, values)
         for code in change.codes:
             await connection.execute(sql_secrets.INSERT_CODE, {"account_id": account_id, "hash": code})
-    if change.email is not None or change.end_logins:
-        await connection.execute(sql_secrets.REMOVE_TICKETS, {"account_id": account_id, "kind": "email"})
-    ended = []
-    if change.end_logins:
-        await connection.execute(sql_secrets.REMOVE_TICKETS, {"account_id": account_id, "kind": "reset"})
-        ended = await end_logins(connection, account_id, but=change.keep_login)
+    if change.ends_tickets:
+        await connection.execute(sql_secrets.REMOVE_TICKETS_OF, values)
+    ended = await end_logins(connection, account_id, but=change.keep_login) if change.end_logins else []
     notices = [login_ended(login_id, entry.at) for login_id in ended]
     if change.name is not None:
         await connection.execute(sql.REMOVE_RENAME, {"account_id": account_id})
@@ -56,17 +52,6 @@ async def change_account(connection: Connection, account_id: str, change: Accoun
     versions = [account_changed(account_id, account.version, entry.at)] if change.outdates_tokens else []
     await note(connection, notices, versions=versions)
     return account
-
-
-async def lock_account(connection: Connection, account_id: str, *, password_at: int | None = None) -> None:
-    """Keep an account as it is until the transaction ends.
-
-    Raises:
-        Undone: with None if there is no such account, or its password is no longer that of ``password_at``.
-    """
-    values = {"account_id": account_id, "password_at": password_at}
-    if not await fetch_all(connection, sql.LOCK_ACCOUNT, values):
-        raise Undone(None)
 
 
 async def end_logins(connection: Connection, account_id: str, *, only: str = "", but: str = "") -> list[str]:

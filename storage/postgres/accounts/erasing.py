@@ -8,9 +8,9 @@ from model.account import DELETED_USER, Account, Notice, RoomWork, guess_keys
 from model.audit import AuditEntry
 from storage.ports.access import account_deleted, key_changed, more_room_work, name_taken
 from storage.postgres.accounts.noting import note
-from storage.postgres.accounts.pool import Undone, execute
+from storage.postgres.accounts.pool import execute
 from storage.postgres.connection.audit import record
-from storage.postgres.connection.session import Connection, fetch_all, value
+from storage.postgres.connection.session import Connection, fetch_all
 from storage.postgres.sql import accounts as sql
 from storage.postgres.sql import notices as sql_notices
 from storage.postgres.sql import secrets as sql_secrets
@@ -27,16 +27,12 @@ _ERASE = (
 )
 
 
-async def delete_account(connection: Connection, account_id: str, work: RoomWork, entry: AuditEntry) -> bool:
+async def delete_account(connection: Connection, account_id: str, work: RoomWork, entry: AuditEntry) -> None:
     """See `storage.ports.accounts.AccountRepository.delete`. Ends the transaction.
 
-    Raises:
-        Undone: with False if there is no such account.
+    The account is locked, as for an adoption, and for each change that names it: nothing of it is added from here on.
     """
     of_account: dict[str, Any] = {"account_id": account_id}
-    # Locks the row, as an adoption does: no guest is added from here on.
-    if await value(connection, sql.RAISE_VERSION, account_id=account_id) is None:
-        raise Undone(False)
     aliases = [guest_id for (guest_id,) in await fetch_all(connection, sql.ALIASES_OF, of_account)]
     work = replace(work, ids=tuple(dict.fromkeys((*work.ids, *aliases))))
     rows = await fetch_all(connection, sql.REMOVE_ACCOUNT, of_account)  # and what refers to it
@@ -53,7 +49,6 @@ async def delete_account(connection: Connection, account_id: str, work: RoomWork
         *revoked,
     ]
     await note(connection, notices)
-    return True
 
 
 async def remove_traces(connection: Connection, work: RoomWork, at: int) -> tuple[list[Notice], bool]:

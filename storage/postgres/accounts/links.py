@@ -4,6 +4,7 @@ from msgspec.structs import asdict
 
 from model.account import InviteLink
 from model.audit import AuditEntry
+from storage.postgres.accounts.locking import lock_accounts
 from storage.postgres.accounts.pool import AccountPool, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, fetch_all
@@ -16,12 +17,14 @@ class PostgresLinkRepository:
     def __init__(self, pool: AccountPool) -> None:
         self._pool = pool
 
-    async def insert(self, link: InviteLink, entry: AuditEntry) -> None:
-        async def work(connection: Connection) -> None:
+    async def insert(self, link: InviteLink, entry: AuditEntry) -> bool:
+        async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, link.maker_id, undone=False)
             await connection.execute(sql.INSERT_LINK, asdict(link))
             await record(connection, [entry])
+            return True
 
-        await self._pool.run(work)
+        return await self._pool.run(work)
 
     async def find(self, hash: bytes, now: int) -> InviteLink | None:
         rows = await self._pool.fetch(sql.FIND_LINK, {"hash": hash, "now": now})
@@ -51,6 +54,7 @@ class PostgresLinkRepository:
 
     async def revoke(self, link_id: str, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, undone=False)
             if not await execute(connection, sql.REVOKE_LINK, {"link_id": link_id}):
                 return False
             await record(connection, [entry])

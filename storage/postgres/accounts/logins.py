@@ -4,11 +4,12 @@ from typing import Literal
 
 from msgspec.structs import asdict
 
-from model.account import Account, Login, Refreshed
+from model.account import Account, Basis, Login, Refreshed
 from model.audit import AuditEntry
 from storage.ports.access import login_ended
 from storage.ports.logins import AGAIN_US
-from storage.postgres.accounts.changing import end_logins, lock_account
+from storage.postgres.accounts.changing import end_logins
+from storage.postgres.accounts.locking import lock_accounts
 from storage.postgres.accounts.noting import note
 from storage.postgres.accounts.pool import AccountPool
 from storage.postgres.connection.audit import record
@@ -23,9 +24,9 @@ class PostgresLoginRepository:
     def __init__(self, pool: AccountPool) -> None:
         self._pool = pool
 
-    async def insert(self, login: Login, most: int, entry: AuditEntry, *, password_at: int) -> list[str] | None:
+    async def insert(self, login: Login, most: int, entry: AuditEntry, *, basis: Basis) -> list[str] | None:
         async def work(connection: Connection) -> list[str] | None:
-            await lock_account(connection, login.account_id, password_at=password_at)
+            await lock_accounts(connection, entry, login.account_id, basis=basis)
             await connection.execute(sql.INSERT_LOGIN, asdict(login))
             oldest = {"account_id": login.account_id, "most": most}
             ended = [login_id for (login_id,) in await fetch_all(connection, sql.END_OLDEST, oldest)]
@@ -73,6 +74,7 @@ class PostgresLoginRepository:
 
     async def end(self, account_id: str, *, only: str = "", but: str = "", entry: AuditEntry) -> list[str]:
         async def work(connection: Connection) -> list[str]:
+            await lock_accounts(connection, entry, account_id, undone=[])
             ended = await end_logins(connection, account_id, only=only, but=but)
             if ended:
                 await record(connection, [entry])

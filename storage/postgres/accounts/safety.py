@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 from model.audit import AuditEntry
 from model.room import User
 from model.safety import Report, ReportState
+from storage.postgres.accounts.locking import lock_accounts
 from storage.postgres.accounts.pool import AccountPool, Undone, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, value
@@ -23,6 +24,7 @@ class PostgresSafetyRepository:
 
     async def block_user(self, user_id: str, blocked_id: str, now: int, most: int, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, user_id, blocked_id, undone=True)
             added = await execute(connection, sql.BLOCK_USER, {"user_id": user_id, "blocked_id": blocked_id, "at": now})
             if not added:
                 return True
@@ -35,6 +37,7 @@ class PostgresSafetyRepository:
 
     async def unblock_user(self, user_id: str, blocked_id: str, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, undone=False)
             if not await execute(connection, sql.UNBLOCK_USER, {"user_id": user_id, "blocked_id": blocked_id}):
                 return False
             await record(connection, [entry])
@@ -50,6 +53,7 @@ class PostgresSafetyRepository:
 
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, report.reporter.id, unless=report.sender.id, undone=False)
             if not await execute(connection, sql.INSERT_REPORT, _row(report)):
                 return False
             await record(connection, [entry])
@@ -76,6 +80,7 @@ class PostgresSafetyRepository:
         values = {"report_id": report_id, "state": state, "handler_id": by.id, "note": note, "handled_at": now}
 
         async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, by.id, undone=False)
             if not await execute(connection, sql.HANDLE_REPORT, values):
                 return False
             await record(connection, [entry])

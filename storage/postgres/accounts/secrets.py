@@ -2,10 +2,11 @@
 
 from msgspec.structs import asdict
 
-from model.account import Account, AccountChange, Guesses, Ticket, TicketKind
+from model.account import Account, AccountChange, Basis, Guesses, Ticket, TicketKind
 from model.audit import AuditEntry
 from storage.ports.secrets import GUESSES_US
-from storage.postgres.accounts.changing import change_account, lock_account
+from storage.postgres.accounts.changing import change_account
+from storage.postgres.accounts.locking import lock_accounts
 from storage.postgres.accounts.pool import AccountPool, Undone, execute
 from storage.postgres.connection.audit import record
 from storage.postgres.connection.session import Connection, as_json, fetch_all
@@ -19,16 +20,16 @@ class PostgresSecretRepository:
     def __init__(self, pool: AccountPool) -> None:
         self._pool = pool
 
-    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, password_at: int | None = None) -> None:
-        async def work(connection: Connection) -> None:
-            if ticket.account_id is not None:
-                await lock_account(connection, ticket.account_id, password_at=password_at)
+    async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, basis: Basis | None = None) -> bool:
+        async def work(connection: Connection) -> bool:
+            await lock_accounts(connection, entry, ticket.account_id or "", basis=basis, undone=False)
             await connection.execute(sql.REMOVE_TICKETS, asdict(ticket))
             await connection.execute(sql.INSERT_TICKET, asdict(ticket))
             if entry is not None:
                 await record(connection, [entry])
+            return True
 
-        await self._pool.run(work)
+        return await self._pool.run(work)
 
     async def find_ticket(self, hash: bytes, kind: TicketKind, now: int) -> Ticket | None:
         rows = await self._pool.fetch(sql.FIND_TICKET, {"hash": hash, "kind": kind, "now": now})
@@ -47,7 +48,7 @@ class PostgresSecretRepository:
             account_id = Ticket(*rows[0]).account_id if rows else None
             if account_id is None:
                 raise Undone(None)
-            await lock_account(connection, account_id)  # first, as all others that use its tickets
+            await lock_accounts(connection, entry, account_id)  # first, as all others that use its tickets
             if not await execute(connection, sql.SPEND_TICKET, values):
                 raise Undone(None)
             return await change_account(connection, account_id, change, entry)
@@ -80,6 +81,7 @@ class PostgresSecretRepository:
         values = {"key": key, "now": now, "forgotten": now - GUESSES_US, "rows": as_json(rows)}
 
         async def work(connection: Connection) -> None:
+            await lock_accounts(connection, entry)
             await connection.execute(sql.FAIL, values)
             if entry is not None:
                 await record(connection, [entry])

@@ -18,8 +18,6 @@ _WORK = Table("room_work")
 _COLUMNS = Account.__struct_fields__
 RECORD = [ACCOUNTS[name] for name in _COLUMNS]
 OF_ACCOUNT = ACCOUNTS.account_id == param("account_id")
-# Whether the password is still the one that was compared; always with NULL.
-_SAME_PASSWORD = param("password_at", "bigint").isnull() | (ACCOUNTS.password_at == param("password_at", "bigint"))
 
 # --- accounts ------------------------------------------------------------------------------------------------------
 
@@ -64,13 +62,17 @@ def _change() -> bytes:
         query = query.set(ACCOUNTS[column], when(empty, NullValue(), unless_null(given, ACCOUNTS[column])))
     query = query.set(ACCOUNTS.password_at, when(password.notnull(), param("at", "bigint"), ACCOUNTS.password_at))
     query = query.set(ACCOUNTS.version, ACCOUNTS.version + param("raised", "integer"))
-    return sql_text(query.where(OF_ACCOUNT & _SAME_PASSWORD).returning(*RECORD))
+    return sql_text(query.where(OF_ACCOUNT).returning(*RECORD))
 
 
 CHANGE_ACCOUNT = _change()
-# Until the transaction ends, no other one changes the account.
-LOCK_ACCOUNT = sql_text(
-    Query.from_(ACCOUNTS).select(ACCOUNTS.account_id).where(OF_ACCOUNT & _SAME_PASSWORD).for_update()
+# Until the transaction ends, no other one changes these accounts. The order is the same for all, against deadlocks.
+LOCK_ACCOUNTS = sql_text(
+    Query.from_(ACCOUNTS)
+    .select(*RECORD)
+    .where(equals_any(ACCOUNTS.account_id, param("ids", "text[]")))
+    .orderby(ACCOUNTS.account_id)
+    .for_update()
 )
 REHASH = sql_text(
     Query.update(ACCOUNTS)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from pypika import Order, Table
-from pypika.functions import Max
-from pypika.terms import Function, ValueWrapper
+from pypika.functions import Count, Max
+from pypika.terms import Function, Star, ValueWrapper
 
 from model.account import ApiKey
 from storage.postgres.sql.tables import insert_into, removing, rows_as
@@ -103,6 +103,7 @@ INSERT_KEY = sql_text(insert_into(_KEYS, ApiKey.__struct_fields__))
 KEYS = sql_text(
     Query.from_(_KEYS).select(*_key).where(_KEYS.until > param("now")).orderby(_KEYS.created_at).orderby(_KEYS.key_id)
 )
+COUNT_KEYS = sql_text(Query.from_(_KEYS).select(Count(Star())).where(_KEYS.until > param("now")))
 REVOKE_KEY = sql_text(Query.from_(_KEYS).delete().where(_KEYS.key_id == param("key_id")))
 REVOKE_KEYS_OF = sql_text(
     Query.from_(_KEYS).delete().where(equals_any(_KEYS.maker_id, param("ids", "text[]"))).returning(_KEYS.key_id)

@@ -27,6 +27,8 @@ REMOVE_TICKETS = sql_text(
     .where(_TICKETS.kind == param("kind"))
     .where((_TICKETS.account_id == _account_id) | (_TICKETS.account_id.isnull() & _account_id.isnull()))
 )
+# All those of an account.
+REMOVE_TICKETS_OF = sql_text(Query.from_(_TICKETS).delete().where(_TICKETS.account_id == _account_id))
 FIND_TICKET = sql_text(Query.from_(_TICKETS).select(*_record).where(_valid))
 PENDING_EMAIL = sql_text(
     Query.from_(_TICKETS)

@@ -1,14 +1,19 @@
 """A client that sends the head of a request and holds its body back acts with the rights that it has at the end."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from model.account import AccountChange
+from model.room import FOREVER
 from server.app import Server
-from tests.support.accounts import PASSWORD, SignedIn, signed_in, visitor
+from tests.support.accounts import PASSWORD, SignedIn, noted, signed_in, visitor
 from tests.support.rawws import RawClient, Reply, request
+from tests.support.serving import Serve
+from tests.support.signed import now_us
 from tests.support.web import Web, code, path
 
 ADDRESS = "192.0.2.66"
@@ -104,3 +109,64 @@ async def test_an_admin_who_is_one_no_longer_decides_nothing(server: Server) -> 
     assert [one["role"] for one in found] == ["user"]
     assert (await admin.json("/api/keys"))["keys"] == []
     assert (await admin.json("/api/suspensions"))["suspensions"] == []
+
+
+# --- while a password is compared ------------------------------------------------------------------------------------
+
+
+async def new_password(server: Server, ann: SignedIn) -> object:
+    change = AccountChange(password="new", end_logins=True)
+    return await server.accounts.storage.accounts.change(ann.id, change, noted("reset", at=now_us()))
+
+
+async def suspension(server: Server, ann: SignedIn) -> object:
+    return await server.accounts.storage.access.suspend(ann.id, FOREVER, "", noted("suspend", at=now_us()))
+
+
+async def end_of_the_login(server: Server, ann: SignedIn) -> object:
+    return await server.accounts.storage.logins.end(ann.id, entry=noted("session_end", at=now_us()))
+
+
+WITH_PASSWORD: list[tuple[str, str, dict[str, Any]]] = [
+    ("DELETE", "/api/me", {"old_password": PASSWORD}),
+    ("PATCH", "/api/me", {"password": "another password", "old_password": PASSWORD}),
+    ("PATCH", "/api/me", {"email": "eve@example.org", "old_password": PASSWORD}),
+    ("POST", "/api/me/totp", {"old_password": PASSWORD}),
+]
+
+
+@pytest.mark.parametrize("decide", [new_password, suspension, end_of_the_login])
+async def test_what_was_begun_before_the_password_was_compared_is_not_done(
+    serve: Serve,
+    storage: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    decide: Callable[[Server, SignedIn], Awaitable[object]],
+) -> None:
+    """Guesses hold a request for up to 5 s: the owner of a stolen account takes it back meanwhile."""
+    mail = {"SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "chat@example.org", "PUBLIC_URL": "http://localhost"}
+    server = await serve(**mail, **storage)
+    enter = server.accounts.guesses.enter
+    held, go_on = asyncio.Queue[str](), asyncio.Event()
+
+    async def held_for_long(key: bytes, network: str) -> None:
+        held.put_nowait(network)
+        await go_on.wait()
+        await enter(key, network)
+
+    for method, target, body in WITH_PASSWORD:
+        ann = await signed_in(server, f"ann{len(target)}{len(body)}{method.lower()}{'email' in body}")
+        before = await server.accounts.storage.accounts.find(ann.id)
+        monkeypatch.setattr(server.accounts.guesses, "enter", held_for_long)
+        go_on.clear()
+        asking = asyncio.create_task(ann.ask(method, target, body))
+        await held.get()
+        monkeypatch.setattr(server.accounts.guesses, "enter", enter)
+        assert await decide(server, ann)
+        after = await server.accounts.storage.accounts.find(ann.id)
+        go_on.set()
+        reply = await asking
+        assert (reply.status, code(reply)) == (401, "unauthorized"), target
+        assert after is not None
+        assert await server.accounts.storage.accounts.find(ann.id) == after
+        assert (after == before) is (decide is end_of_the_login)
+        assert await server.accounts.storage.secrets.find_pending_email(ann.id, now_us()) is None

@@ -18,7 +18,7 @@ from tests.support.serving import Serve
 from tests.support.web import Web, code
 from utils.clock import DAY_US, rfc3339
 
-ANN, BOB = User("a_ann", "Ann"), User("a_bob", "Bob")
+ANN, BOB = User("u_ann", "Ann"), User("u_bob", "Bob")
 
 
 def lines(reply: Reply) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ async def test_admins_read_the_log_newest_first(storage: dict[str, str], serve: 
         "at": rfc3339(at),
         "action": "login",
         "result": "ok",
-        "actor": {"id": "a_ann", "name": "Ann"},
+        "actor": {"id": "u_ann", "name": "Ann"},
         "address": "192.0.2.7",
         "detail": "by password",
     }
@@ -62,14 +62,14 @@ async def test_pages_and_filters(storage: dict[str, str], serve: Serve) -> None:
     root = Web(server.port, "root", "admin")
     times = await acted(server, "login", "logout", "login", "login_failed", "login")
     await acted(server, "login", actor=BOB, target=ANN)
-    first = await root.get("/api/audit?actor=a_ann&action=login&limit=2")
+    first = await root.get("/api/audit?actor=u_ann&action=login&limit=2")
     assert [one["at"] for one in lines(first)] == [rfc3339(times[4]), rfc3339(times[2])]
     link = first.headers["link"].partition(">")[0].removeprefix("<")
     second = await root.get(f"/api/audit{link}")
     assert [one["at"] for one in lines(second)] == [rfc3339(times[0])]
     assert "link" not in second.headers
-    assert [one["actor"]["id"] for one in lines(await root.get("/api/audit?target=a_ann"))] == ["a_bob"]
-    between = await root.get(f"/api/audit?since={rfc3339(times[1])}&until={rfc3339(times[3])}&actor=a_ann")
+    assert [one["actor"]["id"] for one in lines(await root.get("/api/audit?target=u_ann"))] == ["u_bob"]
+    between = await root.get(f"/api/audit?since={rfc3339(times[1])}&until={rfc3339(times[3])}&actor=u_ann")
     assert [one["action"] for one in lines(between)] == ["login", "logout"]
     assert lines(await root.get("/api/audit?room=plans")) == []
 
@@ -131,7 +131,7 @@ async def test_each_entry_is_a_line_of_the_log(
     (line,) = [record.getMessage() for record in caplog.records if record.name == "parley.audit"]
     shown, _, number = line.rpartition(" id=")
     assert shown == (
-        'action=ban result="ok" actor="a_ann" actor_name="Ann" target="g_1" target_name="a\\"\\nb" '
+        'action=ban result="ok" actor="u_ann" actor_name="Ann" target="g_1" target_name="a\\"\\nb" '
         'address="192.0.2.7" room="plans"'
     )
     assert number.strip('"').isdigit()
