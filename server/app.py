@@ -14,8 +14,8 @@ from aiohttp import web
 from chat.chat import Chat
 from chat.link.envelope import NODE_BYTES
 from chat.maintenance import cut_words_again, expire_messages
-from chat.room_work import RoomWorker
 from chat.rooms.parts import ChatOptions
+from chat.work.worker import RoomWorker
 from chat.writes.workers import PoolLimits
 from model.account import Notice
 from model.limits import Limits

@@ -58,7 +58,7 @@ def _that_apply(room: Room, member: Member | None, actor: Actor) -> Iterable[Net
 
 def rows_of_guests(room: Room, member: Member | None, actor: Actor) -> list[Member]:
     """Return the rows of the guests that a user was, whose bans and mutes are the user's. They are moved in the
-    background (`chat.room_work`); all rows of a loaded room with a ban or mute are in memory.
+    background (`chat.work`); all rows of a loaded room with a ban or mute are in memory.
     """
     if member is not None and member.role in STAFF:
         return []

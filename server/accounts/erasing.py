@@ -21,7 +21,7 @@ async def erase_account(
     address: str = "",
     basis: Basis | None = None,
 ) -> bool:
-    """Remove an account, and leave to the server with the rooms what its user wrote there (`chat.room_work`).
+    """Remove an account, and leave to the server with the rooms what its user wrote there (`chat.work`).
 
     Args:
         messages: whether the messages go, too; else they stay as by "deleted user".

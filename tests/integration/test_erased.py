@@ -36,7 +36,7 @@ LONG = 10**13  # microseconds: longer than any test
 
 @pytest.fixture
 async def server(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setattr("chat.room_pieces.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("chat.work.pieces.SETTLE_SECONDS", 0.0)
     server = await started({"DATABASE_URL": database_url})
     yield server
     assert await server.stop() == 0

@@ -22,7 +22,7 @@ ROOM = "plans"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chat.room_pieces.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("chat.work.pieces.SETTLE_SECONDS", 0.0)
 
 
 async def wrote_as_guest(server: Server, content: str = "as a guest") -> tuple[str, str, int]:

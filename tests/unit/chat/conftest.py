@@ -7,7 +7,7 @@ import pytest
 
 from chat.chat import Chat
 from chat.one_shot import CommandRunner
-from chat.room_work import RoomWorker
+from chat.work.worker import RoomWorker
 from tests.support.chatting import chatting
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import VirtualLoop

@@ -5,7 +5,7 @@ from typing import Any
 from chat.chat import Chat
 from chat.handlers.sessions import identify
 from chat.ports import Identity
-from chat.room_work import RoomWorker
+from chat.work.worker import RoomWorker
 from model.account import DELETED_USER, RoomWork
 from model.message import Message
 from model.room import Member, RoomRecord, User

@@ -6,9 +6,9 @@ from chat.chat import Chat
 from chat.handlers.sessions import identify
 from chat.maintenance import expire_once
 from chat.ports import Identity
-from chat.room_work import RoomWorker
 from chat.rooms.storing import store
 from chat.safety import block_user, unblock_user
+from chat.work.worker import RoomWorker
 from model.errors import SIGNED_OUT
 from model.room import User
 from storage.ports.rooms import RemoveMember

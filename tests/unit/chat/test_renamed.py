@@ -1,7 +1,7 @@
 """The new name of an account reaches its rows in all rooms, and its direct rooms."""
 
 from chat.chat import Chat
-from chat.room_work import RoomWorker
+from chat.work.worker import RoomWorker
 from model.account import rename_work
 from model.room import User
 from tests.support.faulty import FaultyRepository

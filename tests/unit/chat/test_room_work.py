@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from chat.chat import Chat
-from chat.room_work import RoomWorker
 from chat.safety import report
+from chat.work.worker import RoomWorker
 from model.account import DELETED_USER
 from model.audit import AuditFilter
 from model.errors import SIGNED_OUT, ParleyError
@@ -164,7 +164,7 @@ async def test_a_message_that_waits_for_storage_is_erased_once_it_is_stored(
 async def test_work_continues_after_an_outage(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.room_pieces.WINDOW", 1)
+    monkeypatch.setattr("chat.work.pieces.WINDOW", 1)
     bob, ann = account(chat, "bob"), signed_in(chat)
     for number in range(3):
         await created(chat, bob, f"room {number}")
@@ -255,8 +255,8 @@ async def test_work_that_another_server_has_begun_is_finished(
 async def test_many_messages_are_changed_in_bounded_batches(
     chat: Chat, worker: RoomWorker, repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chat.room_pieces.BATCH", 10)
-    monkeypatch.setattr("chat.room_pieces.MESSAGES", 25)
+    monkeypatch.setattr("chat.work.logs.BATCH", 10)
+    monkeypatch.setattr("chat.work.logs.MESSAGES", 25)
     _, ann = await in_lobby(chat)
     for number in range(60):
         ann.say(str(number), room="lobby")

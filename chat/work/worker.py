@@ -2,7 +2,7 @@
 
 The work is stored in the transaction that decides it (`model.account.RoomWork`), whichever server does that, with a
 notice for all of them. The server that has the rooms reads it then and carries it out, a bounded step at a time
-(`chat.room_pieces`). Pieces take turns, so none waits for another one that has much to do, that waits, or that fails.
+(`chat.work.pieces`). Pieces take turns, so none waits for another one that has much to do, that waits, or that fails.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from chat.chat import Chat
-from chat.room_pieces import Piece
 from chat.rooms.storing import TENURE, ask, require_tenure
+from chat.work.pieces import Piece
 from model.account import Notice
 from model.errors import ParleyError, unavailable
 from storage.ports.errors import BatchRefused, StorageUnavailable

@@ -1,0 +1,1 @@
+"""Work in the rooms for accounts, in the background."""
