@@ -34,7 +34,7 @@ _ASCII = bytes(range(128)).lower().ljust(256)
 _NO_ASCII_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
 _LOOKS = bytes.maketrans(b"013457i", b"oleastl")
 _LOOK_SIGNS = bytes.maketrans(b"$@!|", b"sall")
-_ASCII_RESERVED = frozenset({b"system", b"systern", b"server", b"parley"})
+_ASCII_RESERVED = frozenset({b"system", b"systern", b"server", b"parley", b"deleteduser"})
 
 
 def skeleton(name: str) -> str:
@@ -58,8 +58,8 @@ def _looks(text: str) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a name looks like the server's own: in any script, case, width or punctuation, with digits for
-    letters, or followed by a number.
+    """Return whether a name looks like the server's own, or that of deleted users: in any script, case, width or
+    punctuation, with digits for letters, or followed by a number.
     """
     if name.isascii():
         lower = name.encode().translate(_ASCII)
@@ -70,10 +70,21 @@ def is_reserved(name: str) -> bool:
     text = normalize("NFKC", name)
     if _TOO_MANY_LETTERS.match(text):
         return False
+    return any(len(each) <= _MOST_LETTERS and _look(each) in _RESERVED for each in _readings(text))
+
+
+def is_official(name: str) -> bool:
+    """Return whether a name looks like that of a user with a task, such as ``admin``, in the ways of `is_reserved`."""
+    return any(_look(each) in _OFFICIAL for each in _readings(normalize("NFKC", name)))
+
+
+def _readings(text: str) -> set[str]:
+    """Return the letters that NFKC text may be read as.
+
+    Some letters look like one of a reserved word only in one case: a Greek upsilon is a Y, or a u.
+    """
     letters = _letters(text)
-    # Some letters look like one of a reserved word only in one case: a Greek upsilon is a Y, or a u.
-    tries = {letters, letters.lower(), letters.upper(), _letters(text.translate(_SIGNS))}
-    return any(len(each) <= _MOST_LETTERS and _look(each) in _RESERVED for each in tries)
+    return {letters, letters.lower(), letters.upper(), _letters(text.translate(_SIGNS))}
 
 
 def _letters(text: str) -> str:
@@ -87,4 +98,5 @@ def _look(letters: str) -> str:
 
 
 _ASCII_SKELETONS = {code: _skeleton(chr(code)) for code in range(128)}
-_RESERVED = frozenset(map(_look, ("system", "server", "parley")))
+_RESERVED = frozenset(map(_look, ("system", "server", "parley", "deleteduser")))
+_OFFICIAL = frozenset(map(_look, ("admin", "administrator", "moderator", "operator", "root", "guest")))

@@ -7,7 +7,7 @@ import unicodedata2
 
 from model.errors import ParleyError
 from model.limits import USERNAME_CHARS
-from model.lookalikes import skeleton
+from model.lookalikes import is_official, skeleton
 from model.principals import KINDS
 from model.text import check_user_name
 from utils.unicode import is_stream_safe
@@ -51,6 +51,20 @@ def check_username(text: str, field: str = "username") -> Username:
     if look == _DEFAULT_NAME:
         raise ParleyError("reserved_name", field=field)
     return Username(username, look)
+
+
+def check_official(name: str, field: str) -> str:
+    """Return a username, or the name of an account or a bot, unchanged, if users may choose it.
+
+    Only operators give names that look like those of admins and others with a task. Accounts that have one keep it.
+
+    Raises:
+        ParleyError: ``reserved_name`` naming ``field``.
+    """
+    if is_official(name):
+        text = f"the name {name!r} is reserved"
+        raise ParleyError("reserved_name", text, field=field, fields={field: text})
+    return name
 
 
 def asked_username(text: str) -> str:

@@ -7,8 +7,10 @@ from msgspec.structs import replace
 from model.account import Account, AccountChange, Basis, fold_email, guess_key
 from model.audit import AuditAction
 from model.errors import ParleyError
+from model.lookalikes import skeleton
 from model.passwords import check_password
 from model.text import check_user_name
+from model.usernames import check_official
 from server.accounts import letters
 from server.accounts.registering import Wrong, check_display_name, check_new_email, email_ticket
 from server.accounts.second_factor import hash_code, new_nonce, new_recovery_codes, secret_of, step_of
@@ -52,6 +54,8 @@ async def change(accounts: Accounts, basis: Basis, asked: Changes, asker: Asker)
         wrong.check(_ask_password)
     wrong.refuse()
     if name is not None and name != account.name:
+        if skeleton(name) != account.look:
+            check_official(name, "name")
         await check_display_name(accounts, name, account.account_id, account.look)
     if asked.old_password is not None:
         await accounts.prove(account, asked.old_password, None, asker, field="old_password")

@@ -9,7 +9,7 @@ from model.errors import ParleyError
 from model.lookalikes import skeleton
 from model.passwords import check_password
 from model.text import check_user_name
-from model.usernames import Username, asked_username, check_username
+from model.usernames import Username, asked_username, check_official, check_username
 from server.accounts import letters
 from server.accounts.service import Accounts, Asker
 from server.accounts.signing_in import new_login
@@ -84,7 +84,7 @@ async def register(
     if by_link and not asked.invite:
         raise ParleyError("invite_invalid", field="invite")
     accounts.hashing.check(asker.network)
-    username, name, password = await _check(accounts, asked)
+    username, name, password = await _check(accounts, asked, official=admin_ticket is not None)
     accounts.count_registration(asker)
     await _check_names(accounts, username, name)
     hashed = await accounts.hashing.hash(password, asker.network)
@@ -158,12 +158,17 @@ async def check_display_name(accounts: Accounts, name: str, account_id: str, loo
         raise _taken("name")
 
 
-async def _check(accounts: Accounts, asked: Registration) -> tuple[Username, str, str]:
-    """Return the username, the display name and the prepared password."""
+async def _check(accounts: Accounts, asked: Registration, *, official: bool) -> tuple[Username, str, str]:
+    """Return the username, the display name and the prepared password; reserved names if they are ``official``."""
     common = await accounts.hashing.common()
     wrong = Wrong()
     username = wrong.check(check_username, asked.username)
     name = wrong.check(check_user_name, asked.name, "name") if asked.name else ""
+    if not official:
+        if username is not None:
+            wrong.check(check_official, username.username, "username")
+        if name:
+            wrong.check(check_official, name, "name")
     email = wrong.check(check_new_email, accounts, asked.email) if asked.email else None
     password = wrong.check(
         check_password, asked.password, common=common, username=asked_username(asked.username), email=email

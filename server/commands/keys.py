@@ -7,6 +7,7 @@ from model.api_keys import make_key
 from model.audit import OPERATOR, entry
 from model.errors import ParleyError
 from model.limits import KEY_DAYS, KEYS
+from model.lookalikes import skeleton
 from model.principals import BOT
 from model.room import User
 from model.text import check_user_name
@@ -50,6 +51,8 @@ async def _create(command: Command, options: Namespace) -> None:
     name = check_user_name(options.name, "name")
     if not 0 < options.days <= KEY_DAYS:
         raise ParleyError("bad_field", f"--days must be 1 to {KEY_DAYS}", field="--days")
+    if await command.storage.accounts.named_like(skeleton(name)) is not None:
+        raise CommandRefused(f"the name {name!r} looks like the username of an account")
     there = await _keys(command)
     if options.bot is not None and (
         not options.bot.startswith(BOT) or options.bot not in {key.bot_id for key in there}

@@ -307,6 +307,11 @@ async def test_blocks(run: Commands) -> None:
         assert "network" in await run("block", "add", wrong, status=2)
 
 
+async def test_operators_give_reserved_names_but_no_bot_the_name_of_an_account(run: Commands) -> None:
+    await run.create("admin")
+    assert "username of an account" in await run("key", "create", "Admin", "--scope", "read", status=1)
+
+
 async def test_the_audit_log_has_what_commands_did(run: Commands) -> None:
     ann = await run.create("ann")
     await run("user", "suspend", "ann")
@@ -314,7 +319,7 @@ async def test_the_audit_log_has_what_commands_did(run: Commands) -> None:
     assert table[0].split() == ["AT", "ACTION", "RESULT", "ACTOR", "TARGET", "ADDRESS", "ROOM", "DETAIL"]
     assert table[1].split()[1:6] == ["suspend", "ok", "operator", ann, "(ann)"]
     (entry,) = await run.json("audit", "--target", ann, "--action", "register", "--since", "2020-01-01T00:00:00Z")
-    assert entry["actor"] == {"id": "operator", "name": ""}
+    assert entry["actor"] == {"id": "operator"}
     assert "invalid choice" in await run("audit", "--action", "sing", status=2)
     assert "--since" in await run("audit", "--since", "now", status=2)
 

@@ -12,6 +12,8 @@ from model.errors import ParleyError
 from model.limits import KEY_DAYS, KEYS, SENT_NAME_CHARS
 from model.room import User
 from model.text import check_user_name
+from model.usernames import check_official
+from server.accounts.registering import check_display_name
 from server.http.endpoints import SENDER, Answer, Endpoint, Nothing
 from server.web.accounts.shared import DONE, AccountRows, answer, caller, done
 from utils.clock import rfc3339
@@ -98,7 +100,7 @@ class KeyRows(AccountRows):
                 self.make,
                 NewKey,
                 (Answer(201, "the key, which is shown only once", KeyMade),),
-                ("conflict", "reserved_name", "no_such_user"),
+                ("conflict", "reserved_name", "name_taken", "no_such_user"),
                 f"At most {KEYS} keys. A bot sends `Authorization: Bearer pk_...`, over HTTP and WebSocket.",
                 auth="admin",
             ),
@@ -123,8 +125,9 @@ class KeyRows(AccountRows):
     async def make(self, request: web.Request, params: NewKey) -> web.StreamResponse:
         """Make a key."""
         self._shared.runner.count(caller(request))
-        name = check_user_name(params.name, "name")
+        name = check_official(check_user_name(params.name, "name"), "name")
         accounts, maker = self._accounts, caller(request).user
+        await check_display_name(accounts, name, "", "")
         now = accounts.clock.now_us()
         keys = await accounts.storage.access.keys(now)
         if params.bot is not None and params.bot not in {key.bot_id for key in keys}:

@@ -33,7 +33,7 @@ ELSEWHERE = [
 
 async def bot(server: Server, scope: str) -> Web:
     """Return a bot whose key has this scope."""
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     reply = await admin.post("/api/keys", {"name": f"bot {scope}", "scope": scope, "days": 1})
     assert reply.status == 201, reply
     made = reply.json()
@@ -101,7 +101,7 @@ async def suspended(server: Server, role: str = "owner") -> tuple[SignedIn, int]
     """Return a suspended account that has a role in the private room "lobby"."""
     ann = await signed_in(server, "ann")
     seq = await staffed(server, ann, role)
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     assert (await admin.put(f"/api/suspensions/{ann.id}", {"reason": "spam", "seconds": 3600})).status == 204
     return ann, seq
 
@@ -129,7 +129,7 @@ async def test_a_suspended_account_is_refused_by_every_row_whatever_the_room(ser
 async def test_a_suspended_account_is_refused_in_every_dialect(server: Server, path: str) -> None:
     ann = await signed_in(server, "ann")
     await staffed(server, ann, "member")
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     target = "/chat?r=lobby" if path == "native" else path
     headers = [*(NATIVE if path == "native" else ()), ("Authorization", f"Bearer {ann.token}")]
     live = await RawClient.open(server.port, target, headers)

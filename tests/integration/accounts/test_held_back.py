@@ -74,7 +74,7 @@ DECISIONS: list[tuple[Decide, int, str]] = [
 async def test_a_user_who_may_not_act_any_more_posts_nothing(
     server: Server, decide: Decide, status: int, refusal: str
 ) -> None:
-    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    admin, ann = await signed_in(server, "rob", role="admin"), await signed_in(server, "ann")
     await admin.create("plans")
     go_on = await held_back(server, "POST", f"{path('plans')}/messages", ann.token or "", {"content": "hello"})
     await decide(admin, ann)
@@ -85,7 +85,7 @@ async def test_a_user_who_may_not_act_any_more_posts_nothing(
 
 
 async def test_a_revoked_key_posts_nothing(server: Server) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     await admin.create("plans")
     made = (await admin.post("/api/keys", {"name": "news", "scope": "write", "days": 1})).json()
     go_on = await held_back(server, "POST", f"{path('plans')}/messages", made["secret"], {"content": "hello"})
@@ -95,7 +95,7 @@ async def test_a_revoked_key_posts_nothing(server: Server) -> None:
 
 
 async def test_an_admin_who_is_one_no_longer_decides_nothing(server: Server) -> None:
-    admin, ben = await signed_in(server, "root", role="admin"), await signed_in(server, "ben", role="admin")
+    admin, ben = await signed_in(server, "rob", role="admin"), await signed_in(server, "ben", role="admin")
     ann = await signed_in(server, "ann")
     requests = [
         await held_back(server, "PATCH", f"/api/accounts/{ann.id}", ben.token or "", {"role": "admin"}),

@@ -93,7 +93,7 @@ NUL = [
 
 async def test_nul_in_an_id_or_a_reason_is_no_fault(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     """PostgreSQL cannot store it. No row has such an id, and texts are refused by name."""
-    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    admin, ann = await signed_in(server, "rob", role="admin"), await signed_in(server, "ann")
     for method, target, body in NUL:
         reply = await admin.ask(method, target.replace("{ann}", ann.id), body)
         assert reply.status in (204, 400, 404), (method, target, reply)

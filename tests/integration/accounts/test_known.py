@@ -23,7 +23,7 @@ async def row_in(web: Web, user_id: str, room: str = ROOM) -> dict[str, Any] | N
 
 @ON_BOTH
 async def test_an_account_that_has_never_connected_is_invited_added_and_written_to(server: Server) -> None:
-    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    admin, ann = await signed_in(server, "rob", role="admin"), await signed_in(server, "ann")
     cat, dan, eve = [await signed_in(server, name, name=name.title()) for name in ("cat", "dan", "eve")]
     await ann.create(ROOM)
     members = f"{path(ROOM)}/members"
@@ -63,7 +63,7 @@ async def test_an_account_that_is_not_in_the_room_is_said_to_be_that(server: Ser
 
 
 async def test_an_admin_who_has_never_connected_ranks_as_one(server: Server) -> None:
-    ann, admin = await signed_in(server, "ann"), await signed_in(server, "root", role="admin")
+    ann, admin = await signed_in(server, "ann"), await signed_in(server, "rob", role="admin")
     await ann.create(ROOM)
     reply = await ann.put(f"{path(ROOM)}/bans/{admin.id}")
     assert (reply.status, code(reply)) == (403, "forbidden")

@@ -54,7 +54,7 @@ async def test_only_admins_are_operators(server: Server, method: str, target: st
 
 
 async def test_a_suspended_account_is_out_until_its_end(server: Server) -> None:
-    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    admin, ann = await signed_in(server, "rob", role="admin"), await signed_in(server, "ann")
     path = f"/api/suspensions/{ann.id}"
     async with await connected(server, ann) as client:
         await client.expect("joined")
@@ -72,12 +72,12 @@ async def test_a_suspended_account_is_out_until_its_end(server: Server) -> None:
     assert (await admin.json("/api/suspensions"))["suspensions"] == []
     await ann.refresh()
     assert (await ann.get("/api/me")).status == 200
-    assert await audited(server, "suspend") == [("root", ann.id, "127.0.0.1", "")]
-    assert await audited(server, "restore") == [("root", ann.id, "127.0.0.1", "")]
+    assert await audited(server, "suspend") == [("rob", ann.id, "127.0.0.1", "")]
+    assert await audited(server, "restore") == [("rob", ann.id, "127.0.0.1", "")]
 
 
 async def test_an_account_of_the_application_is_suspended(server: Server) -> None:
-    admin, ben = await signed_in(server, "root", role="admin"), Web(server.port, "ben")
+    admin, ben = await signed_in(server, "rob", role="admin"), Web(server.port, "ben")
     assert (await ben.get("/api/users")).status == 200
     assert (await admin.put("/api/suspensions/u_ben", {})).status == 204
     reply = await ben.get("/api/users")
@@ -95,7 +95,7 @@ async def test_an_account_of_the_application_is_suspended(server: Server) -> Non
     ],
 )
 async def test_who_cannot_be_suspended(server: Server, user: str, status: int, refusal: str) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     reply = await admin.put(f"/api/suspensions/{user}", {})
     assert (reply.status, code(reply)) == (status, refusal)
     reply = await admin.put(f"/api/suspensions/{admin.id}", {})
@@ -104,7 +104,7 @@ async def test_who_cannot_be_suspended(server: Server, user: str, status: int, r
 
 async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
     """But not a block of the operator's own address, unless that is meant."""
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     assert (await admin.post("/api/blocks", {"network": "192.0.2.77/24", "reason": "flood"})).status == 204
     for address, status in (("192.0.2.1", 403), ("192.0.3.1", 200)):
         assert (await Web(server.port).get("/api/rooms", X_Forwarded_For=address)).status == status
@@ -119,16 +119,16 @@ async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
     assert (await admin.delete("/api/blocks/192.0.2.0%2F24")).status == 204
     assert (await Web(server.port).get("/api/rooms", X_Forwarded_For="192.0.2.1")).status == 200
     assert (await admin.json("/api/blocks"))["blocks"] == []
-    assert await audited(server, "block") == [("root", "192.0.2.0/24", "127.0.0.1", "")]
+    assert await audited(server, "block") == [("rob", "192.0.2.0/24", "127.0.0.1", "")]
 
 
 async def test_accounts_are_listed_and_get_roles(server: Server) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     people = {name: await signed_in(server, name) for name in ("ann", "anna", "ben")}
     page = await admin.json("/api/accounts?limit=2")
     assert [one["username"] for one in page["accounts"]] == ["ann", "anna"]
     page = await admin.json("/api/accounts?after=anna&limit=2")
-    assert [one["username"] for one in page["accounts"]] == ["ben", "root"]
+    assert [one["username"] for one in page["accounts"]] == ["ben", "rob"]
     page = await admin.json("/api/accounts?contains=nn")
     assert [one["username"] for one in page["accounts"]] == ["ann", "anna"]
     ann = people["ann"]
@@ -143,11 +143,11 @@ async def test_accounts_are_listed_and_get_roles(server: Server) -> None:
     assert (reply.status, reply.json()["error"]["message"]) == (400, "role must be user, organizer or admin")
     reply = await ann.patch("/api/accounts/a_unknown", {"role": "user"})
     assert (reply.status, code(reply)) == (404, "no_such_account")
-    assert (await audited(server, "role"))[0] == ("root", ann.id, "127.0.0.1", "admin")
+    assert (await audited(server, "role"))[0] == ("rob", ann.id, "127.0.0.1", "admin")
 
 
 async def test_logins_of_others_are_listed_and_ended(server: Server) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     ann, phone = await signed_in(server, "ann"), await signed_in(server, "ann")
     path = f"/api/accounts/{ann.id}/sessions"
     first, second = (await admin.json(path))["sessions"]
@@ -165,7 +165,7 @@ async def test_logins_of_others_are_listed_and_ended(server: Server) -> None:
 
 
 async def test_what_does_not_exist_is_not_found_and_leaves_no_trace(server: Server) -> None:
-    admin, ann = await signed_in(server, "root", role="admin"), await signed_in(server, "ann")
+    admin, ann = await signed_in(server, "rob", role="admin"), await signed_in(server, "ann")
     for path, refusal in (
         (f"/api/suspensions/{ann.id}", "no_such_suspension"),
         ("/api/suspensions/u_ben", "no_such_suspension"),
@@ -196,8 +196,15 @@ async def new_key(admin: SignedIn, **fields: Any) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.parametrize(("name", "refusal"), [("Ann", "name_taken"), ("Admin", "reserved_name"), ("ann_", "")])
+async def test_a_bot_is_not_called_like_an_account(server: Server, name: str, refusal: str) -> None:
+    admin, _ = await signed_in(server, "rob", role="admin"), await signed_in(server, "ann")
+    reply = await admin.post("/api/keys", {"name": name, "scope": "read", "days": 1})
+    assert reply.status == 201 if not refusal else code(reply) == refusal
+
+
 async def test_a_key_is_shown_once_and_acts_at_once(server: Server) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     made = await new_key(admin)
     secret, key = made["secret"], made["key"]
     assert secret.startswith(key["prefix"])
@@ -219,12 +226,12 @@ async def test_a_key_is_shown_once_and_acts_at_once(server: Server) -> None:
     assert (await admin.json("/api/keys"))["keys"] == []
     reply = await admin.delete(f"/api/keys/{key['id']}")
     assert (reply.status, code(reply)) == (404, "no_such_key")
-    assert await audited(server, "key") == [("root", key["bot"], "127.0.0.1", f"{key['id']} write")]
-    assert await audited(server, "key_revoke") == [("root", key["id"], "127.0.0.1", "")]
+    assert await audited(server, "key") == [("rob", key["bot"], "127.0.0.1", f"{key['id']} write")]
+    assert await audited(server, "key_revoke") == [("rob", key["id"], "127.0.0.1", "")]
 
 
 async def test_a_key_to_read_changes_nothing_over_http(server: Server) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     await admin.create("plans")
     await admin.say("plans", "hello")
     bot = Web(server.port, token=(await new_key(admin, scope="read"))["secret"])
@@ -243,7 +250,7 @@ async def test_a_key_to_read_changes_nothing_over_http(server: Server) -> None:
 
 
 async def test_a_bot_may_have_several_keys(server: Server) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     first = (await new_key(admin))["key"]
     second = (await new_key(admin, bot=first["bot"], scope="read"))["key"]
     assert second["bot"] == first["bot"]
@@ -263,6 +270,6 @@ async def test_a_bot_may_have_several_keys(server: Server) -> None:
     ],
 )
 async def test_a_key_that_cannot_be_made(server: Server, changed: dict[str, Any], status: int, refusal: str) -> None:
-    admin = await signed_in(server, "root", role="admin")
+    admin = await signed_in(server, "rob", role="admin")
     reply = await admin.post("/api/keys", {"name": "Helper", "scope": "write", "days": 30, **changed})
     assert (reply.status, code(reply)) == (status, refusal)

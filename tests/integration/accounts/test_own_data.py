@@ -169,7 +169,7 @@ async def test_an_export_has_everything_about_its_user_and_nothing_of_others(ser
 
 async def test_an_export_has_what_was_done_about_the_account_but_not_by_whom(server: Server) -> None:
     """Nor from where; and not who blocks its user, or has reported what it wrote."""
-    ann, admin = await signed_in(server, "ann"), await signed_in(server, "root", role="admin", name="Root Beer")
+    ann, admin = await signed_in(server, "ann"), await signed_in(server, "rob", role="admin", name="Root Beer")
     bob = await signed_in(server, "bob", name="Bob Black")
     seq = await written(bob, ann)
     assert (await bob.put(f"/api/me/blocks/{ann.id}")).status == 204

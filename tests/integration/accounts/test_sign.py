@@ -12,7 +12,7 @@ from server.accounts import signing_in
 from server.app import Server
 from server.auth.access_tokens import read_refresh
 from server.settings.values import Settings
-from tests.support.accounts import DAY, PASSWORD, invite_link, noted, signed_in, visitor
+from tests.support.accounts import DAY, PASSWORD, account, invite_link, noted, signed_in, stored, visitor
 from tests.support.rawws import Reply
 from tests.support.serving import Serve
 from tests.support.web import SECRET, Web, code
@@ -160,6 +160,25 @@ async def test_a_password_is_compared_in_one_form(server: Server) -> None:
     web = visitor(server.port)
     assert (await web.post("/api/register", {"username": "ann", "password": "a\u0308nderungen"})).status == 201
     assert (await web.post("/api/login", {"username": "ann", "password": "änderungen"})).status == 200
+
+
+@pytest.mark.parametrize("fields", [{"username": "Adm1n"}, {"username": "root"}, {"name": "Moderator"}], ids=str)
+async def test_names_of_users_with_a_task_are_reserved(server: Server, fields: dict[str, str]) -> None:
+    reply = await visitor(server.port).post("/api/register", {**ANN, **fields})
+    assert (reply.status, code(reply)) == (403, "reserved_name")
+    assert list(reply.json()["error"]["fields"]) == list(fields)
+
+
+async def test_an_account_keeps_a_name_that_was_reserved_later(server: Server) -> None:
+    ann = await signed_in(server, "ann")
+    reply = await ann.patch("/api/me", {"name": "Admin"})
+    assert (reply.status, code(reply)) == (403, "reserved_name")
+    assert list(reply.json()["error"]["fields"]) == ["name"]
+    password = await server.accounts.hashing.hash(ANN["password"], "")
+    await stored(server.accounts.storage.accounts, account("admin", password=password, name="boss"))
+    signed = (await visitor(server.port).post("/api/login", {**ANN, "username": "admin"})).json()
+    admin = Web(server.port, token=signed["access_token"])
+    assert (await admin.patch("/api/me", {"name": "Admin"})).status == 200
 
 
 # --- refresh ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from model.emails import check_email
 from model.errors import ParleyError
 from model.lookalikes import skeleton
 from model.principals import kind_of, shown_id
-from model.usernames import check_username
+from model.text import check_user_name
+from model.usernames import asked_username, check_official, check_username
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,46 @@ def test_ids_tell_what_principals_are() -> None:
     assert shown_id("u_7", "u_") == "7"
     for hidden in ("a_7", "b_7", "g_7", "w_7", "u_7"):
         assert shown_id(f"u_{hidden}", "u_") == f"u_{hidden}"
+
+
+OFFICIAL = [
+    *(
+        "admin",
+        "Admin",
+        "ADMIN1",
+        "4dm1n",
+        "a.d.m.i.n",
+        "аdmin",
+        "ａｄｍｉｎ",
+        "admin_",
+        "Administrator",
+        "adm1nistrat0r",
+    ),
+    *("moderator", "MODERATOR 2", "operator", "r00t", "root", "guest", "Guest 7", "gu3st"),
+]
+
+
+@pytest.mark.parametrize("name", OFFICIAL, ids=ascii)
+def test_names_of_users_with_a_task_cannot_be_chosen(name: str) -> None:
+    """But an account that has one can sign in."""
+    with pytest.raises(ParleyError) as refused:
+        check_official(name, "name")
+    assert (refused.value.code, refused.value.field) == ("reserved_name", "name")
+    if " " not in name:
+        assert asked_username(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["adam", "administration", "ann admin", "groot", "guests", "mod", "roots", "1", "東京"]
+)
+def test_names_that_only_have_such_words_in_them_can_be_chosen(name: str) -> None:
+    assert check_official(name, "name") == name
+
+
+@pytest.mark.parametrize(
+    "name", ["deleted user", "Deleted  User", "DELETED-USER", "deletedus3r", "dеlеtеd usеr"], ids=ascii
+)
+def test_no_one_is_called_like_a_deleted_user(name: str) -> None:
+    with pytest.raises(ParleyError) as refused:
+        check_user_name(name, "name")
+    assert refused.value.code == "reserved_name"
