@@ -256,14 +256,14 @@ def admit(
     Raises:
         ParleyError: see `enter`.
     """
-    identity, user, record = session.actor.identity, session.user, room.record
-    row = member
+    actor, user, record = session.actor, session.user, room.record
+    identity, row = actor.identity, member
     accepts = member is not None and invitations.is_open(parts, member)
     if member is not None and accepts:
         row = replace(member, role="member")
     elif knows_password and (row is None or (row.role is None and row.banned_until <= parts.clock.now_us())):
         row = replace(row or Member(user), role=default_role(parts, identity))
-    standing = check_entry(parts, room, row, session.actor)
+    standing = check_entry(parts, room, row, actor)
     if room.name not in session.rooms:
         impostors.refuse(parts, room, identity)
     joins = record.kind in _JOINABLE and standing != "admin" and (member is None or member.role is None)

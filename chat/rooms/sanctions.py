@@ -40,18 +40,22 @@ def networks_of(parts: Parts, user_id: str) -> list[str]:
 
 def banned_until(parts: Parts, room: Room, member: Member | None, actor: Actor) -> int:
     """Return until when a user may not enter as the guests of their network are banned; 0 if they may."""
+    if not room.sanctions:
+        return 0
     until = max([one.banned_until for one in _that_apply(room, member, actor)], default=0)
     return until if until and until > parts.clock.now_us() else 0
 
 
 def muted_until(parts: Parts, room: Room, member: Member | None, actor: Actor) -> int:
     """Return until when a user may not talk as the guests of their network are muted; 0 if they may."""
+    if not room.sanctions:
+        return 0
     until = max([one.muted_until for one in _that_apply(room, member, actor)], default=0)
     return until if until and until > parts.clock.now_us() else 0
 
 
 def _that_apply(room: Room, member: Member | None, actor: Actor) -> Iterable[NetworkSanction]:
-    if not room.sanctions or not actor.identity.guest or (member is not None and member.role in STAFF):
+    if not actor.identity.guest or (member is not None and member.role in STAFF):
         return ()
     return room.sanctions.get(actor.network, {}).values()
 
@@ -60,7 +64,7 @@ def rows_of_guests(room: Room, member: Member | None, actor: Actor) -> list[Memb
     """Return the rows of the guests that a user was, whose bans and mutes are the user's. They are moved in the
     background (`chat.work`); all rows of a loaded room with a ban or mute are in memory.
     """
-    if member is not None and member.role in STAFF:
+    if not actor.identity.aliases or (member is not None and member.role in STAFF):
         return []
     return [row for guest_id in actor.identity.aliases if (row := room.members.get(guest_id)) is not None]
 
