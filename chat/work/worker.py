@@ -98,6 +98,7 @@ class RoomWorker:
                 turn = self._turn()
                 for piece in turn:
                     await self._step(piece, tenure)
+                    await asyncio.sleep(0)  # memory storage answers at once
                 if not turn:
                     await self._rest()
                     require_tenure(self._parts, tenure)
