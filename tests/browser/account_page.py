@@ -1,5 +1,6 @@
 """The pages about accounts as their users see them."""
 
+import re
 import secrets
 from typing import Any
 
@@ -50,7 +51,7 @@ class AccountPage(ChatPage):
     async def sign_in(self, username: str, password: str = PASSWORD) -> None:
         """Fill and send the form in front."""
         await self.at("Sign in")
-        await self.panel.get_by_label("Username", exact=True).fill(username)
+        await self.panel.get_by_label(re.compile("^Username( or e-mail)?$")).fill(username)
         await self.panel.get_by_label("Password").fill(password)
         await self.press("Sign in")
 

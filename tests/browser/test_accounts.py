@@ -8,7 +8,7 @@ from typing import Any
 
 import pyotp
 import pytest
-from playwright.async_api import Page, Request, expect
+from playwright.async_api import Locator, Page, Request, expect
 from websockets.asyncio.client import connect
 
 from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, join_room, new_username
@@ -145,6 +145,18 @@ async def test_a_wrong_password_and_an_unknown_name_look_the_same(
     assert said[0] == said[1]
 
 
+async def turn_on(part: Locator) -> list[str]:
+    """Turn on the second factor; return the recovery codes, which are in front then."""
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Turn on").click()
+    secret = (await part.locator(".secret").inner_text()).replace(" ", "")
+    await part.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    await part.get_by_role("button", name="Confirm").click()
+    codes = part.get_by_role("list", name="Recovery codes").get_by_role("listitem")
+    await expect(codes).to_have_count(10)
+    return await codes.all_inner_texts()
+
+
 async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: Pages) -> None:
     """Turning it on shows the key, then the recovery codes; signing in asks for a code after the password."""
     new_page.expect_error(REFUSED)
@@ -152,15 +164,14 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
     ann = await join(username)
     await ann.account()
     part = ann.part("Second factor")
-    await part.get_by_label("Current password").fill(PASSWORD)
-    await part.get_by_role("button", name="Turn on").click()
-    secret = (await part.locator(".secret").inner_text()).replace(" ", "")
-    await part.get_by_label("Code").fill(pyotp.TOTP(secret).now())
-    await part.get_by_role("button", name="Confirm").click()
-    codes = await part.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
+    codes = await turn_on(part)
     assert len(set(codes)) == 10
     lines = "codes => codes.map(code => code.getClientRects().length)"
     assert await part.locator(".codes code").evaluate_all(lines) == [1] * 10
+    await ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await part.get_by_role("button", name="Copy them").click()
+    await expect(part.get_by_text("They are copied.")).to_be_visible()
+    assert (await ann.page.evaluate("navigator.clipboard.readText()")).split() == codes
     await part.get_by_role("button", name="I have kept them").click()
     await expect(part.get_by_text("On. 10 recovery codes are left.", exact=True)).to_be_visible()
 
@@ -181,6 +192,10 @@ async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join
     username = new_username()
     ann = await join(username)
     phone = await join(username, new=False, user_agent="Mozilla/5.0 (Android 15; Mobile) Firefox/140.0")
+    await phone.account()
+    here = phone.panel.get_by_role("list", name="Signed-in devices").get_by_role("listitem").first
+    await expect(here).to_have_text(re.compile("Firefox on Android.*this device"))
+    await phone.back()
     await phone.box.fill("half a thou")
     await ann.account()
     devices = ann.panel.get_by_role("list", name="Signed-in devices").get_by_role("listitem")
@@ -346,12 +361,7 @@ async def test_an_account_is_deleted_right_after_its_second_factor_was_switched(
     ann = await join(new_username())
     await ann.account()
     part = ann.part("Second factor")
-    await part.get_by_label("Current password").fill(PASSWORD)
-    await part.get_by_role("button", name="Turn on").click()
-    secret = (await part.locator(".secret").inner_text()).replace(" ", "")
-    await part.get_by_label("Code").fill(pyotp.TOTP(secret).now())
-    await part.get_by_role("button", name="Confirm").click()
-    codes = await part.get_by_role("list", name="Recovery codes").get_by_role("listitem").all_inner_texts()
+    codes = await turn_on(part)
     await part.get_by_role("button", name="I have kept them").click()
     end = ann.part("Delete the account")
     await end.get_by_label("Password").fill(PASSWORD)

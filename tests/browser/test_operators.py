@@ -31,6 +31,8 @@ async def test_the_first_admin_opens_the_link_in_the_file(new_page: Pages, room:
         await expect(ann.page.get_by_text("Signed in as ann")).to_be_visible()
         me = await ann.page.evaluate("fetch('api/me').then((answer) => answer.json())")
         assert me["role"] == "admin"
+        await ann.account()
+        await expect(ann.panel.get_by_text("Signed in as ann, an admin.")).to_be_visible()
         await until(lambda: not file.exists())
     finally:
         await asyncio.to_thread(server.remove)

@@ -123,7 +123,7 @@ export class Form {
   /** What may be wrong, by the fields that this form shows: "The username or the password is wrong." */
   #wrongProof() {
     const shown = [...this.#rows.values()].filter(({ field, box }) => !box.hidden && PROOFS.has(field.autocomplete ?? ""));
-    return `The ${shown.map(({ field }) => field.label.toLowerCase()).join(" or the ")} is wrong.`;
+    return `The ${shown.map(({ field }) => field.label.replace(" or ", ", the ").toLowerCase()).join(" or the ")} is wrong.`;
   }
 
   /** @param {string} name @param {string} text */

@@ -32,8 +32,9 @@ const FIRST_PASSWORD = { ...NEW_PASSWORD, label: "Password" };
 
 /** @param {Pages} pages @param {{lead?: string, username?: string, invite?: Invite}} options @returns {Page} */
 export function signIn(pages, { lead, username, invite }) {
+  const who = pages.server.mail ? { ...USERNAME, label: "Username or e-mail", maxlength: 254 } : USERNAME;
   const form = new Form({
-    fields: [{ ...USERNAME, value: username }, { ...PASSWORD, autofocus: Boolean(username) }, LATER_CODE],
+    fields: [{ ...who, value: username }, { ...PASSWORD, autofocus: Boolean(username) }, LATER_CODE],
     button: "Sign in",
     submit: async (values) => {
       await pages.account.signIn("login", given(values));
