@@ -18,8 +18,8 @@ from storage.ports.messages import ChangeMessage, PinState
 from storage.ports.storage import Writer
 from utils.clock import rfc3339
 
-# Messages that are examined in one read of a log; messages that are changed at once, and the pause after them, so that
-# others hardly notice.
+# Messages that are examined in one read of a log; messages that are changed at once, and the pause after that many, so
+# that others hardly notice.
 MESSAGES = 1000
 BATCH = 100
 BETWEEN_BATCHES = 0.05
@@ -88,11 +88,12 @@ class LogChanges:
                 self._announce(room)
             if room.tail.forgotten > head:
                 return False  # a newer state may have been evicted already, see `chat.handlers.resolve.MessageAt`
-            for stored in todo[:BATCH]:
+            batch = todo[:BATCH]
+            for stored in batch:
                 self._change(room, room.tail.state(stored.seq) or stored)
             await self._reach.stored(room)
-            await asyncio.sleep(BETWEEN_BATCHES)
-            return len(todo) <= BATCH
+            await asyncio.sleep(BETWEEN_BATCHES * len(batch) / BATCH)
+            return len(todo) == len(batch)
 
     def _announce(self, room: Room) -> None:
         """Tell the clients in a room, once, whose the messages of a guest are, instead of each changed message."""
@@ -137,8 +138,10 @@ class LogChanges:
         head = await ask(parts, parts.storage.messages.head(record.room_id))
         now = parts.clock.now_us()
         changes = [state for state in found if not self._is_done(state)]
-        batch = enumerate(changes[:BATCH], 1)
-        await self._writer.write([self._write(record, state, max(now, head) + place, now) for place, state in batch])
+        batch = changes[:BATCH]
+        versions = range(max(now, head) + 1, max(now, head) + 1 + len(batch))
+        writes = [self._write(record, state, version, now) for state, version in zip(batch, versions, strict=True)]
+        await self._writer.write(writes)
         require_tenure(parts, self._reach.tenure)
-        await asyncio.sleep(BETWEEN_BATCHES)
-        return len(changes) <= BATCH
+        await asyncio.sleep(BETWEEN_BATCHES * len(batch) / BATCH)
+        return len(changes) == len(batch)

@@ -40,7 +40,7 @@ class Piece:
         due: when its next step may be done, by the clock of the event loop.
         stepped: the number of its last step among those of all pieces.
         failures: how often it has failed since it last got further.
-        urgent: a user waits for it.
+        urgent: a user waits for its rows.
     """
 
     def __init__(self, chat: Chat, writer: Writer, work: RoomWork) -> None:

@@ -119,13 +119,15 @@ class RoomWorker:
             self._pieces[number] = Piece(self._chat, self._writer, stored[number])
 
     def _turn(self) -> list[Piece]:
-        """Return the pieces of which a step is next: one of each account whose guests are moved, as its user waits; and
-        one of the others. Of several it is the one that has waited longest.
+        """Return the pieces of which a step is next: one of each account for whose rows its user waits; one of the
+        others that are no erasures; and one erasure. Of several it is the one that has waited longest.
         """
         now = asyncio.get_running_loop().time()
         due = sorted((piece for piece in self._pieces.values() if piece.due <= now), key=lambda piece: piece.stepped)
         urgent = _first_of_each_account(piece for piece in due if piece.urgent)
-        return [*urgent, *[piece for piece in due if not piece.urgent][:1]]
+        others = [piece for piece in due if not piece.urgent]
+        erasures = [piece for piece in others if piece.work.kind == "erase"]
+        return [*urgent, *[piece for piece in others if piece not in erasures][:1], *erasures[:1]]
 
     async def _step(self, piece: Piece, tenure: int) -> None:
         self._steps += 1
