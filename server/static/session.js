@@ -14,6 +14,9 @@ import { Room } from "./room.js";
  * @typedef {{field: "name"|"room"|"", text: string}} Refused why entering failed: shown next to that field
  */
 
+/** Whether an error is about my name, and not about that of a room. @param {any} error */
+const refusesName = (error) => error.code === "reserved_name" && error.field === undefined;
+
 const MAX_ROOMS = 20;
 const KEPT_ALERTS = 3;
 
@@ -349,8 +352,7 @@ export class Session {
     const room = asked?.room ?? (entry && this.rooms.get(entry.room));
     const error = room && this.#isGuest ? asGuest(refusal, room.guests) : refusal;
     const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
-    const named = error.code === "reserved_name" && error.field === undefined; // not of a room
-    if (named && asked?.type === "hello") this.#refuseName(sentence(error));
+    if (asked?.type === "hello" && refusesName(error)) this.#refuseName(sentence(error));
     else if (asked?.type === "hello") this.identity.onRefused(error);
     else if (asked?.type === "leave") return; // the room was not entered, so nothing is left to do
     else if (entry) this.delivery.onError(entry, { ...error, retryable: error.retryable || lost });
@@ -392,7 +394,8 @@ export class Session {
    */
   #closed(room, error) {
     const text = sentence(error);
-    if (error.code === "reserved_name" && error.field === undefined) this.identity.refuseName();
+    const named = refusesName(error);
+    if (named) this.identity.refuseName();
     if (room === this.active && (room.loaded || this.rooms.size > 1)) {
       this.entrance.forget(room);
       this.outbox.onDisconnect(room.name);
@@ -402,7 +405,7 @@ export class Session {
     }
     this.#remove(room);
     if (this.active) this.alert(`${room.name}: ${text}`);
-    else this.refused = { field: error.field === "room" || error.room ? "room" : "", text };
+    else this.refused = { field: named ? "name" : error.field === "room" || error.room ? "room" : "", text };
   }
 
   // --- small parts ---------------------------------------------------------------------------------------------------

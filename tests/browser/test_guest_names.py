@@ -1,12 +1,15 @@
 """A guest whose name gets registered stays the same user, under another name or as the account."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import REFUSED, AccountPage, join_room, new_username
-from tests.browser.chat_page import ChatPage, Enter
+from tests.browser.chat_page import SECRET, ChatPage, Enter, link
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+from tests.support.web import Web
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["while it is here", "while its tab was closed"])
@@ -66,6 +69,22 @@ async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Ent
     await expect(dora.message("by dora").locator(".name")).to_have_text("You")
     await bob.page.reload()
     await expect(bob.message("by dora").locator(".name")).to_have_text(username)
+
+
+async def test_a_guest_whose_name_a_room_refuses_is_asked_for_another_one(
+    new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """It looks like that of a moderator there. The guest stays who it is."""
+    await Web(server.port, "Mod", secret=SECRET).create(room)
+    page = await new_page(link(server, room, "M0d"))
+    field = page.get_by_label("Your name")
+    await expect(field).to_have_accessible_description(re.compile("looks like that of a moderator of this room"))
+    guest = ChatPage(page)
+    who = await guest.identity()
+    await field.fill("ann")
+    await field.press("Enter")
+    await guest.connected()
+    assert await guest.identity() == who
 
 
 async def test_a_guest_who_chooses_another_name_by_itself_is_another_guest(enter: Enter) -> None:
