@@ -37,6 +37,7 @@ async def offer_first_admin(accounts: Accounts, has_rooms: Callable[[], bool]) -
         await asyncio.sleep(LOOK_SECONDS)
         has_admin = await _has_admin(accounts) if has_rooms() else None
     if has_admin:
+        _remove()  # of a server that was killed: its link makes no second admin, and nothing else
         return
     secret = new_secret()
     until = accounts.clock.now_us() + VALID_SECONDS * 1_000_000

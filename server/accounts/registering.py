@@ -105,7 +105,9 @@ async def register(
         ticket, letter = await email_ticket(accounts, account, asked.email)
     link = hash_secret(asked.invite) if by_link and asked.invite else None
     new = NewAccount(account, login, ticket, link, admin_ticket)
-    outcome = await accounts.storage.accounts.insert(new, accounts.entry("register", account.user, asker))
+    detail = "" if admin_ticket is None else "role admin"
+    entry = accounts.entry("register", account.user, asker, detail=detail)
+    outcome = await accounts.storage.accounts.insert(new, entry)
     if outcome is Inserted.NAME_TAKEN:
         raise _taken("username")
     if outcome is Inserted.NO_LINK:

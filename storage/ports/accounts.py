@@ -22,7 +22,7 @@ class Inserted(Enum):
     STORED = "stored"
     NAME_TAKEN = "name taken"  # an account has this username, or one that looks like it
     EMAIL_TAKEN = "email taken"
-    NO_LINK = "no link"  # the invite link or admin ticket is unknown, expired, or used up
+    NO_LINK = "no link"  # the invite link or admin ticket is unknown, expired, or used up; or there is an admin already
 
 
 class AccountRepository(Protocol):

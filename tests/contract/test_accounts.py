@@ -98,7 +98,14 @@ async def test_an_account_comes_with_its_login_and_ticket(repository: Storage) -
     ]
 
 
+async def demote_all(repository: Storage) -> None:
+    """Leave no admin of other tests."""
+    for one in await repository.accounts.page(after="", contains="", limit=999):
+        await repository.accounts.change(one.account_id, AccountChange(role="user"), noted())
+
+
 async def test_a_ticket_makes_the_first_admin_once(repository: Storage) -> None:
+    await demote_all(repository)
     admin = ticket(None, "admin")
     await repository.secrets.insert_ticket(admin, None)
     new = NewAccount(account(role="admin"), admin_ticket=admin.hash)
@@ -107,7 +114,18 @@ async def test_a_ticket_makes_the_first_admin_once(repository: Storage) -> None:
     assert await repository.accounts.has_admin()
 
 
+async def test_a_ticket_makes_no_second_admin(repository: Storage) -> None:
+    """The operator has made one on the command line, and the file with the link is still there, such as in a backup."""
+    await stored(repository.accounts, account(role="admin"))
+    admin = ticket(None, "admin")
+    await repository.secrets.insert_ticket(admin, None)
+    second = NewAccount(account(role="admin"), admin_ticket=admin.hash)
+    assert await repository.accounts.insert(second, noted()) is Inserted.NO_LINK
+    assert await repository.accounts.find(second.account.account_id) is None
+
+
 async def test_a_name_that_is_taken_does_not_use_up_the_ticket(repository: Storage) -> None:
+    await demote_all(repository)
     ann, admin = await stored(repository.accounts), ticket(None, "admin")
     await repository.secrets.insert_ticket(admin, None)
     new = NewAccount(account(ann.username), admin_ticket=admin.hash)

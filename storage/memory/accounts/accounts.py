@@ -53,7 +53,7 @@ class MemoryAccountRepository:
         check_space(len(tables.accounts), ACCOUNTS)
         if new.admin_ticket is not None:
             ticket = tables.tickets.get(new.admin_ticket)
-            if ticket is None or ticket.kind != "admin" or ticket.until <= entry.at:
+            if ticket is None or ticket.kind != "admin" or ticket.until <= entry.at or await self.has_admin():
                 return Inserted.NO_LINK
         link = None
         if new.link is not None:

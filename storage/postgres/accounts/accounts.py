@@ -65,7 +65,8 @@ class PostgresAccountRepository:
         async def work(connection: Connection) -> Inserted:
             if new.admin_ticket is not None:
                 ticket = {"hash": new.admin_ticket, "kind": "admin", "now": entry.at}
-                if not await execute(connection, sql_secrets.SPEND_TICKET, ticket):
+                spent = await execute(connection, sql_secrets.SPEND_TICKET, ticket)
+                if not spent or await fetch_all(connection, sql.HAS_ADMIN, {}):
                     raise Undone(Inserted.NO_LINK)
             if new.link is not None:
                 link = {"hash": new.link, "now": entry.at}

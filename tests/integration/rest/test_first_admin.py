@@ -8,6 +8,7 @@ import pytest
 
 from model.account import NewAccount
 from server.app import Server
+from storage.memory.accounts.accounts import MemoryAccountRepository
 from storage.ports.accounts import Inserted
 from tests.contract.records import until
 from tests.support.accounts import account, noted
@@ -62,6 +63,27 @@ async def test_the_link_is_in_a_file_for_the_server_s_user_alone(
     assert ticket is not None
     assert 3_500_000_000 < ticket.until - now <= 3_600_000_000
     await make_admin(server)
+    await until(lambda: not exists())
+
+
+@pytest.mark.one_server("of several nodes, the one that has the rooms writes the file")
+async def test_a_file_that_a_killed_server_left_is_removed_where_there_is_an_admin(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = asyncio.Event()
+    has_admin = MemoryAccountRepository.has_admin
+
+    async def admin_was_made_before(repository: MemoryAccountRepository) -> bool:
+        if not await has_admin(repository):
+            made = NewAccount(account("root", role="admin"))
+            assert await repository.insert(made, noted()) is Inserted.STORED
+        looked.set()
+        return await has_admin(repository)
+
+    monkeypatch.setattr(MemoryAccountRepository, "has_admin", admin_was_made_before)
+    leave("of a server that was killed")
+    await serve(PUBLIC_URL=URL)
+    await looked.wait()
     await until(lambda: not exists())
 
 
