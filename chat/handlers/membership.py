@@ -253,13 +253,13 @@ def invite(parts: Parts, session: Session, room: Room, invitee: Invitee, command
 
 
 def use_link(parts: Parts, session: Session, room: Room, member: Member | None, command: UseLink) -> None:
-    """Make the user a member, as an invitation that they accept does.
+    """Make the user a member, as an invitation that they accept does. The answer has no ``by`` for one who is a member.
 
     Raises:
         ParleyError: ``no_such_room``, ``banned``, ``forbidden``.
     """
     user, now = session.user, parts.clock.now_us()
-    row = member or Member(user)
+    row, by = member or Member(user), None
     if room.record.kind == "direct" or not room.stored:
         raise ParleyError("no_such_room", field="room")
     if row.role is None:
@@ -271,7 +271,9 @@ def use_link(parts: Parts, session: Session, room: Room, member: Member | None, 
         members.save(parts, room, joined, session, command.id, audit=audit)
         room.note_joined(user.id)
         member_changed(parts, room, joined, "invite", user)
-    session.reply(RoomState(id=command.id, room=room.name, action="invite", info=room.info, role=row.role or "member"))
+        by = user
+    role = row.role or "member"
+    session.reply(RoomState(id=command.id, room=room.name, action="invite", info=room.info, role=role, by=by))
 
 
 def decline(parts: Parts, session: Session, room: Room, _: None, command: Decline) -> None:

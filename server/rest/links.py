@@ -215,7 +215,9 @@ async def accept(rest: RestContext, params: LinkToken) -> Answered:
         return json_answer(LinkedRoom(usable.room))
     await links.spend(rest.parts, usable.link)
     try:
-        await rest.run(UseLink(room=usable.room, link=usable.link.link_id), RoomState)
+        state = await rest.run(UseLink(room=usable.room, link=usable.link.link_id), RoomState)
+        if state.by is None:  # another request has made the user a member since
+            await links.give_back(rest.parts, usable.link)
     except ParleyError as error:
         if error.code != "unavailable":  # then it may still take effect
             await links.give_back(rest.parts, usable.link)

@@ -2,13 +2,13 @@
 
 from aiohttp import web
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from model.account import Account, AccountRole
 from model.errors import ParleyError
 from server.accounts.changing import Changes, change
-from server.auth.access_tokens import ACCESS_SECONDS, csrf_token
-from server.auth.cookies import clear_cookies, set_cookies
+from server.auth.access_tokens import csrf_token
+from server.auth.cookies import clear_cookies
 from server.http.endpoints import Answer, Endpoint, Nothing
 from server.web.accounts.shared import (
     DONE,
@@ -35,8 +35,6 @@ class Me(Struct, frozen=True, omit_defaults=True):
         csrf: to be sent as `X-CSRF-Token` with requests that use cookies.
         email: the confirmed address.
         email_pending: an address whose link was not clicked yet.
-        access_token: a new one, if a change has outdated the one that the request used, unless cookies were used.
-        expires_in: seconds for which it is valid.
     """
 
     id: str
@@ -49,8 +47,6 @@ class Me(Struct, frozen=True, omit_defaults=True):
     csrf: str
     email: str | None = None
     email_pending: str | None = None
-    access_token: str | None = None
-    expires_in: int | None = None
 
 
 class ChangeMe(Struct, frozen=True):
@@ -105,7 +101,7 @@ class MeRows(AccountRows):
                 ChangeMe,
                 (Answer(200, "the account after the changes", Me),),
                 ("reserved_name", "name_taken", *GUESS_REFUSALS),
-                "A new name or password outdates the access tokens of all devices: they refresh them.",
+                "A new name or password outdates the access tokens of all devices, also of this one: refresh.",
                 auth="own",
             ),
             Endpoint(
@@ -146,11 +142,8 @@ class MeRows(AccountRows):
         basis = await self._basis(request)
         asked = Changes(params.name, params.email, params.password, params.old_password)
         account = await change(self._accounts, basis, asked, asker)
-        me = await self._me(request, account)
-        if account.version == basis.account.version:
-            return answer(me)
         self._accounts.follower.wake()
-        return await self._renewed(request, account, me)
+        return answer(await self._me(request, account))
 
     async def sessions(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Answer with the caller's logins."""
@@ -195,13 +188,3 @@ class MeRows(AccountRows):
             account.email,
             await secrets.find_pending_email(account.account_id, accounts.clock.now_us()),
         )
-
-    async def _renewed(self, request: web.Request, account: Account, me: Me) -> web.Response:
-        """Return the answer to a change that has outdated the access tokens of the account, with a new one."""
-        login = await self._login(request)
-        pair = await self._pair(account, login)
-        if not login.by_cookie:
-            return answer(replace(me, access_token=pair.access, expires_in=ACCESS_SECONDS))
-        response = answer(me)
-        set_cookies(response, pair, login, self._accounts.settings.public_url)
-        return response

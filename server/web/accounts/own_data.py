@@ -17,13 +17,13 @@ from server.auth.access_tokens import ALIASES
 from server.auth.cookies import clear_cookies
 from server.http.endpoints import Answer, Endpoint
 from server.web.accounts.shared import (
+    DONE,
     GUESS_REFUSALS,
-    SIGNED,
     AccountRows,
     GivenCode,
     GivenPassword,
-    Signed,
     caller,
+    done,
 )
 
 # How long the answer waits until the rooms know the account in place of the guest. It is looked up, as the server that
@@ -67,11 +67,11 @@ class OwnDataRows(AccountRows):
                 "Keep what you wrote as a guest",
                 self.adopt,
                 FormerGuest,
-                (Answer(200, SIGNED, Signed),),
+                (DONE,),
                 ("conflict", "rate_limited", "unavailable"),
                 "The account takes the guest's memberships, roles, cursors, bans and mutes, and its messages get the "
                 "account's name and can be edited by it. The guest's token is no longer valid, and connections of both "
-                "are closed: reconnect with the new tokens.",
+                "are closed: refresh, and reconnect with the new tokens.",
                 auth="own",
             ),
             Endpoint(
@@ -104,7 +104,7 @@ class OwnDataRows(AccountRows):
             )
         self._accounts.follower.wake()
         await self._moved(guest.id)
-        return await self._signed(await self._accounts.account(account.account_id), await self._login(request))
+        return done()
 
     def _guest(self, token: str) -> User:
         """Return the guest that a token proves.

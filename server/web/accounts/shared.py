@@ -154,17 +154,6 @@ class AccountRows:
         """
         return await self._basis(request) if caller(request).user.id.startswith(ACCOUNT) else None
 
-    async def _login(self, request: web.Request) -> Login:
-        """Return the caller's login.
-
-        Raises:
-            ParleyError: ``unauthorized``.
-        """
-        login = await self._accounts.storage.logins.find(caller(request).login, self._accounts.clock.now_us())
-        if login is None:
-            raise ParleyError("unauthorized", "this login has ended; sign in again", field="token")
-        return login
-
     async def _logins(self, account_id: str) -> list[LoginShown]:
         logins = await self._accounts.storage.logins.of_account(account_id, self._accounts.clock.now_us())
         return [

@@ -6,6 +6,7 @@ import pytest
 
 from model.errors import SIGNED_OUT
 from server.app import Server
+from server.web.accounts.shared import Signed
 from tests.support.accounts import SignedIn, signed_in, visitor
 from tests.support.rawws import NATIVE, RawClient, fetch
 from tests.support.signed import Headers
@@ -54,6 +55,20 @@ async def test_two_tabs_that_refresh_at_once_stay_signed_in(server: Server) -> N
     assert first == second
     assert first[0] == 200
     assert (await refreshed(server, first[1]))[0] == 200
+
+
+async def test_only_signing_in_and_a_refresh_answer_with_tokens(server: Server) -> None:
+    """With an access token alone, a thief never gets one that is valid for longer."""
+    rows = {row.path for row in server._http.endpoints() if any(answer.body is Signed for answer in row.answers)}
+    assert rows == {"/api/login", "/api/refresh", "/api/register", "/api/admin/first"}
+
+
+async def test_cookies_are_set_by_signing_in_and_a_refresh_only(server: Server) -> None:
+    ann = await stored_login(server, by_cookie=True)
+    headers = [*ann.cookies(OWN), ("Content-Type", "application/json"), ("X-CSRF-Token", ann.pair.csrf)]
+    reply = await fetch(server.port, "/api/me", headers, method="PATCH", body=b'{"name":"Ann Lee"}')
+    assert reply.status == 200
+    assert "set-cookie" not in reply.headers
 
 
 async def test_every_change_by_cookie_needs_the_csrf_token(server: Server) -> None:

@@ -42,6 +42,14 @@ async def test_a_link_makes_members_as_often_as_it_says(stored: int) -> None:
     assert code(await Web(stored, "late").post("/api/links/accept", asked)) == "no_such_link"
 
 
+async def test_a_user_who_uses_a_link_several_times_at_once_spends_one_use(stored: int) -> None:
+    ann, ben, _ = await scene(stored)
+    made = await linked(ann, uses=5)
+    replies = await asyncio.gather(*(ben.post("/api/links/accept", {"token": made["token"]}) for _ in range(5)))
+    assert [reply.status for reply in replies] == [200] * 5
+    assert (await ann.json("/api/links?room=plans"))["links"][0]["uses_left"] == 4
+
+
 async def test_admins_find_and_revoke_the_links_of_another_user(stored: int) -> None:
     """A link outlives the rights of the user who made it."""
     ann, ben, root = await scene(stored)
