@@ -112,7 +112,7 @@ class Server:
             self._cluster = Cluster(
                 settings, self.chat, self._keys, self._node_id, self.shared.dialects, self._http.answer, follower
             )
-            follower.listeners.append(self._greet)
+            follower.listeners.insert(0, self._greet)  # the others close their own clients' connections best
         self._stopped: asyncio.Task[int] | None = None
 
     @property

@@ -82,6 +82,7 @@ async def test_a_connection_ends_with_its_login_or_account(
         else:
             assert (await end_of(device))[1] == closed
         await stranger.pong()
+    await until_known(server)  # the owner of an edge may have closed them first
     async with await RawClient.connect(server.port) as again:
         again.send(upgrade(path, [*headers, *ann.bearer]))
         reply = await again.reply()
@@ -107,6 +108,7 @@ async def test_a_blocked_address_is_closed_and_refused(serve: Serve, path: str, 
             assert "this address is blocked: flood" in last
             assert closed == (BLOCKED.code, BLOCKED.reason)
         await elsewhere.pong()
+        await until_known(server)
         for source, status in (("127.0.0.9", 403), ("127.0.0.12", 101)):
             async with await RawClient.connect(server.port, source) as again:
                 again.send(upgrade(path, [*headers, *ann.bearer]))
@@ -135,6 +137,7 @@ async def test_a_bot_acts_with_its_key_until_it_is_revoked(serve: Serve) -> None
         await server._storage.access.revoke_key(key.key_id, noted("key_revoke", at=now_us()))
         for one in (client, later):
             assert await one.closing() == (SIGNED_OUT.code, SIGNED_OUT.reason)
+    await until_known(server)
     reply = await fetch(server.port, "/api/users", bearer)
     assert (reply.status, reply.json()["error"]["code"]) == (401, "unauthorized")
 
@@ -150,6 +153,7 @@ async def test_a_guest_loses_a_name_that_gets_registered(serve: Serve) -> None:
         await guest.refused("reserved_name")
         assert await guest.closing() == (REFUSED.code, REFUSED.reason)
         await other.pong()
+    await until_known(server)
     async with await RawClient.open(server.port, f"/chat?u={ann.username}", NATIVE) as again:
         assert (await again.expect("welcome"))["user"]["name"].startswith("guest-")
         await again.refused("reserved_name")
