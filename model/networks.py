@@ -31,5 +31,14 @@ def check_network(text: str, field: str = "network") -> str:
     return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
 
 
+def is_network(text: str) -> bool:
+    """Whether `check_network` would accept it."""
+    try:
+        check_network(text)
+    except ParleyError:
+        return False
+    return True
+
+
 def _refused(field: str, why: str) -> ParleyError:
     return ParleyError("bad_field", f"{field} {why}", field=field)

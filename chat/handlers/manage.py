@@ -208,7 +208,9 @@ def _remove_strangers(parts: Parts, room: Room, session: Session) -> None:
     """Remove the users who may no longer be in a room; the session that has changed it stays."""
     for device in tuple(room.presence.sessions):
         if device is not session and standing_of(parts, room, device.actor.identity) == "stranger":
-            members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user))
+            guest = room.record.guests == "no" and device.actor.identity.guest
+            text = "this room admits no guests any more" if guest else ""
+            members.remove(room, device, Left(room=room.name, reason="kicked", by=session.user, text=text))
             room.presence.expel(device.user.id)
             room.forget(device.user.id)
 

@@ -44,14 +44,14 @@ async def list_rooms(parts: Parts, identity: Identity | None, asked: ListRooms, 
     """
     if not asked.mine:
         with parts.changes.during(None) as changes:
-            return await _public(parts, asked, changes)
+            return await _public(parts, identity, asked, changes)
     if identity is None:
         raise ParleyError("unauthorized", "a token is required to list your rooms: Authorization: Bearer <token>")
     with parts.changes.during(identity.user.id) as changes:
         return await _mine(parts, identity, asked, inside, changes)
 
 
-async def _public(parts: Parts, asked: ListRooms, changes: ConcurrentChanges) -> Rooms:
+async def _public(parts: Parts, identity: Identity | None, asked: ListRooms, changes: ConcurrentChanges) -> Rooms:
     after, contains, limit = asked.cursor or "", fold_name(asked.q or ""), asked.limit + 1
     found = {
         record.name: record
@@ -78,13 +78,18 @@ async def _public(parts: Parts, asked: ListRooms, changes: ConcurrentChanges) ->
     counts = await _count_members(parts, page)
     described = [_entry(parts, record, counts) for record in page]
     page = page[: fitting(described, parts.page_bytes)]
-    entries = [entry for entry, record in zip(described, page, strict=False) if _is_public(parts, record, changes)]
+    entries = [
+        entry for entry, record in zip(described, page, strict=False) if _is_public(parts, identity, record, changes)
+    ]
     return Rooms(id=asked.id, rooms=entries, cursor=page[-1].name if len(names) > len(page) else None)
 
 
-def _is_public(parts: Parts, record: RoomRecord, changes: ConcurrentChanges) -> bool:
+def _is_public(parts: Parts, identity: Identity | None, record: RoomRecord, changes: ConcurrentChanges) -> bool:
+    """Whether a room is still public, and admits the reader, if that is a guest or anonymous."""
     room = parts.hub.room_of(record)
     now = record if room is None else room.record
+    if now.guests == "no" and (identity is None or identity.guest):
+        return False
     return now.kind in _PUBLIC and now.deleted_at is None and record.room_id not in changes.gone
 
 

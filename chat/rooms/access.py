@@ -84,7 +84,9 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     standing = standing_of(parts, room, session.actor.identity)
     if not may(standing, action):
         raise (
-            _may_not(session.actor.identity) if may(standing, Action.SEE) else ParleyError("no_such_room", field="room")
+            _may_not(room.record, session.actor.identity)
+            if may(standing, Action.SEE)
+            else ParleyError("no_such_room", field="room")
         )
     if action in TALK and session.user.id in room.blocked:
         raise ParleyError("forbidden", "this user does not want to receive messages from you", field="room")
@@ -103,8 +105,10 @@ def require(parts: Parts, room: Room, session: Session, action: Action) -> Stand
     return standing
 
 
-def _may_not(identity: Identity | None) -> ParleyError:
+def _may_not(record: RoomRecord, identity: Identity | None) -> ParleyError:
     """Refuse what a standing does not allow."""
+    if record.guests == "read" and identity is not None and identity.guest:
+        return ParleyError("forbidden", "guests can only read in this room", field="room")
     if identity is None or identity.scope is None:
         return ParleyError("forbidden", field="room")
     return ParleyError(
@@ -171,7 +175,7 @@ async def read_as(
             if access is None:
                 return None
             if not may(access.standing, action):
-                raise _may_not(identity)
+                raise _may_not(access.record, identity)
             found = await read(access)
             if not (own.affect(access.record.room_id) or general.affect(access.record.room_id)):
                 return found

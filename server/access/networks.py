@@ -1,10 +1,12 @@
 """Networks by the addresses in them: a server may have thousands of blocked ones, and asks for every connection."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from server.access.addresses import plain_address
+from server.access.addresses import Network, plain_address
+
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
 class Networks:
@@ -39,6 +41,24 @@ class Networks:
         bits, value = number
         found = [of.get(value >> bits - length) for (size, length), of in self._of.items() if size == bits]
         return [network for network in found if network is not None]
+
+
+def own_part(network: str, address: str, proxies: Sequence[Network]) -> str:
+    """Return what of an operator's own a network has in it, in words; "" if there is nothing.
+
+    Args:
+        network: in the form of `model.networks.check_network`.
+        address: from where the operator works; "" if that is unknown.
+        proxies: of ``TRUSTED_PROXIES``.
+    """
+    parsed = ip_network(network)
+    if Networks([network]).containing(address):
+        return "your own address"
+    if any(parsed.version == one.version and parsed.overlaps(one) for one in _LOOPBACK):
+        return "this machine itself (loopback), as for health checks and a proxy on it"
+    if any(parsed.version == one.version and parsed.overlaps(one) for one in proxies):
+        return "an address of TRUSTED_PROXIES"
+    return ""
 
 
 def _key(network: str) -> tuple[tuple[int, int], int]:

@@ -1,5 +1,6 @@
 """``block``: addresses and networks that the server refuses."""
 
+import os
 from argparse import Namespace
 
 from model.audit import OPERATOR, entry
@@ -7,6 +8,7 @@ from model.limits import REASON_CHARS
 from model.networks import check_network
 from model.room import User
 from model.text import check_text
+from server.access.networks import own_part
 from server.accounts.lines import time_of
 from server.commands.opening import Command, CommandRefused, Nouns, add_noun, add_verb, read_until
 
@@ -16,7 +18,12 @@ _NETWORK = "an IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32"
 
 def add(nouns: Nouns) -> None:
     """Add the parser."""
-    verbs = add_noun(nouns, "block", "block addresses and networks")
+    verbs = add_noun(
+        nouns,
+        "block",
+        "block addresses and networks",
+        "  main.py block add 192.0.2.7 --until 12h\n  main.py block list\n  main.py block remove 192.0.2.7",
+    )
     adding = add_verb(
         verbs,
         "add",
@@ -29,6 +36,11 @@ def add(nouns: Nouns) -> None:
         "--until", metavar="WHEN", help="7d, 12h, or a time such as 2027-01-01T00:00:00Z (default: no end)"
     )
     adding.add_argument("--reason", default="", help="shown to clients that are refused")
+    adding.add_argument(
+        "--force",
+        action="store_true",
+        help="also loopback, your own address (of SSH), and addresses of TRUSTED_PROXIES",
+    )
     add_verb(verbs, "list", _list, "list what is blocked", "  main.py block list\n  main.py block list --json")
     remove = add_verb(verbs, "remove", _remove, "end a block", "  main.py block remove 192.0.2.7")
     remove.add_argument("network", help="as block list shows it")
@@ -36,6 +48,9 @@ def add(nouns: Nouns) -> None:
 
 async def _add(command: Command, options: Namespace) -> None:
     network = check_network(options.network)
+    here = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    if not options.force and (own := own_part(network, here, command.settings.trusted_proxies)):
+        raise CommandRefused(f"{network} has {own} in it; --force blocks it all the same")
     until = read_until(options.until, command.clock)
     reason = check_text(options.reason, "--reason", REASON_CHARS)
     end = time_of(until)

@@ -19,7 +19,12 @@ _COLUMNS = ("id", "prefix", "name", "bot", "scope", "created_at", "until", "used
 
 def add(nouns: Nouns) -> None:
     """Add the parser."""
-    verbs = add_noun(nouns, "key", "make, list and revoke API keys, with which bots act")
+    verbs = add_noun(
+        nouns,
+        "key",
+        "make, list and revoke API keys, with which bots act",
+        "  main.py key create news --scope write\n  main.py key list\n  main.py key revoke k_Zb7sW0fNq3hTgX1m",
+    )
     create = add_verb(
         verbs,
         "create",

@@ -40,11 +40,15 @@ Nouns: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run = Callable[[Command, argparse.Namespace], Awaitable[None]]
 
 
-def add_noun(nouns: Nouns, name: str, summary: str) -> Nouns:
-    """Add a noun, and return what its verbs are added to."""
+def add_noun(nouns: Nouns, name: str, summary: str, examples: str) -> Nouns:
+    """Add a noun, with examples in its help, and return what its verbs are added to."""
     parser = nouns.add_parser(
-        name, help=f"{summary}; see {name} --help", description=f"{summary[0].upper()}{summary[1:]}."
+        name,
+        help=f"{summary}; see {name} --help",
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _show(parser, f"{examples}\n\n{name} VERB --help shows the arguments and more examples of a verb.")
     verbs: Nouns = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     return verbs
 
@@ -55,12 +59,17 @@ def add_verb(verbs: Nouns, name: str, run: Run, text: str, examples: str) -> arg
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"Examples:\n\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _show(parser, examples)
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
     parser.set_defaults(run=run)
     return parser
+
+
+def _show(parser: argparse.ArgumentParser, examples: str) -> None:
+    """Show examples in the help of a parser, with the name of the program as it was called."""
+    parser.epilog = f"Examples:\n\n{examples.replace('main.py', parser.prog.partition(' ')[0])}"
 
 
 def run_command(settings: Settings, options: argparse.Namespace) -> int:
@@ -119,11 +128,36 @@ def read_until(text: str | None, clock: Clock) -> int:
     if text is None:
         return FOREVER
     now = clock.now_us()
-    number, unit = text[:-1], text[-1:]
-    if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= 9:
-        until = now + int(number) * _UNITS[unit] * 1_000_000
-    else:
-        until = check_time(text, "--until")
+    span = _span(text)
+    until = _time(text, "--until") if span is None else now + span
     if not now < until < FOREVER:
         raise ParleyError("bad_field", "--until must be in the future", field="--until")
     return until
+
+
+def read_past(text: str | None, option: str, clock: Clock) -> int | None:
+    """Return the time that an option gives, in Unix microseconds: a time in RFC 3339, or ``7d`` for so long ago.
+
+    Raises:
+        ParleyError: ``bad_field``.
+    """
+    if text is None:
+        return None
+    span = _span(text)
+    return _time(text, option) if span is None else max(0, clock.now_us() - span)
+
+
+def _span(text: str) -> int | None:
+    """Return a span such as ``7d`` in microseconds; None for anything else."""
+    number, unit = text[:-1], text[-1:]
+    if unit in _UNITS and number.isascii() and number.isdigit() and len(number) <= 9:
+        return int(number) * _UNITS[unit] * 1_000_000
+    return None
+
+
+def _time(text: str, option: str) -> int:
+    try:
+        return check_time(text, option)
+    except ParleyError:
+        wrong = f"{option} must be a span such as 7d or 12h, or a time such as 2027-01-01T00:00:00Z"
+        raise ParleyError("bad_field", wrong, field=option) from None

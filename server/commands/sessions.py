@@ -12,7 +12,12 @@ _USER = "a username, or an id such as a_5Vw0b1rQz2kPxY3t"
 
 def add(nouns: Nouns) -> None:
     """Add the parser."""
-    verbs = add_noun(nouns, "session", "list and end the sessions of an account: the devices on which it is signed in")
+    verbs = add_noun(
+        nouns,
+        "session",
+        "list and end the sessions of an account: the devices on which it is signed in",
+        "  main.py session list ann\n  main.py session end ann",
+    )
     listing = add_verb(
         verbs,
         "list",
@@ -57,6 +62,7 @@ async def _end(command: Command, options: Namespace) -> None:
     )
     ended = await command.storage.logins.end(account.account_id, only=options.session, entry=recorded)
     if not ended:
-        raise CommandRefused(f"{account.username} has no {'such session' if options.session else 'session'}")
+        which = f"session {options.session!r}" if options.session else "session"
+        raise CommandRefused(f"{account.username} has no {which}")
     count = f"{len(ended)} session{'s' if len(ended) > 1 else ''}"
     command.output.done(f"ended {count} of {account.username}", {"id": account.account_id, "ended": ended})

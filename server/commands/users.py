@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import AsyncIterator
 from typing import cast
 
 from msgspec.structs import replace
@@ -26,13 +27,20 @@ from storage.ports.accounts import Inserted
 from utils.ids import new_token
 
 _PAGE = 500
-_COLUMNS = ("username", "id", "name", "role", "email", "created_at", "suspended")
+_COLUMNS = ("username", "id", "name", "role", "email", "created_at", "suspended", "suspended_until")
 _USER = "a username, or an id such as a_5Vw0b1rQz2kPxY3t"
 
 
 def add(nouns: Nouns) -> None:
     """Add the parser."""
-    verbs = add_noun(nouns, "user", "make, list, suspend and erase accounts")
+    verbs = add_noun(
+        nouns,
+        "user",
+        "make, list, suspend and erase accounts",
+        "  main.py user create ann --admin\n"
+        "  main.py user list --contains an\n"
+        "  main.py user suspend eve --until 7d --reason advertising",
+    )
     create = add_verb(
         verbs,
         "create",
@@ -51,9 +59,18 @@ def add(nouns: Nouns) -> None:
     create.add_argument("--password-hash", metavar="HASH", help="a hash of argon2 or bcrypt (cost at most 14)")
 
     listing = add_verb(
-        verbs, "list", _list, "list accounts", "  main.py user list\n  main.py user list --contains an --json"
+        verbs,
+        "list",
+        _list,
+        "list accounts",
+        "  main.py user list\n"
+        "  main.py user list --contains an --json\n"
+        "  main.py user list --suspended     (also those of your application)",
     )
     listing.add_argument("--contains", default="", metavar="TEXT", help="only usernames with this in them")
+    listing.add_argument(
+        "--suspended", action="store_true", help="only suspended ones, with those of your application (u_) at the end"
+    )
 
     suspend = add_verb(
         verbs,
@@ -121,24 +138,35 @@ async def _create(command: Command, options: Namespace) -> None:
     recorded = entry(command.clock, "register", OPERATOR, target=account.user, detail=f"role {role}")
     outcome = await accounts.insert(NewAccount(account), recorded)
     if outcome is not Inserted.STORED:
-        raise CommandRefused(f"no account was made: {outcome.value}")
+        taken = "username" if outcome is Inserted.NAME_TAKEN else "e-mail address"
+        raise CommandRefused(f"no account was made: another one has this {taken}")
     command.output.done(f"made the account {username} ({account.account_id}), role {role}", _row(account, {}))
 
 
 async def _list(command: Command, options: Namespace) -> None:
     suspended = {notice.subject: notice for notice in await command.storage.access.suspensions(command.clock.now_us())}
-    found: list[Account] = []
-    while True:
-        after = found[-1].username if found else ""
-        page = await command.storage.accounts.page(after=after, contains=options.contains, limit=_PAGE)
-        found += page
-        if len(page) < _PAGE:
+    rows = [_row(account, suspended) async for account in _accounts(command, options.contains)]
+    if options.suspended:
+        rows = [row for row in rows if row["suspended"]]
+        if not options.contains:
+            others = sorted(subject for subject in suspended if not subject.startswith(ACCOUNT))
+            rows += [{"id": subject, **_suspension(suspended[subject])} for subject in others]
+    command.output.rows(_COLUMNS, rows)
+
+
+async def _accounts(command: Command, contains: str = "") -> AsyncIterator[Account]:
+    """Yield the accounts with this in their usernames, in the order of usernames."""
+    page: list[Account] = []
+    while not page or len(page) == _PAGE:
+        after = page[-1].username if page else ""
+        page = await command.storage.accounts.page(after=after, contains=contains, limit=_PAGE)
+        for account in page:
+            yield account
+        if not page:
             break
-    command.output.rows(_COLUMNS, [_row(account, suspended) for account in found])
 
 
 def _row(account: Account, suspended: dict[str, Notice]) -> Row:
-    notice = suspended.get(account.account_id)
     return {
         "username": account.username,
         "id": account.account_id,
@@ -147,6 +175,12 @@ def _row(account: Account, suspended: dict[str, Notice]) -> Row:
         "email": account.email,
         "created_at": time_of(account.created_at),
         "second_factor": account.totp_on,
+        **_suspension(suspended.get(account.account_id)),
+    }
+
+
+def _suspension(notice: Notice | None) -> Row:
+    return {
         "suspended": notice is not None,
         "suspended_until": None if notice is None else time_of(notice.deny_until),
         "reason": None if notice is None else notice.reason,
@@ -185,13 +219,16 @@ def _until(until: int) -> str:
 
 async def _erase(command: Command, options: Namespace) -> None:
     account = await find_account(command, options.user)
+    last = account.role == "admin" and await _is_last_admin(command, account)
+    if last:
+        print(f"{account.username} is the only admin: none is left. user make-admin makes one.", file=sys.stderr)
     if not options.yes:
         if not sys.stdin.isatty():
             raise ParleyError("bad_field", "--yes is required where no terminal can be asked", field="--yes")
-        what = "the account and all of its messages" if options.messages else "the account; its messages stay"
+        what = "and all of its messages" if options.messages else "but keep its messages"
         if (
             input(  # noqa: ASYNC250 - this process has nothing else to do
-                f"Delete {account.username} ({account.account_id}): {what}? Type the username: "
+                f"Delete {account.username} ({account.account_id}) {what}? Type the username to confirm: "
             )
             != account.username
         ):
@@ -199,6 +236,13 @@ async def _erase(command: Command, options: Namespace) -> None:
     if not await erase_account(command.storage, command.clock, account, OPERATOR, messages=options.messages):
         raise CommandRefused(f"there is no account {options.user!r} any more")
     command.output.done(f"deleted {account.username}; the server works through the rooms", {"id": account.account_id})
+
+
+async def _is_last_admin(command: Command, account: Account) -> bool:
+    async for other in _accounts(command):
+        if other.role == "admin" and other.account_id != account.account_id:
+            return False
+    return True
 
 
 async def _reset_password(command: Command, options: Namespace) -> None:

@@ -119,14 +119,19 @@ def run(server: Server, database_url: str, tmp_path: Path, monkeypatch: pytest.M
     return Commands(database_url, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
-def test_help_has_examples(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("program", ["main.py", "parley"])
+@pytest.mark.parametrize("verb", [*VERBS, ["user"], ["session"], ["key"], ["block"]], ids=" ".join)
+def test_help_has_examples(
+    verb: list[str], program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the name of the program as it was called."""
+    monkeypatch.setattr(sys, "argv", [f"/usr/bin/{program}"])
     with pytest.raises(SystemExit) as ended:
         main([*verb, "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert f"main.py {' '.join(verb)}" in shown.partition("Examples:")[2]
-    assert "--json" in shown
+    assert f"  {program} {' '.join(verb)}" in shown.partition("Examples:")[2]
+    assert ("--json" in shown) is (verb in VERBS)
 
 
 def test_the_help_of_the_program_names_each_noun(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +153,18 @@ async def test_an_account_is_made_and_listed(server: Server, run: Commands) -> N
     hashing.close()
     bob = await run.create("bob", "--email", "Bob@example.org")
     table = (await run.process("user", "list")).splitlines()
-    assert table[0].split() == ["USERNAME", "ID", "NAME", "ROLE", "EMAIL", "CREATED", "AT", "SUSPENDED"]
+    assert table[0].split() == [
+        "USERNAME",
+        "ID",
+        "NAME",
+        "ROLE",
+        "EMAIL",
+        "CREATED",
+        "AT",
+        "SUSPENDED",
+        "SUSPENDED",
+        "UNTIL",
+    ]
     assert table[1].split()[:2] == ["ann", found.account_id]
     assert table[2].index(bob) == table[1].index(found.account_id)
     assert [one["username"] for one in await run.json("user", "list", "--contains", "bo")] == ["bob"]
@@ -208,7 +224,10 @@ async def test_suspend_and_restore(server: Server, run: Commands) -> None:
     assert (await run.json("user", "list"))[0]["suspended"] is False
     for wrong in ("yesterday", "2001-01-01T00:00:00Z", "0d", "5y"):
         assert "--until" in await run("user", "suspend", "ann", "--until", wrong, status=2)
+    assert "a span such as 7d" in await run("user", "suspend", "ann", "--until", "tomorrow", status=2)
     assert "no account" in await run("user", "suspend", "eve", status=1)
+    found = await run.json("user", "list", "--suspended")
+    assert [(one["id"], one["suspended_until"]) for one in found] == [("u_42", "2099-01-01T00:00:00.000000Z")]
 
 
 async def test_erase_asks_first(server: Server, run: Commands) -> None:
@@ -261,7 +280,7 @@ async def test_a_new_password_ends_all_sessions(server: Server, run: Commands) -
     listed = await run.json("session", "list", "Ａnn")  # the same username, in another width and case
     assert [(one["device"], one["address"]) for one in listed] == [("Firefox", "::1")] * 2
     assert "ended 1 session of ann" in await run("session", "end", "ann", "--session", listed[0]["id"])
-    assert "no such session" in await run("session", "end", "ann", "--session", listed[0]["id"], status=1)
+    assert "has no session" in await run("session", "end", "ann", "--session", listed[0]["id"], status=1)
     await run("user", "reset-password", "ann", "--password-file", "-", given="another one of mine\n")
     assert await run.json("session", "list", "ann") == []
     after = await server.accounts.storage.accounts.find(ann)
@@ -307,6 +326,21 @@ async def test_blocks(run: Commands) -> None:
         assert "network" in await run("block", "add", wrong, status=2)
 
 
+async def test_a_block_of_the_operator_s_own_needs_force(run: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.7 50022 192.0.2.1 22")
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.1.2.3")
+    for network, what in (
+        ("127.0.0.1", "loopback"),
+        ("127.0.0.0/8", "loopback"),
+        ("::1", "loopback"),
+        ("198.51.100.0/24", "your own address"),
+        ("10.0.0.0/8", "TRUSTED_PROXIES"),
+    ):
+        assert what in await run("block", "add", network, status=1)
+    assert await run.json("block", "list") == []
+    await run("block", "add", "127.0.0.1", "--force")
+
+
 async def test_operators_give_reserved_names_but_no_bot_the_name_of_an_account(run: Commands) -> None:
     await run.create("admin")
     assert "username of an account" in await run("key", "create", "Admin", "--scope", "read", status=1)
@@ -320,8 +354,24 @@ async def test_the_audit_log_has_what_commands_did(run: Commands) -> None:
     assert table[1].split()[1:6] == ["suspend", "ok", "operator", ann, "(ann)"]
     (entry,) = await run.json("audit", "--target", ann, "--action", "register", "--since", "2020-01-01T00:00:00Z")
     assert entry["actor"] == {"id": "operator"}
+    for given in (("--target", "Ann"), ("--target", ann, "--since", "1h")):
+        found = await run.json("audit", *given)
+        assert [one["action"] for one in found] == ["suspend", "register"]
+        assert not {"room", "address"} & found[0].keys()
+    assert await run.json("audit", "--actor", "operator", "--until", "1h") == []
+    assert await run.json("audit", "--target", "192.0.2.0/24") == []
+    assert "no account 'bob'" in await run("audit", "--actor", "bob", status=1)
     assert "invalid choice" in await run("audit", "--action", "sing", status=2)
     assert "--since" in await run("audit", "--since", "now", status=2)
+
+
+async def test_the_last_admin_is_not_erased_without_a_word(run: Commands) -> None:
+    await run.create("ann", "--admin")
+    await run.create("bob", "--admin")
+    assert "only admin" not in await run("user", "erase", "bob", status=2)  # without a terminal, and without --yes
+    await run("user", "erase", "bob", "--yes")
+    assert "ann is the only admin" in await run("user", "erase", "ann", status=2)
+    await run("user", "erase", "ann", "--yes")
 
 
 async def test_without_a_database_or_tables_a_command_says_so(
@@ -344,7 +394,7 @@ async def test_without_a_database_or_tables_a_command_says_so(
         (["session", "end", "ann"], SIGNED_OUT),
         (["user", "erase", "ann", "--yes"], SIGNED_OUT),
         (["user", "make-admin", "ann"], ACCOUNT_CHANGED),
-        (["block", "add", "127.0.0.1"], BLOCKED),
+        (["block", "add", "127.0.0.1", "--force"], BLOCKED),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )

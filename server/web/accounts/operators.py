@@ -13,7 +13,7 @@ from model.networks import check_network
 from model.principals import ACCOUNT, APPLICATION, principal_id
 from model.room import FOREVER, User
 from model.text import check_text
-from server.access.networks import Networks
+from server.access.networks import own_part
 from server.accounts.lines import time_of
 from server.http.endpoints import SENDER, Answer, Endpoint, LocalHandler, Nothing
 from server.web.accounts.shared import DONE, AccountRows, LoginId, LoginShown, answer, caller, done, too_late
@@ -88,7 +88,7 @@ class Block(Struct, frozen=True):
 
     Attributes:
         network: not wider than /8, or /24 for IPv6.
-        force: also if the caller's own address is in it.
+        force: also if the caller's own address, this machine, or one of `TRUSTED_PROXIES` is in it.
     """
 
     network: Network
@@ -117,7 +117,13 @@ class Find(Struct, frozen=True):
 
 
 class AccountListed(Struct, frozen=True):
-    """An account, for admins."""
+    """An account, for admins.
+
+    Attributes:
+        suspended: whether an operator has suspended it.
+        suspended_until: when that ends; None if it has no end, or is not suspended.
+        reason: of the suspension.
+    """
 
     id: str
     username: str
@@ -126,6 +132,9 @@ class AccountListed(Struct, frozen=True):
     email: str | None
     second_factor: bool
     created_at: str
+    suspended: bool
+    suspended_until: str | None
+    reason: str | None
 
 
 class AccountList(Struct, frozen=True):
@@ -199,7 +208,7 @@ class OperatorRows(AccountRows):
                 (DONE,),
                 ("conflict",),
                 text="Connections from there are closed within a second, and all requests are refused. A block of the "
-                "caller's own address is refused unless `force` is set.",
+                "caller's own address, of loopback, or of `TRUSTED_PROXIES` is refused unless `force` is set.",
             ),
             _row(
                 "DELETE",
@@ -306,8 +315,9 @@ class OperatorRows(AccountRows):
     async def block(self, request: web.Request, params: Block) -> web.StreamResponse:
         """Block an address or network."""
         network, reason = check_network(params.network), check_text(params.reason, "reason", REASON_CHARS)
-        if not params.force and Networks([network]).containing(request[SENDER].address):
-            raise ParleyError("conflict", "your own address is in this network", field="network")
+        proxies = self._accounts.settings.trusted_proxies
+        if not params.force and (own := own_part(network, request[SENDER].address, proxies)):
+            raise ParleyError("conflict", f"{network} has {own} in it; `force` blocks it all the same", field="network")
         made = self._entry(request, "block", target=User(network, ""))
         await self._accounts.storage.access.block(network, self._until(params.seconds), reason, made)
         return await self._done()
@@ -327,7 +337,11 @@ class OperatorRows(AccountRows):
         page = await self._accounts.storage.accounts.page(
             after=params.after, contains=params.contains, limit=params.limit
         )
-        return answer(AccountList([_account(one) for one in page]))
+        suspended = await self._suspended()
+        return answer(AccountList([_account(one, suspended.get(one.account_id)) for one in page]))
+
+    async def _suspended(self) -> dict[str, Notice]:
+        return {one.subject: one for one in await self._accounts.storage.access.suspensions(self._now())}
 
     async def change_role(self, request: web.Request, params: NewRole) -> web.StreamResponse:
         """Change the role of an account, but not the caller's own: the last admin could not come back."""
@@ -336,13 +350,13 @@ class OperatorRows(AccountRows):
         account = await self._found(params.id)
         made = self._entry(request, "role", target=account.user, detail=params.role)
         if account.role == params.role:  # a change would close the connections of the account
-            return answer(_account(account))
+            return answer(_account(account, (await self._suspended()).get(params.id)))
         basis, change = await self._basis_of_admin(request), AccountChange(role=params.role)
         changed = await self._accounts.storage.accounts.change(params.id, change, made, basis=basis)
         if changed is None:
             raise too_late()
         await self._follow()
-        return answer(_account(changed))
+        return answer(_account(changed, (await self._suspended()).get(params.id)))
 
     async def logins(self, request: web.Request, params: OneAccount) -> web.StreamResponse:
         """Answer with the logins of an account."""
@@ -416,7 +430,7 @@ def _times(notice: Notice) -> tuple[str, str, str | None]:
     return notice.reason, rfc3339(notice.at), time_of(notice.deny_until)
 
 
-def _account(account: Account) -> AccountListed:
+def _account(account: Account, suspended: Notice | None) -> AccountListed:
     return AccountListed(
         account.account_id,
         account.username,
@@ -425,4 +439,7 @@ def _account(account: Account) -> AccountListed:
         account.email,
         account.totp_on,
         rfc3339(account.created_at),
+        suspended is not None,
+        None if suspended is None else time_of(suspended.deny_until),
+        None if suspended is None else suspended.reason,
     )

@@ -106,7 +106,7 @@ class AccountPool(Pool):
 def _unavailable(error: BaseException) -> StorageUnavailable:
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn):
         # The server that has the rooms makes them, and this one may have started first.
-        return StorageUnavailable("the database has no tables for accounts yet")
+        return StorageUnavailable("the database has no tables for accounts yet: a server makes them when it starts")
     return unavailable(error)
 
 

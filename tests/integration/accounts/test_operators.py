@@ -66,7 +66,9 @@ async def test_a_suspended_account_is_out_until_its_end(server: Server) -> None:
         assert await client.closing() == (SUSPENDED.code, SUSPENDED.reason)
     reply = await ann.get("/api/me")
     assert (reply.status, code(reply)) == (403, "suspended")
+    (listed,) = (await admin.json("/api/accounts?contains=ann"))["accounts"]
     (denied,) = (await admin.json("/api/suspensions"))["suspensions"]
+    assert (listed["suspended"], listed["reason"], listed["suspended_until"]) == (True, "spam", denied["until"])
     assert (denied["user"], denied["reason"]) == (ann.id, "spam")
     assert microseconds(denied["until"]) - microseconds(denied["since"]) == pytest.approx(3600e6, abs=10e6)
     assert (await admin.delete(path)).status == 204
@@ -114,6 +116,8 @@ async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
     for wrong in ("127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1"):
         reply = await admin.post("/api/blocks", {"network": wrong})
         assert (reply.status, code(reply)) == (409, "conflict")
+    away = await admin.post("/api/blocks", {"network": "127.0.0.1"}, X_Forwarded_For="198.51.100.7")
+    assert "loopback" in away.json()["error"]["message"]
     for wrong in ("0.0.0.0/0", "10.0.0.0/7", "2001::/16", "x", ""):
         reply = await admin.post("/api/blocks", {"network": wrong})
         assert (reply.status, code(reply)) == (400, "bad_field")
