@@ -1,11 +1,12 @@
 """``/api/me/export``: everything about an account, for its user."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 
 from aiohttp import web
 
 from chat.delivery.ratelimit import Allowances
+from chat.ports import Identity
 from model.audit import entry
 from model.errors import ParleyError
 from server.accounts.export import export_zip
@@ -49,6 +50,20 @@ class _Running:
             self._accounts.discard(account_id)
 
 
+async def _as_allowed(
+    bodies: AsyncGenerator[bytes, None], accounts: Accounts, address: str, caller: Identity
+) -> AsyncGenerator[bytes, None]:
+    """Yield the parts as long as the caller may act: a client can take hours to read them.
+
+    Raises:
+        ParleyError: as `AccessList.check_again`.
+    """
+    async with aclosing(bodies):
+        async for body in bodies:
+            accounts.access.check_again(address, caller)
+            yield body
+
+
 def export_endpoints(accounts: Accounts) -> tuple[Endpoint, ...]:
     """Return the rows."""
     running = _Running()
@@ -65,7 +80,8 @@ def export_endpoints(accounts: Accounts) -> tuple[Endpoint, ...]:
             recorded = entry(accounts.clock, "export", account.user, address=request[SENDER].address)
             await accounts.storage.audit.append([recorded])
             response = web.StreamResponse(headers=_HEADERS)
-            return await send_whole(request, response, export_zip(accounts.storage, accounts.clock, account))
+            made = export_zip(accounts.storage, accounts.clock, account)
+            return await send_whole(request, response, _as_allowed(made, accounts, request[SENDER].address, caller))
 
     return (
         Endpoint(

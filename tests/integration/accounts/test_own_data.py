@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from model.account import Ticket
+from model.room import FOREVER
 from server.app import Server
-from tests.support.accounts import PASSWORD, SignedIn, signed_in, visitor
+from tests.support.accounts import PASSWORD, SignedIn, noted, signed_in, visitor
 from tests.support.client import Client
 from tests.support.rawws import Reply
 from tests.support.serving import Serve
@@ -218,6 +219,24 @@ async def test_an_export_is_limited_to_three_a_day(server: Server) -> None:
     assert code(reply) == "rate_limited"
     assert int(reply.headers["retry-after"]) > 3600
     assert code(await Web(server.port, "bob").get("/api/me/export")) == "forbidden"
+
+
+async def test_a_user_who_is_suspended_gets_no_more_of_the_export(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await signed_in(server, "ann")
+    page = server.accounts.storage.audit.page
+
+    async def meanwhile(*args: Any, **named: Any) -> Any:
+        monkeypatch.undo()
+        suspended = noted("suspend", at=server.accounts.clock.now_us())
+        assert await server.accounts.storage.access.suspend(ann.id, FOREVER, "", suspended)
+        await server.accounts.follower.catch_up()
+        return await page(*args, **named)
+
+    monkeypatch.setattr(server.accounts.storage.audit, "page", meanwhile)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await ann.get("/api/me/export")
 
 
 # --- the first admin -------------------------------------------------------------------------------------------------
