@@ -56,20 +56,26 @@ async def sign_in(
     return account, login
 
 
-async def refresh(accounts: Accounts, tokens: Iterable[str | None], asker: Asker) -> tuple[Account, Login]:
+async def refresh(accounts: Accounts, tokens: Iterable[str], asker: Asker) -> tuple[Account, Login]:
     """Exchange a refresh token for its successor.
 
     Args:
-        tokens: a browser may send some of other servers on the same host; the first that was signed here counts.
+        tokens: a browser may send some of other servers on the same host, and some that a page of another subdomain has
+            set; the first that is valid counts.
 
     Raises:
-        ParleyError: ``unauthorized`` if it is not valid any more; ``rate_limited``, ``suspended``.
+        ParleyError: ``unauthorized`` if none is valid any more; ``rate_limited``, ``suspended``.
     """
-    signed_here = (read_refresh(accounts.keys, token) for token in tokens if token)
-    read = next(filter(None, signed_here), None)
-    if read is None:
-        raise _signed_out("a valid refresh token is required")
-    login_id, generation = read
+    refused = _signed_out("a valid refresh token is required")
+    for read in [read for token in tokens if (read := read_refresh(accounts.keys, token)) is not None]:
+        try:
+            return await _refresh(accounts, *read, asker)
+        except ParleyError as error:
+            refused = error
+    raise refused
+
+
+async def _refresh(accounts: Accounts, login_id: str, generation: int, asker: Asker) -> tuple[Account, Login]:
     accounts.count_refresh(login_id)
     now = accounts.clock.now_us()
     login = await accounts.storage.logins.find(login_id, now)

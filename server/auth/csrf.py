@@ -25,7 +25,8 @@ def check_unsafe(
 
     The origin and a JSON body are required whether or not there is a login, as a login itself can be forged, too: they
     cannot be sent by a form, and a script of another origin would have to ask first. A request with cookies of a login
-    also needs its CSRF token, which is a cookie that only pages of this server can read (double submit).
+    also needs its CSRF token, which is a cookie that only pages of this server can read (double submit). Of several
+    logins, which pages of other subdomains can set, one will do here: :func:`check_token` compares that of the caller.
 
     Args:
         origin: the value of ``Origin``; "" if it is missing.
@@ -42,13 +43,24 @@ def check_unsafe(
         )
     if media is None or media.partition(";")[0].strip().lower() != "application/json":
         raise ParleyError("unsupported", "without Authorization, this request must have the Content-Type of JSON")
-    login_id = _login_in(keys, public_url, cookies)
-    if login_id is None:
+    logins = _logins_in(keys, public_url, cookies)
+    if not logins:
         return
     sent = (token or "").encode(errors="replace")
-    own = csrf_token(keys, login_id).encode()
     held = [value.encode(errors="replace") for value in read_cookies(cookies, cookie_names(public_url).csrf)]
-    if not (hmac.compare_digest(sent, own) and any(hmac.compare_digest(sent, one) for one in held)):
+    if not any(hmac.compare_digest(sent, one) for one in held):
+        raise ParleyError("csrf", field=HEADER)
+    if not any(hmac.compare_digest(sent, csrf_token(keys, login_id).encode()) for login_id in logins):
+        raise ParleyError("csrf", field=HEADER)
+
+
+def check_token(keys: ServerKeys, login_id: str, token: str | None) -> None:
+    """Refuse a change by cookie without the CSRF token of the login that acts.
+
+    Raises:
+        ParleyError: ``csrf``.
+    """
+    if not hmac.compare_digest((token or "").encode(errors="replace"), csrf_token(keys, login_id).encode()):
         raise ParleyError("csrf", field=HEADER)
 
 
@@ -57,15 +69,11 @@ def sends_login(cookies: Sequence[str], public_url: str) -> bool:
     return bool(access_cookies(cookies, public_url) or refresh_cookies(cookies, public_url))
 
 
-def _login_in(keys: ServerKeys, public_url: str, cookies: Sequence[str]) -> str | None:
-    """Return the login whose cookies were sent, also if the access token has expired; None if there is none.
+def _logins_in(keys: ServerKeys, public_url: str, cookies: Sequence[str]) -> set[str]:
+    """Return the logins whose cookies were sent, also if their access tokens have expired.
 
     Cookies that were not signed here, such as those of another server on this host, are ignored.
     """
-    for value in access_cookies(cookies, public_url):
-        if (login_id := read_login(keys, value)) is not None:
-            return login_id
-    for value in refresh_cookies(cookies, public_url):
-        if (found := read_refresh(keys, value)) is not None:
-            return found[0]
-    return None
+    by_access = (read_login(keys, value) for value in access_cookies(cookies, public_url))
+    by_refresh = (read_refresh(keys, value) for value in refresh_cookies(cookies, public_url))
+    return {*filter(None, by_access), *(found[0] for found in by_refresh if found is not None)}

@@ -19,7 +19,7 @@ from server.access.origins import own_origin
 from server.accounts.service import Accounts
 from server.auth.cookies import counts_cookie
 from server.auth.csrf import HEADER as CSRF_HEADER
-from server.auth.csrf import check_unsafe, sends_login
+from server.auth.csrf import check_token, check_unsafe, sends_login
 from server.auth.tokens import bearer_tokens
 from server.http.asked import Answered, Asked
 from server.http.endpoints import (
@@ -189,6 +189,8 @@ class HttpEndpoints:
             if cookies and not counts_cookie(request.method, lambda name: headers.getall(name, ()), self._own(request)):
                 cookies = ()
             identity = self._shared.authenticate(headers.getall(hdrs.AUTHORIZATION, ()), cookies, auth in _OF_ACCOUNTS)
+            if identity is not None and identity.by_cookie and request.method not in _READS:
+                check_token(self._accounts.keys, identity.login, headers.get(CSRF_HEADER))
             _check_caller(identity, auth)
         except ParleyError:
             self._shared.count_request(request[SENDER])

@@ -214,9 +214,10 @@ class SignRows(AccountRows):
         """Exchange a refresh token for new tokens."""
         asker = self._stranger(request)
         public_url = self._accounts.settings.public_url
-        in_cookies = refresh_cookies(cookies_of(request), public_url)
+        given = params.refresh_token
+        in_cookies = refresh_cookies(cookies_of(request), public_url) if given is None else []
         try:
-            account, login = await refresh(self._accounts, [params.refresh_token, *in_cookies], asker)
+            account, login = await refresh(self._accounts, in_cookies if given is None else [given], asker)
         except ParleyError as error:
             if error.code != "unauthorized" or not in_cookies:
                 raise

@@ -7,9 +7,10 @@ import pytest
 from model.errors import SIGNED_OUT
 from server.app import Server
 from server.web.accounts.shared import Signed
-from tests.support.accounts import SignedIn, signed_in, visitor
+from tests.support.accounts import SignedIn, noted, signed_in, visitor
 from tests.support.rawws import NATIVE, RawClient, fetch
-from tests.support.signed import Headers
+from tests.support.signed import Headers, now_us
+from tests.support.signed import SignedIn as StoredLogin
 from tests.support.signed import signed_in as stored_login
 from tests.support.web import Web, code
 
@@ -103,6 +104,33 @@ async def test_a_change_by_cookie_with_the_csrf_token_is_made(server: Server) ->
     for origin in ("http://evil.example", "null"):
         assert (await fetch(server.port, "/api/me", ann.cookies(origin))).status == 401, "the cookie does not count"
     assert (await Web(server.port, token=ann.pair.access).get("/api/me")).status == 200
+
+
+def with_cookies(first: StoredLogin, second: StoredLogin) -> Headers:
+    """Return the headers of a page whose browser has the cookies of two logins, such as one from another subdomain."""
+    (_, mine), (_, origin) = first.cookies(OWN)
+    (_, other), _ = second.cookies(OWN)
+    return [("Cookie", f"{mine}; {other}"), ("Origin", origin), ("Content-Type", "application/json")]
+
+
+async def test_the_csrf_token_is_that_of_the_login_that_acts(server: Server) -> None:
+    """Pages of other subdomains can set cookies: those of an ended login, whose CSRF token the attacker knows."""
+    ann, eve = await stored_login(server, by_cookie=True), await stored_login(server, by_cookie=True)
+    await server.accounts.storage.logins.end(eve.account.account_id, entry=noted("session_end", at=now_us()))
+    await server.accounts.follower.catch_up()
+    headers, body = with_cookies(eve, ann), b'{"name":"Anna"}'
+    for signed_in_as, status in ((eve, 403), (ann, 200)):
+        sent = [*headers, ("X-CSRF-Token", signed_in_as.pair.csrf)]
+        assert (await fetch(server.port, "/api/me", sent, method="PATCH", body=body)).status == status
+
+
+async def test_the_cookies_of_an_ended_login_do_not_sign_another_one_out(server: Server) -> None:
+    ann, eve = await stored_login(server, by_cookie=True), await stored_login(server, by_cookie=True)
+    await server.accounts.storage.logins.end(eve.account.account_id, entry=noted("session_end", at=now_us()))
+    sent = [*with_cookies(eve, ann), ("X-CSRF-Token", ann.pair.csrf)]
+    reply = await fetch(server.port, "/api/refresh", sent, method="POST", body=b"{}")
+    assert reply.status == 200
+    assert reply.json()["account"]["id"] == ann.account.account_id
 
 
 @pytest.mark.parametrize("path", ["/api/login", "/api/register", "/api/reset", "/api/refresh", "/api/logout"])
