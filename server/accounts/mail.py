@@ -55,6 +55,7 @@ class Mailer:
         self._busy = 0
         self._again = 0  # letters that wait for another attempt
         self._senders = asyncio.Semaphore(SENDERS)
+        self._writing = asyncio.Lock()  # one at a time: each counts those before it
 
     def send(self, letter: Letter | Prepare) -> None:
         """Queue a letter, or work whose result is one. A full queue drops it, with a line in the log."""
@@ -90,7 +91,8 @@ class Mailer:
             work = await self._queue.get()
             self._busy += 1
             try:
-                letter = await self._written(work)
+                async with self._writing:
+                    letter = await self._written(work)
                 if letter is not None and not await self._is_settled(letter):
                     self._try_again(letter, tasks)
             except (StorageError, ParleyError) as error:
