@@ -67,9 +67,9 @@ class GuessDelays:
         of_pair, of_all = await self._secrets.failures(key, network)
         if of_pair.failures >= FREE:
             delay = min(MOST_SECONDS, 2.0 ** min(of_pair.failures - FREE, 20))
-            passed = (self._clock.now_us() - of_pair.last_at) / 1e6
+            passed = self._since(of_pair.last_at)
             if passed < delay:
-                raise rate_limited(delay - max(passed, 0.0), message="too many wrong passwords or codes")
+                raise rate_limited(delay - passed, message="too many wrong passwords or codes")
         await self._hold(network, min(HELD_SECONDS, of_all.failures / 10))
 
     async def enter_code(self, key: bytes) -> None:
@@ -79,9 +79,13 @@ class GuessDelays:
             ParleyError: ``rate_limited``.
         """
         _, counted = await self._secrets.failures(key, "")
-        passed = (self._clock.now_us() - counted.last_at) / 1e6
+        passed = self._since(counted.last_at)
         if counted.failures >= CODES and passed < CODE_SECONDS:
-            raise rate_limited(CODE_SECONDS - max(passed, 0.0), message="too many wrong codes")
+            raise rate_limited(CODE_SECONDS - passed, message="too many wrong codes")
+
+    def _since(self, last_at: int) -> float:
+        """Return the seconds since a failure. After a clock was set back, one may be in the future."""
+        return abs(self._clock.now_us() - last_at) / 1e6
 
     async def code_failed(self, key: bytes) -> None:
         """Count a wrong code."""

@@ -59,7 +59,7 @@ async def _may_reset(accounts: Accounts, key: bytes, network: str, now: int) -> 
     """
     secrets = accounts.storage.secrets
     counted, _ = await secrets.failures(key, network)
-    if counted.failures and now - counted.last_at >= RESETS_US:
+    if counted.failures and abs(now - counted.last_at) >= RESETS_US:  # also after a clock was set back
         await secrets.succeeded(key, network)
     elif counted.failures >= RESETS:
         return False

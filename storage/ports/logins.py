@@ -25,7 +25,8 @@ class LoginRepository(Protocol):
         """Exchange the refresh token of this generation for its successor.
 
         ``new``: the generation rises, and ``ends_at``, ``address`` and ``refreshed_at`` are set, by one atomic update.
-        ``again``: the successor exists since `AGAIN_US` at most, and nothing is written. ``reused``: any other earlier
+        ``again``: the successor exists since `AGAIN_US` at most, by clocks that may differ as much, and nothing is
+        written. ``reused``: any other earlier
         generation; the login ends, and only then is the entry stored. ``unknown``: no such login, or a generation that
         it never had.
         """

@@ -54,7 +54,11 @@ async def test_two_tabs_that_refresh_at_once_get_the_same_successor(repository: 
     assert (late.outcome, late.login) == ("again", done[0].login)
 
 
-@pytest.mark.parametrize(("generation", "after"), [(0, AGAIN_US + 1), (0, None)], ids=["too late", "two behind"])
+@pytest.mark.parametrize(
+    ("generation", "after"),
+    [(0, AGAIN_US + 1), (0, -AGAIN_US - 1), (0, None)],
+    ids=["too late", "a clock was set back", "two behind"],
+)
 async def test_an_older_token_ends_the_login(
     repository: Storage, signed_in: Login, generation: int, after: int | None
 ) -> None:

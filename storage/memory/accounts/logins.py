@@ -43,7 +43,7 @@ class MemoryLoginRepository:
             login = replace(login, generation=generation + 1, refreshed_at=now, ends_at=ends_at, address=address)
             tables.put_login(login)
             return Refreshed("new", login, account)
-        if login.generation == generation + 1 and now - login.refreshed_at <= AGAIN_US:
+        if login.generation == generation + 1 and abs(now - login.refreshed_at) <= AGAIN_US:
             return Refreshed("again", login, account)
         tables.drop_login(login_id)
         tables.record([entry])

@@ -77,7 +77,7 @@ class MemorySecretRepository:
         for of in {"", network}:
             before = tables.guesses.get((key, of), Guesses())
             failures = 1 if before.last_at <= now - GUESSES_US else before.failures + 1
-            tables.put_guesses((key, of), Guesses(failures, max(before.last_at, now)))
+            tables.put_guesses((key, of), Guesses(failures, now))
         if entry is not None:
             tables.record([entry])
 

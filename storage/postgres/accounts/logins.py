@@ -55,7 +55,7 @@ class PostgresLoginRepository:
             login = Login(*rows[0]) if rows else None
             if login is None or generation > login.generation:
                 return Refreshed("unknown")
-            if login.generation == generation + 1 and now - login.refreshed_at <= AGAIN_US:
+            if login.generation == generation + 1 and abs(now - login.refreshed_at) <= AGAIN_US:
                 return await _refreshed(connection, "again", login)
             await connection.execute(sql.REMOVE_LOGIN, values)
             await record(connection, [entry])

@@ -4,7 +4,7 @@ from typing import Any
 
 from pypika import Table
 from pypika.functions import Count
-from pypika.terms import Function, Star
+from pypika.terms import Star
 
 from model.account import Guesses, InviteLink, Ticket
 from storage.postgres.sql.tables import insert_into, removing, rows_as, when
@@ -73,7 +73,7 @@ def _fail() -> bytes:
     )
     old = _GUESSES.last_at <= param("forgotten", "bigint")
     query = query.do_update(_GUESSES.failures, when(old, 1, _GUESSES.failures + 1))
-    return sql_text(query.do_update(_GUESSES.last_at, Function("GREATEST", _GUESSES.last_at, now)))
+    return sql_text(query.do_update(_GUESSES.last_at, now))
 
 
 FAIL = _fail()

@@ -56,6 +56,14 @@ async def test_five_failures_are_free_and_then_the_delay_doubles(here: Delays) -
         await here.fail("there")
 
 
+async def test_a_clock_that_is_set_back_locks_no_user_out(here: Delays) -> None:
+    await here.fail("there", 6)
+    here.clock.now -= 3600 * SECOND
+    assert await here.wait("there") == 0.0
+    await here.fail("there")
+    assert await here.wait("there") == 4.0, "nor does it let a guesser go on"
+
+
 async def test_the_delay_of_an_address_ends_after_a_quarter_of_an_hour(here: Delays) -> None:
     await here.fail("there", 5000)
     assert await here.wait("there") == 900.0
