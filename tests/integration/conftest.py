@@ -8,7 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pwdlib.hashers.bcrypt import BcryptHasher
 
+from server.accounts import hashing
 from tests.support.nats import NatsServer
 from tests.support.postgres import DatabaseServer
 from tests.support.serving import NewCluster
@@ -36,6 +40,15 @@ def one_server(item: pytest.Item) -> bool:
     mark = item.get_closest_marker("one_server")
     assert mark is None or (len(mark.args) == 1 and mark.args[0]), f"{item.nodeid}: say why in the mark one_server"
     return mark is not None
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords of accounts with the least memory and time that argon2 allows: tests of servers in this process
+    make hundreds of accounts. Tests of hashing (tests/unit, tests/abuse) and server processes have the real costs.
+    """
+    monkeypatch.setattr(hashing, "_ARGON2", cheap := Argon2Hasher(1, 8, 1))
+    monkeypatch.setattr(hashing, "_HASHES", PasswordHash((cheap, BcryptHasher())))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from model.account import Basis, NewAccount
@@ -25,7 +26,7 @@ from server.settings.table import SETTINGS
 from storage.ports.accounts import Inserted
 from tests.support.accounts import account, login, noted, signed_in
 from tests.support.client import Client
-from tests.support.process import ROOT, inherited_environment
+from tests.support.process import ROOT, inherited_environment, poll_until
 from tests.support.serving import started
 
 pytestmark = pytest.mark.one_server("commands talk to the database alone")
@@ -249,6 +250,9 @@ async def test_ctrl_c_at_a_question_changes_nothing(server: Server, run: Command
             shown = b""
             while b"Type the username" not in shown:
                 shown += os.read(terminal, 4096)
+            # Between the question and its read, Python would not notice the signal until a key is pressed.
+            process = psutil.Process(asked.pid)
+            poll_until(lambda: process.status() == psutil.STATUS_SLEEPING, timeout=60, what="the command reads")
             asked.send_signal(signal.SIGINT)
             assert asked.wait(60) == 1
             assert b"nothing was changed" in os.read(terminal, 4096)

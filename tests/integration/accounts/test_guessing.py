@@ -35,6 +35,11 @@ class Counting:
         return getattr(self._of, name)
 
 
+@pytest.fixture
+def cheap_hashes() -> None:
+    """Hash passwords as production does: the work of guesses is counted."""
+
+
 async def test_a_known_and_an_unknown_name_take_the_same_work(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The calls of storage and of argon2 are counted: a time would depend on the machine."""
     await signed_in(server, "ann")
