@@ -335,3 +335,13 @@ async def test_a_token_that_comes_later_is_saved_and_changes_nothing_else(page: 
     assert asked == ["hello"]
     assert saved == ["later", "again"]
     assert early == ["hello"]
+
+
+async def test_a_time_to_wait_has_the_unit_that_people_use(page: Page) -> None:
+    said = await run(
+        page,
+        {"protocol.js": "withWait"},
+        "return [undefined, 0.2, 90, 91, 600, 5401, 86400, 604800].map((wait) => withWait('No.', wait));",
+    )
+    ends = ["a second", "90 seconds", "2 minutes", "10 minutes", "2 hours", "24 hours", "7 days"]
+    assert said == ["No.", *(f"No. Try again in {end}." for end in ends)]
