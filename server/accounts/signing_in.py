@@ -66,13 +66,15 @@ async def refresh(accounts: Accounts, tokens: Iterable[str], asker: Asker) -> tu
     Raises:
         ParleyError: ``unauthorized`` if none is valid any more; ``rate_limited``, ``suspended``.
     """
-    refused = _signed_out("a valid refresh token is required")
-    for read in [read for token in tokens if (read := read_refresh(accounts.keys, token)) is not None]:
+    found = [read for token in tokens if (read := read_refresh(accounts.keys, token)) is not None]
+    if not found:
+        raise _signed_out("a valid refresh token is required")
+    for read in found[:-1]:
         try:
             return await _refresh(accounts, *read, asker)
-        except ParleyError as error:
-            refused = error
-    raise refused
+        except ParleyError:
+            continue  # the refusal of the last one is the answer
+    return await _refresh(accounts, *found[-1], asker)
 
 
 async def _refresh(accounts: Accounts, login_id: str, generation: int, asker: Asker) -> tuple[Account, Login]:
