@@ -129,7 +129,10 @@ async def _find(parts: Parts, token: str) -> Found:
         link = await ask(parts, parts.storage.links.find(hash_secret(token), parts.clock.now_us()))
     if link is not None and link.room_id is not None:
         record = await ask(parts, parts.storage.rooms.find_room_by_id(link.room_id))
-        link, room = (None, "") if record is None else (link, record.name)
+        maker = await ask(parts, parts.storage.rooms.find_member(link.room_id, link.maker_id))
+        # A banned moderator could come back with another account.
+        banned = maker is not None and maker.banned_until > parts.clock.now_us()
+        link, room = (None, "") if record is None or banned else (link, record.name)
     if link is None:
         raise ParleyError("no_such_link", field="token")
     return Found(link, room)

@@ -76,6 +76,21 @@ async def test_a_refused_user_spends_no_use(stored: int) -> None:
     assert (await ben.post("/api/links/accept", {"token": made["token"]})).status == 200
 
 
+async def test_the_link_of_a_banned_user_cannot_be_used(stored: int) -> None:
+    """A former moderator could come back with another account."""
+    ann, ben, _ = await scene(stored)
+    asked = {"token": (await linked(ann))["token"]}
+    assert (await ben.post("/api/links/accept", asked)).status == 200
+    assert (await ann.put("/api/rooms/plans/members/u_ben", {"role": "moderator"})).status == 204
+    asked = {"token": (await linked(ben))["token"]}
+    assert (await ann.put("/api/rooms/plans/bans/u_ben")).status == 204
+    for web in (Web(stored, "ben2"), ben):
+        assert code(await web.post("/api/links/accept", asked)) == "no_such_link"
+    assert code(await visitor(stored).post("/api/links/find", asked)) == "no_such_link"
+    assert (await ann.delete("/api/rooms/plans/bans/u_ben")).status == 204
+    assert (await Web(stored, "eve").post("/api/links/accept", asked)).status == 200
+
+
 async def test_a_revoked_link_and_one_to_a_deleted_room_are_unknown(stored: int) -> None:
     ann, ben, root = await scene(stored)
     revoked, other, last = await linked(ann), await linked(ann), await linked(root)
