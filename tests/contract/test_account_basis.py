@@ -14,6 +14,8 @@ from model.principals import GUEST
 from model.room import FOREVER, User
 from storage.ports.messages import ENDLESS
 from storage.ports.storage import READER, Storage
+from storage.postgres.accounts import locking
+from storage.postgres.connection import session
 from tests.support.accounts import (
     DAY,
     NOW,
@@ -168,6 +170,23 @@ async def test_nothing_of_a_deleted_account_is_stored_later(repository: Storage)
     assert await safety.find_report(reported.report_id) is None
     assert "192.0.2.9" not in [one.subject for one in await repository.access.blocks(NOW)]
     assert not {by.id, about.id} & await entries(repository)
+
+
+async def test_a_failure_takes_the_same_statements_for_a_name_that_no_account_has(
+    repository: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, asked = await stored(repository.accounts), list[int]()
+    fetch_all = session.fetch_all
+
+    async def counted(*args: Any) -> Any:
+        asked[-1] += 1
+        return await fetch_all(*args)
+
+    monkeypatch.setattr(locking, "fetch_all", counted)
+    for target in (ann.user, None):
+        asked.append(0)
+        await repository.secrets.failed(b"key", "192.0.2.1", NOW, noted("login_failed", VISITOR, target=target))
+    assert asked[0] == asked[1]
 
 
 async def test_a_report_of_a_message_that_is_about_to_be_erased_is_kept_without_its_sender(repository: Storage) -> None:

@@ -12,9 +12,10 @@ from storage.postgres.sql import logins as sql_logins
 
 
 async def find_locked(connection: Connection, ids: list[str]) -> dict[str, Account]:
-    """Return the accounts with these ids that exist, locked. An account is locked before what belongs to it."""
-    if not ids:
-        return {}
+    """Return the accounts with these ids that exist, locked. An account is locked before what belongs to it.
+
+    Without ids, storage is asked, too: how long a failed login takes must not tell whether there is such a username.
+    """
     rows = await fetch_all(connection, sql.LOCK_ACCOUNTS, {"ids": ids})
     return {account.account_id: account for account in (Account(*row) for row in rows)}
 
