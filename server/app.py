@@ -170,6 +170,8 @@ class Server:
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)
+        if settings.public_url:
+            log.info("users open %s/client.html: pages of other origins cannot sign in", settings.public_url)
 
     def _learn_secret(self, secret: bytes | None, replaced_at: int | None) -> None:
         if self._tokens.learn(secret, replaced_at):

@@ -14,7 +14,7 @@ from model.lookalikes import skeleton
 from model.principals import ACCOUNT
 from model.room import FOREVER
 from server.access.networks import Networks
-from utils.clock import Clock
+from utils.clock import Clock, rfc3339
 
 # A server that could not read the notices for this long, in seconds, admits no accounts made here and no bots.
 STALE_SECONDS = 30.0
@@ -129,7 +129,7 @@ class AccessList:
             if notice.version >= FOREVER:
                 return _denial(SIGNED_OUT, "this account was deleted")
             if left := self._left(notice):
-                return Denial(SUSPENDED, _until("suspended", "this account is suspended", notice.reason, left))
+                return Denial(SUSPENDED, _until("suspended", "this account is suspended", notice, left))
             if principal.startswith(ACCOUNT) and identity.version < notice.version:
                 return _denial(ACCOUNT_CHANGED, "the account has changed since this token was signed; refresh it")
         if identity.scope is not None:
@@ -145,7 +145,7 @@ class AccessList:
         for network in self._networks.containing(address):
             notice = self._of("network")[network]
             if left := self._left(notice):
-                return Denial(BLOCKED, _until("blocked", "this address is blocked", notice.reason, left))
+                return Denial(BLOCKED, _until("blocked", "this address is blocked", notice, left))
         return None
 
     def check_address(self, address: str) -> None:
@@ -202,6 +202,9 @@ def _denial(close: CloseCode, reason: str) -> Denial:
     return Denial(close, ParleyError("unauthorized", reason, field="token"))
 
 
-def _until(code: str, what: str, reason: str, left: float) -> ParleyError:
-    text = f"{what}: {reason}" if reason else what
-    return ParleyError(code, text, retry_after=left if left < _ENDLESS else None)
+def _until(code: str, what: str, notice: Notice, left: float) -> ParleyError:
+    text = f"{what}: {notice.reason}" if notice.reason else what
+    if left >= _ENDLESS:
+        return ParleyError(code, text)
+    end = rfc3339(notice.deny_until)[: len("2026-11-21T08:31")].replace("T", " ")
+    return ParleyError(code, f"{text} (until {end} UTC)", retry_after=left)

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 # Characters of a path in a line of the log, at most.
 PATH_CHARS = 200
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_PAGES = frozenset({"/", "/client.html"})
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
 
 
@@ -44,6 +45,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         raise
     except ParleyError as error:
         forget_frames(error)
+        if request.path in _PAGES and error.code == "blocked":  # for users, who do not read JSON
+            return web.Response(text=f"{error.message[:1].upper()}{error.message[1:]}.\n", status=error.kind.status)
         return refusal(error)
     except TooManyReads as error:
         forget_frames(error)

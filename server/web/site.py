@@ -103,6 +103,7 @@ def _file(*media: str) -> tuple[Answer, ...]:
     )
 
 
+_BLOCKED = Answer(403, "an operator has blocked your address: a sentence", str, (TEXT,))
 _LEADS = Answer(302, "redirect to the page", str, (TEXT,), {"Location": "`client.html`, with the query string"})
 _STATIC = (
     # The operating system's table decides between the first two.
@@ -157,8 +158,10 @@ class Site:
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the rows."""
         return (
-            Endpoint("GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS,)),
-            Endpoint("GET", "/client.html", "The browser client", self.client, answers=_file("text/html")),
+            Endpoint(
+                "GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS, _BLOCKED)
+            ),
+            Endpoint("GET", "/client.html", "The browser client", self.client, answers=(*_file("text/html"), _BLOCKED)),
             Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
             Endpoint(
                 "GET",

@@ -61,7 +61,7 @@ async def test_a_suspended_account_is_out_until_its_end(server: Server) -> None:
         await client.expect("joined")
         assert (await admin.put(path, {"reason": "spam", "seconds": 3600})).status == 204
         refused = await client.refused("suspended")
-        assert refused["message"] == "this account is suspended: spam"
+        assert refused["message"].startswith("this account is suspended: spam (until 20")
         assert 3500 < refused["retry_after"] <= 3600
         assert await client.closing() == (SUSPENDED.code, SUSPENDED.reason)
     reply = await ann.get("/api/me")
@@ -111,6 +111,9 @@ async def test_a_blocked_network_is_refused_everything(server: Server) -> None:
     assert (await admin.post("/api/blocks", {"network": "192.0.2.77/24", "reason": "flood"})).status == 204
     for address, status in (("192.0.2.1", 403), ("192.0.3.1", 200)):
         assert (await Web(server.port).get("/api/rooms", X_Forwarded_For=address)).status == status
+    page = await Web(server.port).get("/client.html", X_Forwarded_For="192.0.2.1")
+    assert (page.status, page.body) == (403, b"This address is blocked: flood.\n")
+    assert page.headers["content-type"] == "text/plain; charset=utf-8"
     (denied,) = (await admin.json("/api/blocks"))["blocks"]
     assert (denied["network"], denied["reason"], denied["until"]) == ("192.0.2.0/24", "flood", None)
     for wrong in ("127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1"):

@@ -259,6 +259,7 @@ async def test_cookies_are_set_and_cleared(server: Server, proxy: dict[str, str]
     page = {"Cookie": sent(renewed), "X_CSRF_Token": renewed["parley-csrf"], **proxy}
     reply = await web.ask("PATCH", "/api/me", {"name": "Ann Lee"}, **page)
     assert reply.status == 200
+    assert "access_token" not in reply.json()
     assert "set-cookie" not in reply.headers
     reply = await web.post("/api/logout", {}, **page)
     assert reply.status == 204

@@ -39,3 +39,10 @@ async def test_an_ipv6_address_is_logged_as_an_address(serve: Serve, caplog: pyt
     caplog.set_level(logging.INFO)
     server = await serve(HOST="[::1]")
     assert f"listening on http://[::1]:{server.port}," in caplog.text
+
+
+async def test_the_address_of_the_page_is_logged(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be another one than those on which the server listens, and pages of those cannot sign in."""
+    caplog.set_level(logging.INFO)
+    await serve(PUBLIC_URL="http://localhost:8080")
+    assert "users open http://localhost:8080/client.html" in caplog.text

@@ -90,7 +90,8 @@ def test_a_suspension_is_named_with_its_reason_and_its_end() -> None:
         clock=clock,
     )
     error = refusal(access, replace(ANN, version=4))
-    assert (error.code, error.message, error.retry_after) == ("suspended", "this account is suspended: spam", 86_400)
+    assert (error.code, error.retry_after) == ("suspended", 86_400)
+    assert error.message == "this account is suspended: spam (until 2023-11-15 22:13 UTC)"
     error = refusal(access, BEN)
     assert (error.code, error.message, error.retry_after) == ("suspended", "this account is suspended", None)
     assert close_code(access, ANN) is close_code(access, BEN) is SUSPENDED
