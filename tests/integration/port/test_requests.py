@@ -215,6 +215,7 @@ async def test_a_last_request_is_answered_whatever_data_follows(port: int) -> No
 
 async def test_a_refused_body_is_not_requested_with_100_continue(serve: Serve, later: bool) -> None:
     server = await serve(JWT_SECRET=SECRET)
+    assert (await answer(server.port, False, HEALTH)).status == 200  # the tasks of the server have begun
     before = asyncio.all_tasks()
     expecting = [("Content-Type", "application/json"), ("Expect", "100-continue")]
     token = ("Authorization", f"Bearer {token_of('ann')}")
