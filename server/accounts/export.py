@@ -21,6 +21,8 @@ from utils.encoding import to_json
 _OF_OTHERS = frozenset({"user_block", "report"})
 # Records in one read.
 PAGE = 1000
+# Messages that are looked at in one read, in all rooms together: most are of others.
+WINDOW = 5000
 # Bytes that are handed on together, at least.
 _CHUNK_BYTES = 16 << 10
 
@@ -145,16 +147,25 @@ async def _reports(storage: Storage, ids: Sequence[str]) -> AsyncIterator[list[o
 
 
 async def _messages(storage: Storage, ids: Sequence[str]) -> AsyncIterator[list[object]]:
-    room_id: int | None = -1
-    while room_id is not None:
-        rooms = await storage.rooms.all_rooms(after=room_id, limit=PAGE)
-        for record in rooms:
-            after: int | None = -1
-            while after is not None:
-                found, after = await storage.messages.by_senders(record, ids, after=after, limit=PAGE)
-                if found:
-                    yield [_message(message) for message in found]
-        room_id = rooms[-1].room_id if len(rooms) == PAGE else None
+    place: tuple[int, int] | None = (-1, ENDLESS)
+    while place is not None:
+        found, place = await storage.messages.rooms_of_senders(ids, after=place, limit=WINDOW)
+        for room_id, seq in found:
+            async for page in _messages_of(storage, room_id, ids, seq - 1):
+                yield page
+            if place is not None and place[0] == room_id:
+                place = (room_id, ENDLESS)  # the rest of it was read, too
+
+
+async def _messages_of(
+    storage: Storage, room_id: int, ids: Sequence[str], after: int | None
+) -> AsyncIterator[list[object]]:
+    """Yield the messages in one room, also a deleted one, above a seq."""
+    for record in await storage.rooms.all_rooms(after=room_id - 1, limit=1):
+        while after is not None and record.room_id == room_id:
+            found, after = await storage.messages.by_senders(record, ids, after=after, limit=PAGE)
+            if found:
+                yield [_message(message) for message in found]
 
 
 def _message(message: Message) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from chat.delivery.ratelimit import Allowances
 from chat.ports import Identity
@@ -73,15 +73,18 @@ def export_endpoints(accounts: Accounts) -> tuple[Endpoint, ...]:
         check_version(request)
         caller = request[CALLER]
         assert caller is not None
+        account = await accounts.storage.accounts.find(caller.user.id)
+        if account is None:
+            raise ParleyError("no_such_account")
+        response = web.StreamResponse(headers=_HEADERS)
+        made = export_zip(accounts.storage, accounts.clock, account)
+        parts = _as_allowed(made, accounts, request[SENDER].address, caller)
+        if request.method == hdrs.METH_HEAD:  # nothing is read, so nothing is counted
+            return await send_whole(request, response, parts)
         with running.one(caller.user.id, accounts.clock.monotonic()):
-            account = await accounts.storage.accounts.find(caller.user.id)
-            if account is None:
-                raise ParleyError("no_such_account")
             recorded = entry(accounts.clock, "export", account.user, address=request[SENDER].address)
             await accounts.storage.audit.append([recorded])
-            response = web.StreamResponse(headers=_HEADERS)
-            made = export_zip(accounts.storage, accounts.clock, account)
-            return await send_whole(request, response, _as_allowed(made, accounts, request[SENDER].address, caller))
+            return await send_whole(request, response, parts)
 
     return (
         Endpoint(

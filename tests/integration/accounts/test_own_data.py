@@ -10,6 +10,7 @@ import pytest
 
 from model.account import Ticket
 from model.room import FOREVER
+from server.accounts import export as export_module
 from server.app import Server
 from tests.support.accounts import PASSWORD, SignedIn, noted, signed_in, visitor
 from tests.support.client import Client
@@ -206,6 +207,25 @@ async def written(bob: SignedIn, ann: SignedIn) -> int:
     return await ann.say(ROOM, "hello")
 
 
+@pytest.mark.parametrize(("window", "page"), [(1, 1), (2, 3), (4, 1), (5, 2), (1000, 1000)])
+async def test_an_export_has_each_message_once_wherever_reads_end(
+    server: Server, monkeypatch: pytest.MonkeyPatch, window: int, page: int
+) -> None:
+    monkeypatch.setattr(export_module, "WINDOW", window)
+    monkeypatch.setattr(export_module, "PAGE", page)
+    ann, bob = await signed_in(server, "ann"), await signed_in(server, "bob")
+    expected = []
+    for room in ("one", "two", "three", "four"):
+        await bob.create(room)
+        for number, user in enumerate([bob, ann, bob, ann, ann][: 1 if room == "two" else 5]):
+            await user.say(room, f"{room} {number}")
+            if user is ann:
+                expected.append(f"{room} {number}")
+    assert (await bob.delete(path("three"))).status == 204
+    files = await exported(ann)
+    assert sorted(line["content"] for line in files["messages.jsonl"]) == sorted(expected)
+
+
 async def test_an_empty_file_of_an_export_is_there(server: Server) -> None:
     files = await exported(await signed_in(server, "ann"))
     empty = {"rooms.jsonl", "messages.jsonl", "keys.jsonl", "links.jsonl", "blocks.jsonl", "reports.jsonl"}
@@ -216,6 +236,7 @@ async def test_an_empty_file_of_an_export_is_there(server: Server) -> None:
 async def test_an_export_is_limited_to_three_a_day(server: Server) -> None:
     ann = await signed_in(server, "ann")
     for _ in range(3):
+        assert (await ann.ask("HEAD", "/api/me/export")).headers["content-type"] == "application/zip"  # not counted
         await exported(ann)
     reply = await ann.get("/api/me/export")
     assert code(reply) == "rate_limited"
