@@ -161,7 +161,8 @@ class Server:
             self._cluster.start(_node_name(settings, self.port))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
         self._tasks.spawn(self.accounts.follower.run(), name="notices")
-        self._tasks.spawn(self.accounts.mailer.run(), name="mail")
+        if self.accounts.mailer.active:
+            self._tasks.spawn(self.accounts.mailer.run(), name="mail")
         self._tasks.spawn(expire_messages(self.chat.parts, self._expirer), name="retention")
         self._tasks.spawn(cut_words_again(self.chat.parts, self._cutter), name="words")
         self._tasks.spawn(expire_accounts(self.accounts), name="expiry")

@@ -307,7 +307,7 @@ export class Session {
       case "left":
         if (frame.reason === "name") this.identity.refuseName();
         if (!frame.reason) return undefined;
-        if (this.#isGuest && room.guests === "no" && frame.reason === "kicked" && !frame.text) {
+        if (this.#isGuest && room.guests === "no" && frame.reason === "kicked") {
           return this.#closed(room, { message: `${guestsSentence(room.guests, frame.by)}. Sign in to enter it.` });
         }
         return this.#closed(room, { message: leftSentence(frame) });
