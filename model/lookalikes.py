@@ -9,6 +9,9 @@ from utils.unicode import BLANKS, casefold, normalize
 # Removed before names are compared: what shows nothing, and marks that enclose a letter, or that belong to no script
 # and do not compose with it, such as a line below (U+0332): they are easily overlooked.
 _UNSEEN = regex.compile(rf"[\p{{Default_Ignorable_Code_Point}}\p{{Script=Inherited}}\p{{Me}}{BLANKS}]+")
+# In these scripts, marks compose with their letter, or are easily overlooked.
+_COMPOSING = regex.compile(r"[\p{Latin}\p{Greek}\p{Cyrillic}\p{Common}\p{M}]*+")
+_MARKS = regex.compile(r"\p{M}+")
 # Missing in the table of TS 39: letters in circles and squares, regional indicators, and small capitals.
 _BOXED = {start + i: chr(0x61 + i) for start in (0x1F150, 0x1F170, 0x1F1E6) for i in range(26)}
 _SMALL_CAPITALS = str.maketrans("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz")
@@ -49,6 +52,8 @@ def skeleton(name: str) -> str:
 
 def _skeleton(name: str) -> str:
     text = _UNSEEN.sub("", normalize("NFKC", name))[:_LOOKED_AT]
+    if _COMPOSING.fullmatch(text):
+        text = _MARKS.sub("", text)
     return _looks(casefold(_looks(text))).replace("i", "l")
 
 

@@ -61,13 +61,14 @@ async def change(accounts: Accounts, basis: Basis, asked: Changes, asker: Asker)
         await accounts.prove(account, asked.old_password, None, asker, field="old_password")
     # What may be refused comes before the first change that is stored.
     hashed = None if password is None else await accounts.hashing.hash(password, asker.network)
+    if email and not _has(account, email):
+        accounts.mailer.count_address(account.account_id, email)
     if name is not None and name != account.name:
         accounts.count_renaming(account.account_id)
         basis = await _apply(accounts, basis, AccountChange(name=name), "name", asker)
     if hashed is not None:
         renewed = AccountChange(password=hashed, end_logins=True, keep_login=basis.login_id)
         basis = await _apply(accounts, basis, renewed, "password", asker)
-        await accounts.guesses.forget_codes(guess_key("code", account.username))
         if account.email is not None:
             accounts.mailer.send(
                 letters.password_changed(account.email, account.username, accounts.settings.public_url)
@@ -88,15 +89,18 @@ async def _change_email(accounts: Accounts, basis: Basis, email: str, asker: Ask
         if account.email is not None:
             accounts.mailer.send(letters.email_changed(account.email, account.username, accounts.settings.public_url))
         return basis
-    if account.email is not None and fold_email(account.email) == fold_email(email):
+    if _has(account, email):
         return basis
-    accounts.mailer.count_address(account.account_id)
     ticket, letter = await email_ticket(accounts, account, email)
     entry = accounts.entry("email", account.user, asker, detail="not confirmed yet")
     if not await accounts.storage.secrets.insert_ticket(ticket, entry, basis=basis):
         raise changed_since()
     accounts.mailer.send(letter)
     return basis
+
+
+def _has(account: Account, email: str) -> bool:
+    return account.email is not None and fold_email(account.email) == fold_email(email)
 
 
 async def _apply(

@@ -29,9 +29,12 @@ QUEUE = 1000  # letters that wait for their first attempt, and as many for anoth
 SENDERS = 4  # letters that are sent at a time
 PAUSES = (1.0, 10.0)  # seconds before the second and the third attempt, the last one
 # Letters of one kind to one address: visitors can have some kinds sent to the address of any other person, and must not
-# use up what its owner gets for a change of the account. A link to reset lives longer than the wait for the next one.
+# use up what its owner gets for a change of the account. A link to reset lives longer than the wait for the next one,
+# so that the owner always has one that works, whoever has asked for it.
 LETTERS = Rate(6 / 3600, 12.0)
-ADDRESSES = Rate(6 / 3600, 12.0)  # letters that one account has sent to addresses that are not confirmed
+# Letters that one account has sent to addresses that are not confirmed; to one of them.
+ADDRESSES = Rate(6 / 3600, 12.0)
+AGAIN_TO = Rate(1 / 3600, 3.0)
 SECONDS = 20.0  # time limit of each step of an attempt
 
 # What a letter is made from: a task that finds out whether there is one to send.
@@ -52,6 +55,7 @@ class Mailer:
         self._queue: asyncio.Queue[Letter | Prepare] = asyncio.Queue(QUEUE)
         self._letters = Allowances(*LETTERS)
         self._addresses = Allowances(*ADDRESSES)
+        self._again_to = Allowances(*AGAIN_TO)
         self._busy = 0
         self._again = 0  # letters that wait for another attempt
         self._senders = asyncio.Semaphore(SENDERS)
@@ -66,14 +70,26 @@ class Mailer:
         except asyncio.QueueFull:
             log.warning("a mail was dropped: %d others are waiting", QUEUE)
 
-    def count_address(self, account_id: str) -> None:
-        """Count an address to which an account has a letter sent.
+    def count_address(self, account_id: str, email: str) -> None:
+        """Count an address to which an account has a letter sent: few to one address, which may be that of another user
+        who waits for a letter, too.
 
         Raises:
             ParleyError: ``rate_limited``.
         """
-        if wait := self._addresses.take(account_id, time.monotonic()):
+        now = time.monotonic()
+        wait = self._again_to.take(f"{account_id} {fold_email(email)}", now) or self._addresses.take(account_id, now)
+        if wait:
             raise rate_limited(wait)
+
+    def count_letter(self, letter: Letter) -> bool:
+        """Count a letter to an address, and return whether it may be sent; for what `Prepare` returns, which does this
+        before it stores anything.
+        """
+        if self._letters.take(f"{letter.subject} {fold_email(letter.to)}", time.monotonic()):
+            log.warning("a mail was dropped: its address gets too many")
+            return False
+        return True
 
     def is_idle(self) -> bool:
         """Return whether nothing is queued, and nothing is being sent."""
@@ -104,13 +120,9 @@ class Mailer:
                 self._busy -= 1
 
     async def _written(self, work: Letter | Prepare) -> Letter | None:
-        letter = work if isinstance(work, Letter) else await work()
-        if letter is None:
-            return None
-        if self._letters.take(f"{letter.subject} {fold_email(letter.to)}", time.monotonic()):
-            log.warning("a mail was dropped: its address gets too many")
-            return None
-        return letter
+        if not isinstance(work, Letter):
+            return await work()
+        return work if self.count_letter(work) else None
 
     def _try_again(self, letter: Letter, tasks: asyncio.TaskGroup) -> None:
         """Make the other attempts in a task of their own: one mail that is refused for now holds up no other."""

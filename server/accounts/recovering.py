@@ -45,11 +45,14 @@ async def _reset_letter(accounts: Accounts, username: str, email: str, asker: As
         if not await _may_reset(accounts, guess_key("reset", asked), asker.network, now):
             return None
     secret = new_secret()
+    letter = letters.reset(account.email, account.username, accounts.settings.public_url, secret)
+    if not accounts.mailer.count_letter(letter):
+        return None
     ticket = Ticket(hash_secret(secret), "reset", account.account_id, None, now + letters.RESET_SECONDS * 1_000_000)
     entry = accounts.entry("reset_request", VISITOR, asker, target=account.user)
     if not await stored.secrets.insert_ticket(ticket, entry, basis=Basis(account)):
         return None  # it has another address by now, or another password
-    return letters.reset(account.email, account.username, accounts.settings.public_url, secret)
+    return letter
 
 
 async def _may_reset(accounts: Accounts, key: bytes, network: str, now: int) -> bool:
@@ -88,7 +91,8 @@ async def reset(accounts: Accounts, secret: str, password: str, asker: Asker) ->
     if await stored.secrets.spend_ticket(hashed_secret, "reset", change, accounts.clock.now_us(), entry) is None:
         raise ParleyError("no_such_ticket", field="token")
     accounts.follower.wake()
-    await accounts.guesses.succeeded(guess_key("login", account.username), asker.network)
+    for asked in (account.username, fold_email(account.email or "")):
+        await accounts.guesses.succeeded(guess_key("login", asked), asker.network)
     await accounts.guesses.forget_codes(guess_key("code", account.username))
     if account.email is not None:
         accounts.mailer.send(letters.password_changed(account.email, account.username, accounts.settings.public_url))

@@ -1,6 +1,6 @@
 """``session``: the devices on which an account is signed in."""
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 
 from model.audit import OPERATOR, entry
 from server.accounts.lines import time_of
@@ -34,7 +34,13 @@ def add(nouns: Nouns) -> None:
         "  main.py session end ann\n  main.py session end ann --session l_p0cQ3mXbW8yT1sZk5uVh2g",
     )
     end.add_argument("user", help=_USER)
-    end.add_argument("--session", default="", metavar="ID", help="end only this one, see session list")
+    end.add_argument("--session", type=_session, metavar="ID", help="end only this one, see session list")
+
+
+def _session(text: str) -> str:
+    if not text:
+        raise ArgumentTypeError("is empty: leave --session out to end all sessions")
+    return text
 
 
 async def _list(command: Command, options: Namespace) -> None:
@@ -60,7 +66,7 @@ async def _end(command: Command, options: Namespace) -> None:
     recorded = entry(
         command.clock, "session_end", OPERATOR, target=account.user, detail="one" if options.session else "all"
     )
-    ended = await command.storage.logins.end(account.account_id, only=options.session, entry=recorded)
+    ended = await command.storage.logins.end(account.account_id, only=options.session or "", entry=recorded)
     if not ended:
         which = f"session {options.session!r}" if options.session else "session"
         raise CommandRefused(f"{account.username} has no {which}")

@@ -13,7 +13,10 @@ class SecretRepository(Protocol):
     """Secrets that are used once."""
 
     async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, basis: Basis | None = None) -> bool:
-        """Store a ticket in place of earlier ones of its kind and account. False if the account does not exist."""
+        """Store a ticket in place of earlier ones of its kind and account. False if the account does not exist.
+
+        One to reset a password replaces none: strangers may ask for it, and would make those of the user useless.
+        """
 
     async def find_ticket(self, hash: bytes, kind: TicketKind, now: int) -> Ticket | None:
         """Find a ticket that was not used and has not expired."""

@@ -13,16 +13,18 @@ from tests.support.accounts import DAY, NOW, account, new_secret, noted, stored,
 from utils.ids import new_token
 
 
-async def test_a_ticket_replaces_the_one_before(repository: Storage) -> None:
+async def test_a_ticket_replaces_the_one_before_but_none_to_reset(repository: Storage) -> None:
     ann, bob = await stored(repository.accounts), await stored(repository.accounts)
-    first, second, of_bob, confirms = ticket(ann), ticket(ann), ticket(bob), ticket(ann, "email", email="x@y.example")
-    for one in (first, of_bob, confirms, second):
+    replaced, confirms = (ticket(ann, "email", email=email) for email in ("a@y.example", "x@y.example"))
+    resets = [ticket(ann), ticket(bob), ticket(ann)]
+    for one in (replaced, *resets, confirms):
         await repository.secrets.insert_ticket(one, noted("reset_request"))
     find = repository.secrets.find_ticket
-    assert [await find(one.hash, "reset", NOW) for one in (first, second, of_bob)] == [None, second, of_bob]
+    assert [await find(one.hash, "reset", NOW) for one in resets] == resets
+    assert await find(replaced.hash, "email", NOW) is None
     assert await find(confirms.hash, "email", NOW) == confirms
-    assert await find(second.hash, "email", NOW) is None
-    assert await find(second.hash, "reset", second.until) is None
+    assert await find(resets[0].hash, "email", NOW) is None
+    assert await find(resets[0].hash, "reset", resets[0].until) is None
     assert await repository.secrets.find_pending_email(ann.account_id, NOW) == "x@y.example"
     assert await repository.secrets.find_pending_email(ann.account_id, confirms.until) is None
     await repository.secrets.insert_ticket(ticket(account()), noted())

@@ -285,6 +285,7 @@ async def test_a_new_password_ends_all_sessions(server: Server, run: Commands) -
     assert [(one["device"], one["address"]) for one in listed] == [("Firefox", "::1")] * 2
     assert "ended 1 session of ann" in await run("session", "end", "ann", "--session", listed[0]["id"])
     assert "has no session" in await run("session", "end", "ann", "--session", listed[0]["id"], status=1)
+    assert "leave --session out" in await run("session", "end", "ann", "--session", "", status=2)
     await run("user", "reset-password", "ann", "--password-file", "-", given="another one of mine\n")
     assert await run.json("session", "list", "ann") == []
     after = await server.accounts.storage.accounts.find(ann)

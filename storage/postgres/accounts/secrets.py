@@ -23,7 +23,8 @@ class PostgresSecretRepository:
     async def insert_ticket(self, ticket: Ticket, entry: AuditEntry | None, *, basis: Basis | None = None) -> bool:
         async def work(connection: Connection) -> bool:
             await lock_accounts(connection, entry, ticket.account_id or "", basis=basis, undone=False)
-            await connection.execute(sql.REMOVE_TICKETS, asdict(ticket))
+            if ticket.kind != "reset":
+                await connection.execute(sql.REMOVE_TICKETS, asdict(ticket))
             await connection.execute(sql.INSERT_TICKET, asdict(ticket))
             if entry is not None:
                 await record(connection, [entry])

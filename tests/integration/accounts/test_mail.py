@@ -166,7 +166,8 @@ async def test_a_mail_to_a_stranger_has_no_username_that_is_a_link(
     assert letter.get_content().count(username) == (username in named)
 
 
-async def test_a_newer_link_replaces_an_older_one(server: Server, mail: MailServer) -> None:
+async def test_each_link_works_until_one_was_used(server: Server, mail: MailServer) -> None:
+    """A stranger may ask for them as well."""
     await confirmed(server, mail)
     await ask(server, username="ANN")
     await until(lambda: len(mail.letters) == 1)
@@ -174,8 +175,8 @@ async def test_a_newer_link_replaces_an_older_one(server: Server, mail: MailServ
     await until(lambda: len(mail.letters) == 2)
     first, second = [secret_in(letter, "reset") for letter in mail.to(ANN)]
     web = program(server)
-    assert (await web.post("/api/reset/confirm", {"token": first, "password": NEW})).status == 404
-    assert (await web.post("/api/reset/confirm", {"token": second, "password": NEW})).status == 204
+    assert (await web.post("/api/reset/confirm", {"token": first, "password": NEW})).status == 204
+    assert (await web.post("/api/reset/confirm", {"token": second, "password": NEW})).status == 404
 
 
 async def test_the_answer_to_a_request_for_a_reset_is_always_the_same(server: Server, mail: MailServer) -> None:
@@ -286,6 +287,49 @@ async def test_one_address_does_not_get_any_number_of_mails(
     await ann.patch("/api/me", {"password": NEW, "old_password": PASSWORD})
     await until(lambda: len(mail.letters) == 2)
     assert [letter["Subject"] for letter in mail.to(ANN)] == ["Choose a new password", "Your password was changed"]
+
+
+async def test_strangers_do_not_keep_an_owner_from_a_link_that_works(
+    server: Server, mail: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.accounts.mailer, "_letters", Allowances(0.001, 3.0))
+    await confirmed(server, mail)
+    for network in range(3):
+        for _ in range(2):
+            body = {"username": "ann"}
+            await program(server).post("/api/reset", body, X_Forwarded_For=f"198.51.100.{network}")
+    assert (await ask(server, email=ANN)).status == 202
+    await until(server.accounts.mailer.is_idle)
+    links = [secret_in(letter, "reset") for letter in mail.to(ANN)]
+    assert len(links) == 3
+    reply = await program(server).post("/api/reset/confirm", {"token": links[0], "password": NEW})
+    assert reply.status == 204
+
+
+async def test_a_refused_change_of_address_leaves_the_rest_as_it_was(server: Server, mail: MailServer) -> None:
+    ann = await signed_in(server, "ann", name="Ann")
+    for _ in range(3):
+        assert (await ann.patch("/api/me", {"email": BOB, "old_password": PASSWORD})).status == 200
+    changes = {"email": BOB, "old_password": PASSWORD, "password": NEW, "name": "Anna"}
+    reply = await ann.patch("/api/me", changes)
+    assert (reply.status, code(reply)) == (429, "rate_limited")
+    assert (await ann.json("/api/me"))["name"] == "Ann"
+    assert (await program(server).post("/api/login", {"username": "ann", "password": PASSWORD})).status == 200
+    assert (await ann.patch("/api/me", changes | {"email": "ann2@example.org"})).status == 200
+
+
+async def test_after_a_reset_wrong_guesses_delay_nobody(server: Server, mail: MailServer) -> None:
+    await confirmed(server, mail)
+    web = program(server)
+    for name in ("ann", ANN):
+        for _ in range(6):
+            await web.post("/api/login", {"username": name, "password": "wrong horse battery"})
+        assert (await web.post("/api/login", {"username": name, "password": PASSWORD})).status == 429
+    await ask(server, email=ANN)
+    await until(lambda: bool(mail.letters))
+    await web.post("/api/reset/confirm", {"token": secret_in(mail.to(ANN)[0], "reset"), "password": NEW})
+    for name in ("ann", ANN):
+        assert (await web.post("/api/login", {"username": name, "password": NEW})).status == 200
 
 
 async def test_one_account_does_not_have_mail_sent_to_any_number_of_addresses(

@@ -71,7 +71,7 @@ async def test_a_code_may_have_spaces(server: Server) -> None:
 
 
 async def test_codes_are_not_guessed_with_many_addresses(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Recovery codes count all the same, and a new password lets its owner in again."""
+    """Recovery codes count all the same. A new password, which needs no code, allows no further guesses."""
     monkeypatch.setattr(guesses, "CODES", 2)
     ann, app, codes = await set_up(server)
     for _ in range(2):
@@ -82,7 +82,8 @@ async def test_codes_are_not_guessed_with_many_addresses(server: Server, monkeyp
     assert (await sign_in(server, codes[0])).status == 200
     changed = {"password": "another horse battery", "old_password": PASSWORD}
     assert (await ann.patch("/api/me", changed)).status == 200
-    assert (await sign_in(server, app.at(now(server)), "another horse battery")).status == 200
+    assert (await sign_in(server, app.at(now(server)), "another horse battery")).status == 429
+    assert (await sign_in(server, codes[1], "another horse battery")).status == 200
 
 
 async def test_each_recovery_code_is_used_once(server: Server) -> None:

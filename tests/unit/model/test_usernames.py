@@ -33,7 +33,7 @@ def test_usernames_that_look_the_same_have_the_same_look(one: str) -> None:
     assert check_username(one).look == check_username("paypal").look
 
 
-@pytest.mark.parametrize("mark", ["\u0332", "\u0489", "\u20dd", "\u064e"])
+@pytest.mark.parametrize("mark", ["\u0332", "\u0489", "\u20dd", "\u064e", "\U00013440", "\U0001107f"])
 def test_marks_that_do_not_compose_with_their_letter_do_not_count(mark: str) -> None:
     assert skeleton(f"bob{mark}") == skeleton(f"bo{mark}b") == skeleton("bob")
 

@@ -72,7 +72,7 @@ async def test_the_delay_of_an_address_ends_after_a_quarter_of_an_hour(here: Del
 
 
 async def test_after_twenty_wrong_codes_one_an_hour_is_tried(here: Delays) -> None:
-    """From whatever addresses; a right one, or a new password, forgets them."""
+    """From whatever addresses; a right one, or a reset, forgets them."""
     key = guess_key("code", "ann")
     for _ in range(guesses.CODES):
         await here.delays.enter_code(key)
