@@ -53,3 +53,12 @@ class TaskRegistry:
             return []
         _, pending = await asyncio.wait(tasks, timeout=deadline)
         return sorted(task.get_name() for task in pending)
+
+
+def is_cancelled() -> bool:
+    """Whether this task was cancelled: Python 3.11's `wait_for`, which libraries use, loses a cancellation that comes
+    together with an answer.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling() > 0

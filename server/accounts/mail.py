@@ -22,6 +22,7 @@ from server.settings.values import Settings
 from storage.ports.errors import StorageError
 from storage.ports.storage import READER
 from utils.fairness import Party
+from utils.tasks import is_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class Mailer:
                 tasks.create_task(self._empty(tasks))
 
     async def _empty(self, tasks: asyncio.TaskGroup) -> None:
-        while not _is_cancelled():
+        while not is_cancelled():
             work = await self._queue.get()
             self._busy += 1
             try:
@@ -136,7 +137,7 @@ class Mailer:
         try:
             for pause in PAUSES:
                 await asyncio.sleep(pause)
-                if _is_cancelled() or await self._is_settled(letter):
+                if is_cancelled() or await self._is_settled(letter):
                     return
             log.warning("a mail was dropped after %d attempts", 1 + len(PAUSES))
         except Exception:
@@ -186,15 +187,6 @@ class Mailer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers of machines
         message.set_content(letter.text)
         return message
-
-
-def _is_cancelled() -> bool:
-    """Whether this task was cancelled: Python 3.11's `wait_for`, which aiosmtplib uses, loses a cancellation that comes
-    together with an answer.
-    """
-    task = asyncio.current_task()
-    assert task is not None
-    return task.cancelling() > 0
 
 
 def _may_pass(error: aiosmtplib.SMTPException) -> bool:

@@ -9,6 +9,7 @@ from server.auth.access_list import AccessList
 from storage.ports.errors import StorageUnavailable, TooManyReads
 from storage.ports.storage import READER, Storage
 from utils.fairness import Party
+from utils.tasks import is_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class Follower:
         READER.set(Party("follower"))
         loop = asyncio.get_running_loop()
         upkeep_at = loop.time() + UPKEEP_SECONDS
-        while True:
+        while not is_cancelled():
             await asyncio.sleep(LEAST_SECONDS)
             try:
                 async with asyncio.timeout(PAUSE_SECONDS - LEAST_SECONDS):

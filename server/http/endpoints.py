@@ -167,14 +167,28 @@ def add_routes(
         run: runs the rows about rooms. Their requests need a `SENDER`.
     """
     exports = Exports()
+    endpoints = tuple(endpoints)
     for endpoint in endpoints:
         route = _route(endpoint, authenticate, check_again, _answer(endpoint, run, exports))
         path = endpoint.path.replace(FILE, f"{FILE[:-1]}:.+}}")
-        path = _SEGMENT.sub(r"{\1:[^/]+}", path)  # aiohttp's own pattern excludes braces
+        pattern = _but(_siblings(endpoint, endpoints)) + "[^/]+"  # aiohttp's own pattern excludes braces
+        path = _SEGMENT.sub(rf"{{\1:{pattern}}}", path)
         if endpoint.method == "GET":
             app.router.add_get(path, route, expect_handler=_expect)
         else:
             app.router.add_route(endpoint.method, path, route, expect_handler=_expect)
+
+
+def _siblings(endpoint: Endpoint, endpoints: Iterable[Endpoint]) -> list[str]:
+    """Return what a path of the table has where ``endpoint`` has a parameter, its last segment."""
+    parent, _, last = endpoint.path.rpartition("/")
+    paths = {other.path.rpartition("/") for other in endpoints} if _SEGMENT.fullmatch(last) else set()
+    return sorted(name for above, _, name in paths if above == parent and not _SEGMENT.search(name))
+
+
+def _but(names: Iterable[str]) -> str:
+    """Return a pattern that other paths are left to: aiohttp names the methods of all that match in ``Allow``."""
+    return "".join(f"(?!{name}$)" for name in names)
 
 
 def _route(endpoint: Endpoint, authenticate: Authenticate, check_again: CheckAgain, answer: _Answer) -> _Route:

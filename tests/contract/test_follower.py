@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -137,3 +138,22 @@ async def test_uses_of_keys_are_stored(repository: Storage, monkeypatch: pytest.
     assert access.uses == {}
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_it_ends_although_a_read_has_lost_the_cancellation(
+    repository: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python 3.11's `wait_for` does if it comes together with an answer."""
+    following, reading = Follower(repository, AccessList(At())), asyncio.Event()
+
+    async def read() -> bool:
+        reading.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(following, "_is_read", read)
+    task = asyncio.create_task(following.run())
+    await reading.wait()
+    task.cancel()
+    await asyncio.wait_for(task, 20)

@@ -244,7 +244,14 @@ async def test_ctrl_c_at_a_question_changes_nothing(server: Server, run: Command
 
     def interrupted() -> None:
         terminal, inside = pty.openpty()
-        asked = subprocess.Popen(**run.command("user", "erase", "ann"), stdin=inside, stdout=inside, stderr=inside)
+        asked = subprocess.Popen(
+            **run.command("user", "erase", "ann"),
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            # Python leaves SIGINT ignored if it is at its start, as in the background of a shell.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         os.close(inside)
         try:
             shown = b""

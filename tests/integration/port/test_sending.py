@@ -64,10 +64,10 @@ async def test_a_client_that_does_not_read_its_response_is_disconnected(
 ) -> None:
     """Until then only a part of the page is queued, not all of it."""
     monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
-    clients = [await unread(server, target) for _ in range(5)]
-    await until(lambda: connections(server) == 5)
-    most = 0
-    while connections(server):
+    clients = await asyncio.gather(*(unread(server, target) for _ in range(5)))
+    most = seen = 0
+    while not seen or connections(server):  # on a busy machine the first may be gone when the last one comes
+        seen = max(seen, connections(server))
         most = max(most, *held(server), 0)
         await asyncio.sleep(0)
     assert most <= sending.CHUNK_BYTES + 1024  # plus the head
