@@ -1,5 +1,6 @@
 """A mail server on loopback, in a thread of its own."""
 
+import asyncio
 import email
 import re
 from email.message import EmailMessage
@@ -68,9 +69,22 @@ class MailServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop_listening(), self._controller.loop).result(10)
         connections = self._controller.connections
-        poll_until(lambda: all(one.transport is None for one in connections), timeout=10, what="no mail is under way")
+        poll_until(lambda: all(map(_is_over, connections)), timeout=10, what="no mail is under way")
         self._controller.stop()
+
+    async def _stop_listening(self) -> None:
+        """Accept no more connections; those that were accepted last get their protocols within a few iterations."""
+        assert self._controller.server is not None
+        self._controller.server.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+def _is_over(connection: SMTP) -> bool:
+    """Whether a connection was made, and is closed again."""
+    return connection.session is not None and connection.transport is None
 
 
 def secret_in(letter: EmailMessage, kind: str) -> str:
