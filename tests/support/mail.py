@@ -75,9 +75,14 @@ class MailServer:
         self._controller.stop()
 
     async def _stop_listening(self) -> None:
-        """Accept no more connections; those that were accepted last get their protocols within a few iterations."""
-        assert self._controller.server is not None
-        self._controller.server.close()
+        """Accept no more connections; those that were accepted last get their protocols within a few iterations.
+
+        Closing the server before that would leave them open: its loop refuses them then, and does not close them.
+        """
+        server = self._controller.server
+        assert isinstance(server, asyncio.Server)
+        for listening in server.sockets:
+            self._controller.loop.remove_reader(listening.fileno())
         for _ in range(5):
             await asyncio.sleep(0)
 
