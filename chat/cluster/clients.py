@@ -196,7 +196,7 @@ class EdgeClients:
         session.identity, session.user, session.provisional = identity, identity.user, provisional
         session.connection.end_at(identity.expires)
         parts.directory.arrived(session)
-        # What has ended it may have become known while the owner was asked.
+        # The account may have been suspended or signed out while the owner was being asked.
         if (denial := parts.tokens.denial(identity)) is not None:
             session.refuse(denial.error)
             session.close(denial.close)

@@ -29,8 +29,8 @@ INVITES_BURST = 100
 # Reports by one principal, or by the guests at one address: many at once, and twenty a day in the long run.
 REPORTS_PER_SECOND = 20 / 86_400
 REPORTS_BURST = 20
-# What gets an entry in the audit log, by one account, or by the guests at one address: enough for moderators who clear
-# a room after a raid, and few thousands a day by visitors.
+# Audited commands of one account, or of all guests at one address: enough for moderators who clear a room after a
+# raid, and for guests a few thousand a day.
 AUDITED_PER_SECOND = 2.0
 AUDITED_BURST = 500
 GUESTS_AUDITED_PER_SECOND = 0.1

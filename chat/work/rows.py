@@ -20,7 +20,7 @@ from model.room import Invitation, Member, RoomRecord, User
 # Rows that are listed in one read.
 ROWS = 100
 
-# What changes one row, or those of one room.
+# A change to one row, or to the rows of one room.
 RowChange = Callable[[], Awaitable[None]]
 
 

@@ -78,6 +78,13 @@ async def closes(clients: Sequence[RawClient], decided: float) -> tuple[set[Any]
     return ends, time.monotonic() - decided
 
 
+async def until_accepted(node: Node, bearer: Sequence[tuple[str, str]]) -> None:
+    """Wait until a node has read of a key."""
+    async with asyncio.timeout(20):
+        while (await fetch(node.port, "/api/rooms", bearer)).status == 401:
+            pass
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 @pytest.mark.one_server("it starts nodes by itself")
@@ -88,8 +95,8 @@ async def test_every_node_closes_within_a_second(database_url: str, nats: NatsSe
         for away in (False, True):
             ann, ben, cora = [await sign_in(tables, KEYS) for _ in range(3)]
             secret, key = await bot(tables)
-            await asyncio.sleep(1)  # the nodes learn of the key
             key_bearer = [("Authorization", f"Bearer {secret}")]
+            await asyncio.gather(*(until_accepted(node, key_bearer) for node in nodes.all))
             others = await open_at(stack, nodes.all, cora.bearer)
             of_ann = await open_at(stack, nodes.all, ann.bearer)
             of_ben = await open_at(stack, nodes.all, ben.bearer)
