@@ -46,13 +46,19 @@ class Copy:
         """Start again with the next `joined`."""
         self.loaded = False
 
-    def on_joined(self, frame: Frame) -> bool:
-        """Handle `joined`; return whether the history must be loaded."""
+    def on_joined(self, frame: Frame, since: int | None = None) -> bool:
+        """Handle `joined`; return whether the history must be loaded.
+
+        ``since`` is that of the `join` which it answers. Everything after it follows, although some may have arrived
+        already: a `join` that was refused as unavailable and sent again may be answered twice.
+        """
         self.joined = True
         # An unasked one may come while the history is loaded for an earlier one: what follows continues that.
         loading = "id" not in frame and frame["epoch"] == self.epoch
         if frame["recovered"] and (self.loaded or loading):
             self.synced = False
+            if since is not None:
+                self.since = min(self.since, since)
             return False
         self.epoch, self.since = frame["epoch"], frame["head"]
         self.loaded, self.synced = False, True
@@ -79,13 +85,15 @@ class Copy:
     def on_state(self, frame: Frame) -> None:
         """Handle a `message`, or a change of one."""
         version, seq = frame["version"], frame["seq"]
+        known = self.states.get(seq)
         if version <= self.since:
-            known = self.states.get(seq)
             # The last messages of a resume have its head as version and were changed since; the change follows.
             if version == self.since and not self.synced and (known is None or known["version"] < version):
                 self._early.add(seq)
             else:
                 self.disorder += 1
+        elif known is not None and version < known["version"]:
+            self.disorder += 1  # a second replay that is older than the first
         self.since = max(self.since, version)
         self._take(frame)
 

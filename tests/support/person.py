@@ -76,6 +76,7 @@ class Person:
         self._welcomed = False  # on this connection
         self._transmit: Callable[[Frame], None] | None = None
         self._marks: dict[str, asyncio.Future[None]] = {}
+        self._joins: dict[str, tuple[str, int | None]] = {}  # by id: the room and `since`, until answered by `joined`
         self._made = 0
         self._repeated: set[str] = set()  # the ids of what was refused as unavailable: it may be answered twice
 
@@ -124,6 +125,7 @@ class Person:
     def disconnected(self) -> None:
         """Note that the connection is lost."""
         self._online, self._transmit = False, None
+        self._joins.clear()
         marks, self._marks = self._marks, {}
         for mark in marks.values():
             if not mark.done():
@@ -137,6 +139,8 @@ class Person:
     def _welcome(self, frame: Frame) -> None:
         if "id" not in frame and self._welcomed:
             return  # the node has another owner: one asks for invitations again; a `hello` is on its way already
+        if "id" in frame and self._online:
+            return  # a `hello` that was refused as unavailable and sent again may be answered twice
         self._welcomed = True
         if self._token and frame.get("id") != "hello":
             self._hello()
@@ -159,7 +163,8 @@ class Person:
         self._send(type="hello", id="hello", token=self._token)
 
     def _join(self, room: str) -> None:
-        self._send(type="join", id=f"join {room}", room=room, **self.copies[room].resume())
+        known = self.copies[room].resume()
+        self._joins[self._send(type="join", room=room, **known)] = room, known.get("since")
 
     def _load_page(self, room: str, before: int | None = None) -> None:
         fields = {} if before is None else {"before": before}
@@ -203,7 +208,8 @@ class Person:
         elif kind == "joined":
             had = copy.loaded
             self.present[frame["room"]] = {user["id"] for user in frame["members"]}
-            if copy.on_joined(frame):
+            _, since = self._joins.pop(frame.get("id", ""), ("", None))
+            if copy.on_joined(frame, since):
                 self.reloads += had
                 self._place(frame["room"], {})
                 self._load_page(frame["room"])
@@ -271,8 +277,11 @@ class Person:
         if entry is None or error["code"] not in entry.operation.risks:
             self._notes.refusals[error["code"]] += 1
         asked, _, room = str(error.get("id", "")).partition(" ")
-        if asked in ("join", "page") and room:
-            self._later(error, lambda: self._join(room) if asked == "join" else self._load_page(room))
+        if asked in self._joins:
+            room, _ = self._joins[asked]
+            self._later(error, lambda: self._join_again(room))
+        elif asked == "page" and room:
+            self._later(error, lambda: self._load_page(room))
         elif asked == "hello" and error["retryable"]:
             self._later(error, self._hello)
         elif entry is None:
@@ -289,6 +298,11 @@ class Person:
         else:
             self.given_up[entry.operation.id] = error["code"]
             self._drop(entry.operation.id)
+
+    def _join_again(self, room: str) -> None:
+        """Join a room, unless the refused `join` was answered after all."""
+        if not self.copies[room].joined:
+            self._join(room)
 
     def _again(self, entry: Entry) -> None:
         entry.under_way = False

@@ -81,3 +81,32 @@ def test_a_room_that_is_joined_again_while_its_history_is_loaded() -> None:
     assert copy.disorder == 1
     copy.forget()
     assert copy.on_joined(joined(9, recovered=True, id="j"))
+
+
+def test_a_resume_that_is_carried_out_twice() -> None:
+    """All of it follows again: each state once, in order of version, and none older than the copy has it."""
+
+    def said(seq: int, version: int = 0) -> Frame:
+        return SAID | {"seq": seq, "version": version or seq, "sender": "Ann"}
+
+    def replayed(*states: Frame, then: tuple[Frame, ...] = (), head: int = 5) -> int:
+        copy = Copy()
+        copy.loaded, copy.epoch, copy.since = True, "e_1", 1
+        for asked, what in ((1, [said(2), said(4), said(3, 5)]), (1, states)):
+            joined = {"type": "joined", "id": "j", "epoch": "e_1", "head": head, "recovered": True}
+            assert not copy.on_joined(joined, asked)
+            for state in what:
+                copy.on_state(state)
+            copy.on_synced({"head": head})
+        for state in then:
+            copy.on_state(state)
+        assert copy.settled
+        return copy.disorder
+
+    assert replayed(said(2), said(4), said(3, 5)) == 0
+    assert replayed(said(2), said(4), said(3, 5), said(6)) == 0
+    assert replayed(said(4), said(2), said(3, 5)) == 1, "out of order"
+    assert replayed(said(2), said(2), said(4)) == 1, "one twice"
+    assert replayed(said(0), said(2)) == 1, "not asked for"
+    assert replayed(said(2), said(3), said(4)) == 1, "older than the copy has it"
+    assert replayed(said(2), then=(said(4),)) == 1, "after the end of the replay"
