@@ -23,7 +23,7 @@ def victim(request: pytest.FixtureRequest, postgres: DatabaseServer) -> Iterator
     """Start a server for the tests of one file, once with each storage."""
     url = postgres.create_database() if request.param == "postgres" else ""
     with Victim({"JWT_SECRET": SECRET, **({"DATABASE_URL": url} if url else {})}) as started:
-        poll_until(lambda: started.get_status("/ready") == 200, timeout=20, what="GET /ready answers 200")
+        poll_until(lambda: started.get_status("/ready") == 200, what="GET /ready answers 200")
         yield started
     if url:
         postgres.drop_database(url)

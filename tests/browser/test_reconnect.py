@@ -152,9 +152,7 @@ async def test_a_restart_of_the_server_loses_nothing(
     await expect(ann.status).to_have_text("Reconnecting")
     await ann.say("written meanwhile")
     await asyncio.to_thread(server.start)
-    await asyncio.to_thread(
-        poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="the server is ready"
-    )
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="the server is ready")
     missed = [f"missed {i}" for i in range(300)]
     async with peer(server, room) as bob:
         await bob.say(missed)

@@ -13,7 +13,7 @@ import msgspec
 
 from chat.ports import NodeStatus
 from tests.support import rawws
-from tests.support.process import ROOT
+from tests.support.process import PATIENCE, ROOT
 from tests.support.proxy import Network
 from tests.support.server import ServerProcess
 
@@ -30,8 +30,6 @@ SETTINGS = {
     "LOG_LEVEL": "info",
 }
 ODD_MAIN = Path(__file__).with_name("odd_main.py")
-# A deadline: only nodes that do not find each other reach it.
-PATIENCE = 60.0
 
 
 class Node(ServerProcess):

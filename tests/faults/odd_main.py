@@ -1,6 +1,7 @@
-"""`main.py` of a node that differs from the others: its clock is wrong, or it has another version of the link.
+"""`main.py` of a node with a wrong clock, another version of the link, or less patience with a silent bus.
 
-CLOCK_SECONDS is the offset of its clock, ODD_LINK_VERSION its version of the link.
+CLOCK_SECONDS is the offset of its clock, ODD_LINK_VERSION its version of the link; ODD_LONELY_SECONDS and
+ODD_DEAF_SECONDS are those of `chat.cluster.dead_end`.
 """
 
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from chat.cluster import dead_end
 from chat.link import envelope
 from server.cli import main
 from utils.clock import SystemClock
@@ -19,4 +21,6 @@ _offset_us = int(float(os.environ.get("CLOCK_SECONDS", "0")) * 1_000_000)
 if __name__ == "__main__":
     SystemClock.now_us = lambda self: _now_us(self) + _offset_us  # type: ignore[method-assign]
     envelope.LINK_VERSION = int(os.environ.get("ODD_LINK_VERSION", envelope.LINK_VERSION))
+    dead_end.LONELY_SECONDS = float(os.environ.get("ODD_LONELY_SECONDS", dead_end.LONELY_SECONDS))
+    dead_end.DEAF_SECONDS = float(os.environ.get("ODD_DEAF_SECONDS", dead_end.DEAF_SECONDS))
     sys.exit(main())

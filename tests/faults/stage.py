@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.database import administrator
-from tests.faults.nodes import PATIENCE, SECRET, Node, Nodes, running
+from tests.faults.nodes import SECRET, Node, Nodes, running
 from tests.support.counts import Counts
 from tests.support.load import Load, Visitor, talking
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresCluster
+from tests.support.process import PATIENCE
 from tests.support.proxy import Network
 
 Settle = Callable[..., Awaitable[Counts]]

@@ -23,7 +23,7 @@ async def test_the_page_recovers_from_a_database_outage(
     """Unstored messages are marked; refused ones show the reason and are retried; at the end all are acked."""
     settings = {"DATABASE_URL": url, "JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "0", "QUEUE_MESSAGES": "4"}
     server = await asyncio.to_thread(start_server, settings)
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="/ready is 200")
     room = new_room()
     ann, bob = ChatPage(await new_page(link(server, room, "ann"))), ChatPage(await new_page(link(server, room, "bob")))
     for page in (ann, bob):

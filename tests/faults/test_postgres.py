@@ -17,6 +17,7 @@ from tests.support.load import Load, say, talk, talking
 from tests.support.operations import Operation, Post, Reaction
 from tests.support.person import Person
 from tests.support.postgres import PostgresCluster
+from tests.support.process import PATIENCE
 from tests.support.proxy import Network
 
 # How long the server waits for a database that may be frozen.
@@ -103,8 +104,10 @@ async def test_an_outage_longer_than_the_queues_hold(
     """Refusals are `overloaded` and not broadcast, memory is bounded, and retries succeed later."""
     limit = 60
     server = await serve(DATABASE_URL=url, QUEUE_MESSAGES=str(limit), WORKERS="2", ROOM_TAIL="5")
-    # No more before storage is back: changes of evicted messages would wait for it, and so would their authors.
-    async with talking(server.port, choose=say_or_react_to_the_last) as load:
+    # No more before storage is back: changes of evicted messages would wait for it, and so would their authors. All
+    # that clients leave unanswered is three times what the queues hold: what piles up does not depend on how long it
+    # takes to notice the outage.
+    async with talking(server.port, choose=say_or_react_to_the_last, unanswered=3 * 2 * limit // 20) as load:
         operator = Operator(load)
         await asyncio.to_thread(cluster.stop, "fast")
         await operator.until_said("to Postgres")
@@ -134,7 +137,7 @@ async def test_connections_are_terminated_one_by_one(
     server = await serve(DATABASE_URL=url)
     async with talking(server.port) as load, administrator(url) as admin:
         operator = Operator(load)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(there := await sessions(admin)) < 6:
                 pass  # of the lease, four writers, and at least one for reads, which is opened by the first read
         # That of the lease is last: with it the server gives up all of its writers.

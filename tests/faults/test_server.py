@@ -40,7 +40,7 @@ async def started(start_server: Start, url: str, **environment: str) -> ServerPr
 
 
 async def ready(server: ServerProcess) -> None:
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="/ready is 200")
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from tests.support import rawws
-from tests.support.load import PATIENCE, Load
+from tests.support.load import Load
+from tests.support.process import PATIENCE
 
 # By server port.
 ADMIN_PORTS: dict[int, int] = {}

@@ -12,9 +12,11 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
+from chat.cluster import edge
 from server.accounts import hashing
 from tests.support.nats import NatsServer
 from tests.support.postgres import DatabaseServer
+from tests.support.process import PATIENCE
 from tests.support.serving import NewCluster
 from tests.support.storage_nodes import Nodes
 
@@ -98,10 +100,16 @@ def settings_of(place: str, request: pytest.FixtureRequest, database: str = "dat
 
 
 @pytest.fixture
-def new_cluster(place: str, request: pytest.FixtureRequest) -> NewCluster | None:
-    """Return what makes the settings of one more cluster if the test's clients use an edge; see `serving`."""
+def new_cluster(place: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NewCluster | None:
+    """Return what makes the settings of one more cluster if the test's clients use an edge; see `serving`.
+
+    Here no node is lost: an edge that does not hear the owner for a while, because the NATS server next to it gets no
+    time of the processor, must not refuse commands.
+    """
     if place != "edge":
         return None
+    for limit in ("SILENT_SECONDS", "READY_SECONDS", "CUT_OFF_SECONDS"):
+        monkeypatch.setattr(edge, limit, PATIENCE)
     nats: NatsServer = request.getfixturevalue("nats")
     postgres: DatabaseServer = request.getfixturevalue("postgres")
     template: str = request.getfixturevalue("template")

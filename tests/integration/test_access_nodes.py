@@ -23,6 +23,7 @@ from tests.faults.nodes import Node, running
 from tests.support.accounts import DAY, noted
 from tests.support.nats import NatsServer
 from tests.support.postgres import DatabaseServer
+from tests.support.process import PATIENCE
 from tests.support.proxy import Network
 from tests.support.rawws import NATIVE, RawClient, fetch, upgrade
 from tests.support.signed import SignedIn, bot, now_us, sign_in, signed_in
@@ -80,7 +81,7 @@ async def closes(clients: Sequence[RawClient], decided: float) -> tuple[set[Any]
 
 async def until_accepted(node: Node, bearer: Sequence[tuple[str, str]]) -> None:
     """Wait until a node has read of a key."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (await fetch(node.port, "/api/rooms", bearer)).status == 401:
             pass
 

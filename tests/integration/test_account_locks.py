@@ -14,6 +14,7 @@ from storage.postgres.accounts.links import PostgresLinkRepository
 from storage.postgres.connection.migrate import migrate
 from tests.integration.test_notices import pool_of
 from tests.support.accounts import NOW, api_key, invite_link, noted, stored
+from tests.support.process import PATIENCE
 from utils.fairness import Party
 
 WAITING = b"SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
@@ -40,7 +41,7 @@ async def test_keys_and_links_that_are_made_during_a_deletion_of_their_maker_are
                 asyncio.ensure_future(as_reader("key", access.insert_key(key, KEYS, noted("key")))),
                 asyncio.ensure_future(as_reader("link", links.insert(link, noted("link")))),
             ]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while len(await (await connection.execute(WAITING)).fetchall()) < len(making):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)  # another session has no event to wait for
         assert await asyncio.gather(*making) == [False, False]

@@ -58,7 +58,7 @@ class Command:
                 raise NotReadyError(f"ended with status {self.process.returncode}:\n{self.printed()[-3000:]}")
             return text in self.printed()
 
-        poll_until(is_there, timeout=60, what=text)
+        poll_until(is_there, what=text)
 
     def wait(self) -> int:
         return self.process.wait(timeout=60)
@@ -188,7 +188,7 @@ def test_a_port_that_another_program_takes_first_is_left_to_it(capfd: pytest.Cap
         taken = other.getsockname()[1]
         with Nodes(0, {"DATABASE_URL": "postgresql://me@127.0.0.1:1/x", "NATS_URL": "nats://127.0.0.1:1"}, {}) as nodes:
             nodes.nodes.append(Node("n1", taken, nodes._settings, nodes._folder))
-            poll_until(lambda: bool(nodes.nodes[0].end), timeout=60, what="it finds its port taken")
+            poll_until(lambda: bool(nodes.nodes[0].end), what="it finds its port taken")
             nodes.replace_ended()
             assert nodes.nodes[0].port != taken
 
@@ -196,4 +196,4 @@ def test_a_port_that_another_program_takes_first_is_left_to_it(capfd: pytest.Cap
                 nodes.replace_ended()
                 return nodes.nodes[0].listens
 
-            poll_until(listens, timeout=60, what="it listens")
+            poll_until(listens, what="it listens")

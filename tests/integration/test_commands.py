@@ -259,7 +259,7 @@ async def test_ctrl_c_at_a_question_changes_nothing(server: Server, run: Command
                 shown += os.read(terminal, 4096)
             # Between the question and its read, Python would not notice the signal until a key is pressed.
             process = psutil.Process(asked.pid)
-            poll_until(lambda: process.status() == psutil.STATUS_SLEEPING, timeout=60, what="the command reads")
+            poll_until(lambda: process.status() == psutil.STATUS_SLEEPING, what="the command reads")
             asked.send_signal(signal.SIGINT)
             assert asked.wait(60) == 1
             assert b"nothing was changed" in os.read(terminal, 4096)

@@ -11,6 +11,7 @@ import uvloop
 from storage.postgres.connection.prepared import Prepared
 from storage.postgres.connection.waiting import WaitingConnection
 from tests.contract.records import until
+from tests.support.process import PATIENCE
 
 Play = Callable[[str, "Watches"], Awaitable[None]]
 
@@ -34,7 +35,7 @@ def play(request: pytest.FixtureRequest, database_url: str) -> Callable[[Play], 
 
     def run(of: Play) -> None:
         async def begin() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 await of(database_url, Watches(asyncio.get_running_loop()))
 
         with asyncio.Runner(loop_factory=request.param) as runner:
@@ -111,7 +112,7 @@ def test_a_cancelled_call_ends_at_once_and_its_connection_with_it(
         while not await sleeping(other, connection):  # noqa: ASYNC110  # Postgres has no event to wait for
             await asyncio.sleep(0)
         task.cancel()
-        await asyncio.wait({task}, timeout=2)
+        await asyncio.wait({task}, timeout=PATIENCE / 2)
         assert task.cancelled()
         assert connection.closed
         third = await connect(url)  # gets the descriptor of the one that has ended

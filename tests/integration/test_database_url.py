@@ -9,7 +9,7 @@ import pytest
 from storage.postgres.connection.url import place_of, read_url
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, ready, room, until
-from tests.support.process import free_port
+from tests.support.process import PATIENCE, free_port
 
 Opened = Callable[[str], Awaitable[PostgresStorage]]
 
@@ -63,7 +63,7 @@ async def test_only_hosts_ports_and_database_of_the_url_are_logged(
     repository = await opened(url)
     await until(lambda: kind in str(repository.problem()))
     with pytest.raises(Exception) as raised:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(PATIENCE):
             await repository.rooms.find_room("general")
     parts = read_url(url)
     for said in (str(repository.problem()), caplog.text, str(raised.value)):

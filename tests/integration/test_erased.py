@@ -22,6 +22,7 @@ from storage.ports.rooms import SetMember, SetSanction, UpdateRoom
 from storage.ports.storage import STORED, Write
 from tests.contract.records import inserts, member, message, room
 from tests.support.accounts import account, api_key, invite_link, login, noted, report, ticket
+from tests.support.process import PATIENCE
 from tests.support.serving import started
 from utils.clock import rfc3339
 
@@ -156,7 +157,7 @@ async def go_on(server: Server, zaphod: Account) -> None:
 async def erase(server: Server, who: Account, *, messages: bool) -> None:
     accounts = server.accounts
     assert await erase_account(accounts.storage, accounts.clock, who, who.user, messages=messages, address=ADDRESS)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await accounts.storage.accounts.room_work():  # noqa: ASYNC110  # of another task, without an event
             await asyncio.sleep(0.05)
 

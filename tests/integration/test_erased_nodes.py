@@ -12,7 +12,7 @@ from model.account import DELETED_USER
 from tests.faults.nodes import SECRET, running
 from tests.support.accounts import PASSWORD, SignedIn, visitor
 from tests.support.nats import NatsServer
-from tests.support.process import ROOT, inherited_environment
+from tests.support.process import PATIENCE, ROOT, inherited_environment
 from tests.support.web import Web
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_server("starts its own nodes")]
@@ -48,7 +48,7 @@ async def test_another_node_finishes_the_work_of_one_that_was_killed(
         await asyncio.to_thread(erase, database_url, tmp_path)
         assert (await asyncio.to_thread(left, database_url))[0] == 1
         owner.kill()  # it waits for the connections of the account to end
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await asyncio.to_thread(left, database_url))[0]:  # noqa: ASYNC110  # of another process
                 await asyncio.sleep(0.1)
         assert (await asyncio.to_thread(left, database_url))[1] == {(DELETED_USER, "")}

@@ -18,6 +18,7 @@ from storage.postgres.sql import lease as sql
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
 from tests.support.postgres import PostgresCluster
+from tests.support.process import PATIENCE
 
 Servers = Callable[..., Awaitable[PostgresStorage]]
 
@@ -229,7 +230,7 @@ async def test_a_returning_server_learns_that_another_wrote(server: Servers, dat
 
 
 async def in_queue(url: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not await execute(url, b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
             pass
 
@@ -260,7 +261,7 @@ async def test_nothing_is_left_after_close(server: Servers, database_url: str) -
     await asyncio.gather(*(repository.messages.head(where.room_id) for _ in range(20)))
     await repository.close()
     left = b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await execute(database_url, left) != [(0,)]:
             pass
 

@@ -13,6 +13,7 @@ from storage.ports.storage import STORED
 from storage.postgres.connection.migrate import Migration, load_migrations
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts_more, message, open_postgres, ready, room, until
+from tests.support.process import PATIENCE
 from tests.support.proxy import Network
 from tests.support.storage_nodes import EAGER, NEVER, QUIET, Nodes
 
@@ -78,7 +79,7 @@ async def test_looks_write_no_new_versions_of_the_row(nodes: Nodes) -> None:
     before, beaten = await version(), await beat(nodes)
     for _ in range(3):
         one.lease.check_now()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await beat(nodes) == beaten:
                 pass
         beaten = await beat(nodes)
@@ -144,7 +145,7 @@ async def test_resigning_ends_what_still_writes(nodes: Nodes) -> None:
     async with await psycopg.AsyncConnection.connect(nodes.url) as blocker:
         await blocker.execute(b"LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")
         writing = asyncio.ensure_future(writer.write(inserts_more(where, message(where, 1))))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await nodes.execute(b"SELECT count(*) FROM pg_locks WHERE NOT granted") != [(1,)]:
                 pass
         assert await one.storage.resign("e_one")

@@ -20,6 +20,7 @@ from storage.postgres.connection.url import read_url
 from tests.contract.records import until
 from tests.support.accounts import NOW, noted
 from tests.support.postgres import DatabaseServer
+from tests.support.process import PATIENCE
 from utils.fairness import Party
 
 
@@ -46,7 +47,7 @@ async def test_a_transaction_that_is_not_committed_hides_no_later_notice(databas
         await note(first, [suspended("u_1", 0, NOW, "", NOW)])
         second = asyncio.ensure_future(as_another(access.suspend("u_2", NOW, "", noted())))
         waits = b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not await pool.fetch(waits, {}):  # noqa: ASYNC110  # another session has no event to wait for
                 await asyncio.sleep(0.01)
         assert await access.notices(after=0) == []

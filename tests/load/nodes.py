@@ -51,7 +51,7 @@ def run_nodes(subject: Subject, workload: Workload, generator: Generator, databa
         # The first one is ready, so it has the rooms, before the next one starts.
         nodes = [stack.enter_context(serve(subject, settings, generator.cores)) for _ in range(subject.nodes)]
         if nats is not None:
-            poll_until(lambda: all(has_links(node, nodes) for node in nodes), timeout=30, what="all nodes are linked")
+            poll_until(lambda: all(has_links(node, nodes) for node in nodes), what="all nodes are linked")
         looks: list[Look] = []
         result = load(
             subject,

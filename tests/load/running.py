@@ -124,7 +124,7 @@ def serve(subject: Subject, settings: Mapping[str, str], cores: Cores) -> Iterat
         if cores.server is not None:
             pin(server.pid, (cores.server,))
         try:
-            poll_until(lambda: _is_ready(subject, port, server), timeout=30, what="it takes connections")
+            poll_until(lambda: _is_ready(subject, port, server), what="it takes connections")
         except NotReadyError as error:
             raise LoadError(f"{subject.title} did not start: {error}\n{_tail(log)}") from error
         yield Served(port, server.pid)

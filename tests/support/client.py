@@ -15,7 +15,7 @@ from tests.support import contract
 from tests.support.copies import CHANGES
 
 Frame = dict[str, Any]
-# A deadline for expected frames: only a server that hangs reaches it.
+# A deadline for expected frames, and for the end of a connection: shorter than the time limits of the server.
 PATIENCE = 20.0
 
 
@@ -113,7 +113,12 @@ class Client:
             await self._reader
 
     async def __aenter__(self) -> Self:
-        return await self.open()
+        try:
+            return await self.open()
+        except BaseException:
+            if self._reader is not None:
+                await self.abort()  # a session that no test ends would keep the servers from stopping
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()

@@ -11,11 +11,10 @@ from functools import partial
 from typing import Any, Self
 
 from tests.support import contract
+from tests.support.process import PATIENCE
 from tests.support.rawws import CLOSE, NATIVE, PING, PONG, command, frame, upgrade
 
 Frame = dict[str, Any]
-# A deadline for expected frames: only a server that hangs reaches it.
-PATIENCE = 60.0
 # How many connect at the same time: fewer than the backlog of a listening socket.
 _AT_ONCE = 100
 

@@ -21,9 +21,8 @@ from tests.support.bots import Bot
 from tests.support.counts import Counts, count
 from tests.support.operations import Delete, Edit, Frame, Log, Operation, Post, Reaction, reactions
 from tests.support.person import PAUSE, Notes, Person, who_waits
+from tests.support.process import PATIENCE
 
-# A deadline for expected frames: only a server that hangs reaches it.
-PATIENCE = 60.0
 # After the clients stop sending, this many checks (every 10 ms) in a row without a new frame mean that none will come.
 SILENCE = 1000
 # Seconds between two operations of one client, and how many of them may be unanswered before it waits.

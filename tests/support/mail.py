@@ -11,7 +11,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
-from tests.support.process import free_port, poll_until
+from tests.support.process import PATIENCE, free_port, poll_until
 
 
 class _Controller(Controller):
@@ -38,7 +38,7 @@ class MailServer:
     def __init__(self) -> None:
         self.letters: list[tuple[str, EmailMessage]] = []
         self.refusals: list[str] = []
-        self._controller = _Controller(self, hostname="127.0.0.1", port=free_port())
+        self._controller = _Controller(self, hostname="127.0.0.1", port=free_port(), ready_timeout=PATIENCE)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -69,9 +69,9 @@ class MailServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop_listening(), self._controller.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop_listening(), self._controller.loop).result(PATIENCE)
         connections = self._controller.connections
-        poll_until(lambda: all(map(_is_over, connections)), timeout=10, what="no mail is under way")
+        poll_until(lambda: all(map(_is_over, connections)), what="no mail is under way")
         self._controller.stop()
 
     async def _stop_listening(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from urllib.request import urlopen
 
 from tests.support.process import (
+    PATIENCE,
     NotReadyError,
     free_port,
     inherited_environment,
@@ -87,13 +88,13 @@ class NatsServer:
 
     def wait(self) -> None:
         """Wait until it listens. Raises NotReadyError with its output."""
-        poll_until(self._listens, timeout=30, what="nats-server listens")
+        poll_until(self._listens, what="nats-server listens")
 
     def stop(self) -> None:
         """End it in good order."""
         self._signal(signal.SIGTERM)
         assert self._process is not None
-        self._process.wait(timeout=30)
+        self._process.wait(PATIENCE)
         self._process = None
 
     def kill(self) -> None:

@@ -74,7 +74,7 @@ class PgBouncer:
             cwd=self._folder,
             user=user,
         )
-        poll_until(self._listens, timeout=30, what="pgbouncer listens")
+        poll_until(self._listens, what="pgbouncer listens")
         return self
 
     def log_text(self) -> str:

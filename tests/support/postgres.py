@@ -16,6 +16,7 @@ from psycopg import sql
 
 from tests.support.postgres_binaries import find_postgres, readable_copy, unprivileged_user
 from tests.support.process import (
+    PATIENCE,
     NotReadyError,
     free_port,
     has_ended,
@@ -138,7 +139,7 @@ class PostgresCluster(DatabaseServer):
         """Return the URL of a database; the port stays the same across restarts."""
         return f"postgresql://postgres:{quote(self._password)}@127.0.0.1:{self.port}/{dbname}"
 
-    def start(self, timeout: float = 30) -> Self:
+    def start(self, timeout: float = PATIENCE) -> Self:
         """Start the server (the first time: make its data folder) and wait until it answers a query.
 
         Raises NotReadyError with the end of its log.
@@ -163,11 +164,11 @@ class PostgresCluster(DatabaseServer):
         self._process_ready(timeout)
         return self
 
-    def stop(self, mode: StopMode = "fast", timeout: float = 30) -> None:
+    def stop(self, mode: StopMode = "fast", timeout: float = PATIENCE) -> None:
         """Stop the server and wait for its end. `immediate` is a crash: the next start recovers from the log."""
         self._end(_STOP_SIGNALS[mode], timeout)
 
-    def kill(self, timeout: float = 30) -> None:
+    def kill(self, timeout: float = PATIENCE) -> None:
         """SIGKILL the server and all of its workers, as the kernel's out-of-memory killer would, and wait."""
         workers: list[psutil.Process] = []
         if self._process is not None and self.running:
@@ -183,7 +184,7 @@ class PostgresCluster(DatabaseServer):
         # Their shared memory keeps the next start from succeeding.
         poll_until(lambda: all(has_ended(worker.pid) for worker in workers), timeout=timeout, what="its workers ended")
 
-    def restart(self, mode: StopMode = "fast", timeout: float = 30) -> None:
+    def restart(self, mode: StopMode = "fast", timeout: float = PATIENCE) -> None:
         """Stop in `mode`, then start on the same port with the same data."""
         self.stop(mode, timeout)
         self.start(timeout)
@@ -214,7 +215,7 @@ class PostgresCluster(DatabaseServer):
                 found = connection.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
                 return found.fetchone() is not None
 
-            poll_until(synchronous, timeout=30, what="the standby is synchronous")
+            poll_until(synchronous, what="the standby is synchronous")
 
     def promote(self) -> None:
         """Make a standby accept writes, without regard to its primary."""
@@ -264,7 +265,7 @@ class PostgresCluster(DatabaseServer):
 
     def _run(self, program: Path, *arguments: str | Path) -> None:
         running = spawn([program, *arguments], log=self.log_path, env=_environment(), cwd=self._folder, user=self._user)
-        if running.wait(timeout=60) != 0:
+        if running.wait(PATIENCE) != 0:
             raise NotReadyError(f"{program.name} failed:\n{self.log_text()[-2000:]}")
 
     def _process_ready(self, timeout: float) -> None:

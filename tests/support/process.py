@@ -25,6 +25,9 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 EXEC_BOUND = Path(__file__).with_name("exec_bound.py")
 TEMP_PREFIX = "parley-test-"
+# Seconds: a deadline of what nothing but a success ends. However busy the machine is, only what hangs reaches it. Where
+# the server itself gives up after a while, so that a wait may end by that, the deadline must be shorter.
+PATIENCE = 60.0
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - of Linux; mkdtemp makes folders there that no other user can replace
 
 T = TypeVar("T")
@@ -105,7 +108,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def poll_until(condition: Callable[[], T | None], *, timeout: float, what: str, every: float = 0.02) -> T:
+def poll_until(condition: Callable[[], T | None], *, timeout: float = PATIENCE, what: str, every: float = 0.02) -> T:
     """Call `condition` until it returns something true and return that; NotReadyError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -104,7 +104,7 @@ class ProxyProcess:
         command = [program.executable, *commands[self._name]]
         self._process = spawn(command, log=folder / "log", env=environment, cwd=folder)
         try:
-            poll_until(self._listens, timeout=30, what=f"{self._name} listens")
+            poll_until(self._listens, what=f"{self._name} listens")
         except NotReadyError as error:
             said = self.log_text()
             self.remove()

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple, Self
 from urllib.parse import urljoin
 
-from tests.support import contract
+from tests.support import contract, process
 
-# A deadline for expected frames: only a server that hangs reaches it.
+# A deadline for expected frames, and for the end of a connection: shorter than the time limits of the server.
 PATIENCE = 10.0
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 NATIVE = (("Sec-WebSocket-Protocol", "parley.v1"),)
@@ -102,9 +102,14 @@ def upgrade(
 
 
 class RawClient:
-    """A TCP connection to the server. Every wait ends after `PATIENCE` seconds with TimeoutError."""
+    """A TCP connection to the server.
+
+    Attributes:
+        patience: seconds after which every wait ends with TimeoutError.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.patience = PATIENCE
         self.reader = reader
         self.writer = writer
         self.dialect: str | None = None
@@ -161,7 +166,7 @@ class RawClient:
 
     async def drain(self) -> None:
         """Wait until most sent bytes have left the buffer."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.patience):
             await self.writer.drain()
 
     async def send_bytewise(self, data: bytes) -> None:
@@ -180,13 +185,13 @@ class RawClient:
     # Receiving.
 
     async def exactly(self, size: int) -> bytes:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.patience):
             return await self.reader.readexactly(size)
 
     async def rest(self) -> bytes:
         """Return everything until the server ends the connection; a reset ends it as well."""
         chunks = []
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.patience):
             try:
                 while chunk := await self.reader.read(65536):
                     chunks.append(chunk)
@@ -196,7 +201,7 @@ class RawClient:
 
     async def reply(self, *, head_only: bool = False) -> Reply:
         """The next HTTP response. `head_only` for the answer to HEAD, which announces a body and sends none."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.patience):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         status_line, *lines = head.split("\r\n")[:-2]
         headers: dict[str, str] = {}
@@ -215,7 +220,7 @@ class RawClient:
         """The chunks of a body (RFC 9112, 7.1). Raises IncompleteReadError for one that has no end."""
         size = -1
         while size:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 size = int(await self.reader.readuntil(b"\r\n"), 16)
             chunk = await self.exactly(size + 2)
             assert chunk[size:] == b"\r\n"
@@ -301,6 +306,7 @@ async def fetch(
     if body is not None:
         headers = [("Content-Length", str(len(body))), *headers]
     async with await RawClient.connect(port) as client:
+        client.patience = process.PATIENCE
         client.send(request(target, headers, method=method) + (body or b""))
         reply = await client.reply(head_only=method == "HEAD")
     media = reply.headers.get("content-type", "").split(";")[0]

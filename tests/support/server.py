@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.process import (
+    PATIENCE,
     ROOT,
     NotReadyError,
     free_port,
@@ -85,7 +86,7 @@ class ServerProcess:
         self._process = spawn(command, log=self.folder / "server.log", env=self.env, cwd=self.folder)
         return self
 
-    def start(self, timeout: float = 20) -> Self:
+    def start(self, timeout: float = PATIENCE) -> Self:
         """Start the process and wait until `GET /health` answers 200. Raises NotReadyError with the end of its log."""
         self.spawn()
         try:
@@ -104,7 +105,7 @@ class ServerProcess:
         except (OSError, http.client.HTTPException):  # not listening yet
             return False
 
-    def get_status(self, path: str, timeout: float = 5) -> int:
+    def get_status(self, path: str, timeout: float = PATIENCE) -> int:
         """GET `path` on a connection of its own; return the status. Raises OSError and HTTPException."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
@@ -122,7 +123,7 @@ class ServerProcess:
         self._running().kill()
         self.wait()
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for the process to end and return its exit status (negative: the signal that killed it)."""
         try:
             return self._running().wait(timeout)
@@ -134,7 +135,7 @@ class ServerProcess:
         log = self.folder / "server.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
-    def wait_for_log(self, pattern: str, timeout: float = 10) -> re.Match[str]:
+    def wait_for_log(self, pattern: str, timeout: float = PATIENCE) -> re.Match[str]:
         """Wait until a part of the log matches the regular expression `pattern`; return the match."""
         return poll_until(
             lambda: re.search(pattern, self.log_text()), timeout=timeout, what=f"the log matches {pattern!r}"

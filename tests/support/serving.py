@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 
 from server.app import Server
 from server.settings.values import Settings
@@ -25,18 +25,31 @@ def owner_of(server: Server) -> Server:
 async def started(settings: dict[str, str], *, stop_seconds: float = 2.0, patient: bool = True) -> Server:
     """Start a server on a free port, and if ``patient``, wait until it can store, and knows which accounts may act."""
     server = Server(Settings({"PORT": "0", **settings}), stop_seconds=stop_seconds)
-    await server.start()
-    if patient:
-        await until(lambda: server.chat.problem() is None and not server.accounts.access.is_stale())
+    try:
+        await server.start()
+        if patient:
+            await until(lambda: server.chat.problem() is None and not server.accounts.access.is_stale())
+    except BaseException:
+        await server.stop()
+        raise
     return server
+
+
+async def stop(server: Server) -> None:
+    """Stop a server, with everything stored."""
+    assert await server.stop() == 0
+
+
+async def without_nodes(owner: Server) -> None:
+    """Wait until an owner knows that it is alone: it would offer the rooms to an edge that has ended, and wait."""
+    await until(lambda: (seen := owner._storage.servers()) is None or len(seen.alive) <= 1)
 
 
 async def stop_nodes(owner: Server, edge: Server) -> None:
     """Stop both nodes of a cluster, with everything stored."""
-    assert await edge.stop() == 0
-    # An owner that still believes in the edge would offer it the rooms, and wait for it.
-    await until(lambda: (seen := owner._storage.servers()) is None or len(seen.alive) <= 1)
-    assert await owner.stop() == 0
+    await stop(edge)
+    await without_nodes(owner)
+    await stop(owner)
 
 
 @asynccontextmanager
@@ -45,6 +58,8 @@ async def serving(
 ) -> AsyncIterator[Serve]:
     """Return a function that starts servers: `await serve(HEARTBEAT="0.1")`. They stop at the end.
 
+    Each is stopped, whatever has failed: the event loop cannot end with the connection pools of a server that was not.
+
     Args:
         new_cluster: makes each server the edge of a cluster of its own, whose other node, the owner, starts first. None
             for servers by themselves.
@@ -52,26 +67,26 @@ async def serving(
         stop_seconds: time limit of each step of stopping that may hang.
         patient: wait until each server can store; a cluster is waited for anyway.
     """
-    alone: list[Server] = []
-    edges: list[Server] = []
 
     async def start(**environment: str) -> Server:
         if new_cluster is None:
-            alone.append(await started(defaults | environment, stop_seconds=stop_seconds, patient=patient))
-            return alone[-1]
+            server = await started(defaults | environment, stop_seconds=stop_seconds, patient=patient)
+            stopping.push_async_callback(stop, server)
+            return server
         assert not environment.keys() & {"DATABASE_URL", "NATS_URL"}, "mark the test one_server: it has its own storage"
         settings = defaults | environment | await asyncio.to_thread(new_cluster, stack)
         owner = await started(settings | {"NODE_NAME": "owner"}, stop_seconds=stop_seconds)
-        edges.append(await started(settings | {"NODE_NAME": "edge"}, stop_seconds=stop_seconds))
-        _owners[edges[-1]] = owner
-        return edges[-1]
+        stopping.push_async_callback(stop, owner)
+        stopping.push_async_callback(without_nodes, owner)
+        edge = await started(settings | {"NODE_NAME": "edge"}, stop_seconds=stop_seconds)
+        stopping.push_async_callback(stop, edge)
+        _owners[edge] = owner
+        stopping.callback(_owners.pop, edge)
+        return edge
 
     with ExitStack() as stack:
-        yield start
-        for edge in edges:
-            await stop_nodes(_owners.pop(edge), edge)
-        for server in alone:
-            assert await server.stop() == 0
+        async with AsyncExitStack() as stopping:
+            yield start
         await asyncio.sleep(0)
 
 
@@ -95,4 +110,4 @@ def running(settings: Mapping[str, str]) -> Iterator[list[ServerProcess]]:
 
 def wait_ready(process: ServerProcess) -> None:
     """Wait until a server is ready to store."""
-    poll_until(lambda: process.get_status("/ready") == 200, timeout=30, what="/ready is 200")
+    poll_until(lambda: process.get_status("/ready") == 200, what="/ready is 200")

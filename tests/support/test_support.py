@@ -206,7 +206,7 @@ def test_processes_end_with_pytest_and_the_next_run_cleans_up(stand_in: Path, mo
         process.remove_stale_temp_folders()
         assert all(folder.exists() for folder in folders), "the folders of a live run must stay"
         victim.kill()
-    poll_until(lambda: all(has_ended(pid) for pid in pids), timeout=20, what="both servers have died with their parent")
+    poll_until(lambda: all(has_ended(pid) for pid in pids), what="both servers have died with their parent")
     process.remove_stale_temp_folders()
     assert not any(folder.exists() for folder in folders)
     assert not list(temp.glob("parley-test-*"))

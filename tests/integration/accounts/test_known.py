@@ -6,6 +6,7 @@ from typing import Any
 from server.app import Server
 from tests.integration.conftest import ON_BOTH
 from tests.support.accounts import SignedIn, signed_in
+from tests.support.process import PATIENCE
 from tests.support.web import Web, code, path
 
 ROOM = "plans"
@@ -79,7 +80,7 @@ async def test_a_new_name_is_seen_in_rooms(server: Server) -> None:
     assert (await ann.post(f"/api/direct/{bob.id}")).status == 200
     reply = await bob.patch("/api/me", {"name": "Bobby"})
     assert reply.status == 200
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await server.accounts.storage.accounts.room_work():  # noqa: ASYNC110  # of a task without an event
             await asyncio.sleep(0.02)
     row = await row_in(ann, bob.id)

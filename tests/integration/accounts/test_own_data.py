@@ -14,6 +14,7 @@ from server.accounts import export as export_module
 from server.app import Server
 from tests.support.accounts import PASSWORD, SignedIn, noted, signed_in, visitor
 from tests.support.client import Client
+from tests.support.process import PATIENCE
 from tests.support.rawws import Reply
 from tests.support.serving import Serve
 from tests.support.web import Web, code, path
@@ -36,7 +37,7 @@ async def wrote_as_guest(server: Server, content: str = "as a guest") -> tuple[s
 
 
 async def work_is_done(server: Server) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await server.accounts.storage.accounts.room_work():  # noqa: ASYNC110  # of a task without an event
             await asyncio.sleep(0.02)
 
@@ -182,7 +183,7 @@ async def test_an_export_has_what_was_done_about_the_account_but_not_by_whom(ser
     assert (await admin.put(f"/api/suspensions/{ann.id}", {"reason": "spam"})).status == 204
     assert (await admin.delete(f"/api/suspensions/{ann.id}")).status == 204
     await ann.refresh()
-    async with asyncio.timeout(10):  # the node that has the rooms hears of it half a second later
+    async with asyncio.timeout(20):  # the node that has the rooms hears of it half a second later
         while (await ann.put(f"/api/me/blocks/{bob.id}")).status == 403:
             pass
     files = await exported(ann)

@@ -38,7 +38,7 @@ async def started(start_server: Start, url: str) -> ServerProcess:
 
 
 async def ready(server: ServerProcess) -> None:
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="/ready is 200")
 
 
 async def stop(server: ServerProcess) -> None:

@@ -50,7 +50,7 @@ async def who(server_url: str, token: str) -> str:
 
 
 async def ready(server: ServerProcess) -> None:
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="/ready is 200")
 
 
 async def restart(server: ServerProcess, **environment: str) -> None:

@@ -25,7 +25,7 @@ async def started(start_server: Start, **environment: str) -> ServerProcess:
 
 
 async def ready(server: ServerProcess) -> None:
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=30, what="/ready is 200")
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="/ready is 200")
 
 
 async def end(server: ServerProcess, how: str) -> None:

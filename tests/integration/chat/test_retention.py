@@ -93,7 +93,7 @@ def hurried(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) 
     settings = {"DATABASE_URL": module_database_url, "RETENTION_DAYS": "30", "JWT_SECRET": SECRET, "LOG_LEVEL": "debug"}
     with ServerProcess(settings, main=main) as server:
         due = sum(len(AGES) - len(kept(name)) for name in ("week", "year", "plain"))
-        poll_until(lambda: sum(removed(server.log_text())) >= due, timeout=20, what=f"{due} messages are removed")
+        poll_until(lambda: sum(removed(server.log_text())) >= due, what=f"{due} messages are removed")
         yield server
         assert sum(removed(server.log_text())) == due
 

@@ -25,7 +25,7 @@ async def started(start_server: Start, database_url: str = "", **environment: st
     """Start a server process without a rate limit, ready to accept messages."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "CLOSE_SECONDS": "1", "DATABASE_URL": database_url, **environment}
     server = await asyncio.to_thread(start_server, settings)
-    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="/ready is 200")
+    await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="/ready is 200")
     return server
 
 

@@ -148,12 +148,12 @@ async def test_haproxy_leaves_the_owner_to_its_work(node_settings: dict[str, str
 
     assert (await ready(owner), await ready(edge)) == ((503, "owning"), (200, None))
     assert (await fetch(owner.port, "/ready")).status == 200
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while await visited() is not edge:
             pass
     assert [await visited() for _ in range(4)] == [edge] * 4
     await edge.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while await ready(owner) != (200, None) or await visited() is not owner:
             pass
     await owner.stop()

@@ -51,7 +51,7 @@ async def test_requests_with_a_token_are_answered_as_openapi_json_says(tmp_path:
     """As an admin, with an existing room and member, on PostgreSQL: requests reach the handlers and storage."""
     settings = {"RATE_LIMIT_MESSAGES": "0", "JWT_SECRET": SECRET, "DATABASE_URL": database_url}
     async with ServerProcess(settings) as server:
-        await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, timeout=20, what="it is ready")
+        await asyncio.to_thread(poll_until, lambda: server.get_status("/ready") == 200, what="it is ready")
         ann, ben = Web(server.port, "ann", "admin"), Web(server.port, "ben")
         await ann.create("plans")
         await ben.create("of ben")

@@ -270,7 +270,7 @@ def test_the_file_is_read_and_the_environment_wins_and_arguments_win_over_both(t
                 stderr=output,
             )
         try:
-            poll_until(lambda: b"listening on" in log.read_bytes(), timeout=20, what="the server says where it listens")
+            poll_until(lambda: b"listening on" in log.read_bytes(), what="the server says where it listens")
         finally:
             process.terminate()
             assert process.wait(20) == 0

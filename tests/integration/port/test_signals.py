@@ -100,7 +100,7 @@ def test_a_broken_log_pipe_does_not_change_the_exit_status(server: ServerProcess
     process = subprocess.Popen([sys.executable, ROOT / "main.py"], cwd=server.folder, env=server.env, stderr=write)
     os.close(read)
     os.close(write)
-    poll_until(lambda: is_up(server), timeout=20, what="the server answers")
+    poll_until(lambda: is_up(server), what="the server answers")
     process.terminate()
     assert process.wait(20) == 0
 
