@@ -12,7 +12,7 @@ TicketKind = Literal["email", "reset", "admin"]
 WorkKind = Literal["adopt", "erase", "rename"]
 Scope = Literal["read", "write", "moderate"]  # each includes the ones before it
 NoticeKind = Literal["login", "account", "network", "key", "guest", "name", "work"]
-# What failed guesses are counted for: passwords and codes of an account, its codes alone, or requests to reset it.
+# Failed guesses are counted separately for the password and codes of an account, for its codes alone, and for resets.
 GuessKind = Literal["login", "code", "reset"]
 
 # Messages of a deleted account are by this name.
@@ -170,7 +170,7 @@ class AccountChange(Struct, frozen=True, gc=False):
 
 
 class Basis(Struct, frozen=True, gc=False):
-    """What the caller of a change was, when it was decided to make it: storage makes it only as long as that is so.
+    """The state of the caller when a change was allowed: storage makes the change only while that state lasts.
 
     Attributes:
         account: the caller's. Its version must still be the same, which a suspension and each new password, role or

@@ -17,7 +17,7 @@ from storage.ports.storage import Storage
 from utils.clock import Clock, rfc3339
 from utils.encoding import to_json
 
-# Who blocks a user, or has reported a message, is not to be learned, and nor is that anyone did.
+# A user must not learn who blocks them or has reported their messages, nor that anyone did.
 _OF_OTHERS = frozenset({"user_block", "report"})
 # Records in one read.
 PAGE = 1000

@@ -31,7 +31,7 @@ SENDERS = 4  # letters that are sent at a time
 PAUSES = (1.0, 10.0)  # seconds before the second and the third attempt, the last one
 # Letters of one kind to one address: visitors can have some kinds sent to the address of any other person, and must not
 # use up what its owner gets for a change of the account. A link to reset lives longer than the wait for the next one,
-# so that the owner always has one that works, whoever has asked for it.
+# so that the owner always has one that works, no matter who asked for it.
 LETTERS = Rate(6 / 3600, 12.0)
 # Letters that one account has sent to addresses that are not confirmed; to one of them.
 ADDRESSES = Rate(6 / 3600, 12.0)
@@ -141,6 +141,7 @@ class Mailer:
                     return
             log.warning("a mail was dropped after %d attempts", 1 + len(PAUSES))
         except Exception:
+            # An unforeseen error would end the task group, and with it all other mail.
             log.exception("a mail was dropped")
         finally:
             self._again -= 1

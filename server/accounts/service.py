@@ -212,7 +212,7 @@ class Accounts:
         raise ParleyError("wrong_credentials", f"{what} is wrong", field=field)
 
     def entry_of_failure(self, target: User | None, asker: Asker, *, detail: str = "") -> AuditEntry:
-        """Make the audit entry of a refused login. What was typed is not in it: it may be a password."""
+        """Make the audit entry of a refused login. It omits what was typed, which may be a password."""
         return entry(
             self.clock, "login_failed", VISITOR, target=target, address=asker.address, result="refused", detail=detail
         )

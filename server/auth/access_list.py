@@ -79,7 +79,7 @@ class AccessList:
         return AccessList(self._clock)
 
     def become(self, other: "AccessList") -> None:
-        """Know what another list knows, and nothing else. Who may not act is never forgotten in between."""
+        """Replace what this list knows by what another one knows, in one step: no revocation is forgotten."""
         vars(self).update(vars(other), uses=self.uses, _read_at=self._read_at)
 
     def confirm(self) -> float:

@@ -73,7 +73,7 @@ class _AccessClaims(_Claims, gc=False):
 
 
 class _OfApplication(msgspec.Struct, gc=False):
-    """What only tokens of an application claim."""
+    """The claims that only tokens of an application have."""
 
     username: str
 

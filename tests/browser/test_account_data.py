@@ -10,9 +10,8 @@ from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
 
-async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
-    """ "Keep what I wrote": the messages are shown as the account's, to it and to others."""
-    bob = await enter("bob")
+async def registered(enter: Enter) -> tuple[AccountPage, str]:
+    """Return the page of a guest who wrote something and then registered, and the username."""
     ann = AccountPage((await enter("ann")).page)
     await ann.say("written as a guest")
     await ann.delivered("written as a guest")
@@ -21,6 +20,13 @@ async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
     await ann.press("Create an account")
     await ann.register(username)
     await ann.connected()
+    return ann, username
+
+
+async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
+    """ "Keep what I wrote": the messages are shown as the account's, to it and to others."""
+    bob = await enter("bob")
+    ann, username = await registered(enter)
     await expect(ann.message("written as a guest").locator(".name")).to_have_text("ann")
     await ann.account()
     await ann.press("Keep what I wrote")
@@ -70,14 +76,7 @@ async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProces
 
 
 async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: Enter, new_page: Pages) -> None:
-    ann = AccountPage((await enter("ann")).page)
-    await ann.say("written as a guest")
-    await ann.delivered("written as a guest")
-    username = new_username()
-    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
-    await ann.press("Create an account")
-    await ann.register(username)
-    await ann.connected()
+    ann, username = await registered(enter)
     await ann.account()
     await ann.press("Keep what I wrote")
     await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()

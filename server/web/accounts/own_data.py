@@ -1,4 +1,4 @@
-"""What a user does with their data: take along what they wrote as a guest, and delete the account."""
+"""What users do with their data: take over what they wrote as a guest, and delete the account."""
 
 import asyncio
 from typing import Literal
