@@ -1,0 +1,31 @@
+import { fill, table } from "./format.js";
+
+/** What several parts of the page say. */
+export const common = table({
+  product: "Parley",
+  close: "Close",
+  cancel: "Cancel",
+  back: "Back",
+  retry: "Retry",
+  undo: "Undo",
+  dismiss: "Dismiss",
+  you: "you",
+  more: "More",
+  loading: "Loading…",
+  showMore: "Show more",
+  failed: "That did not work. Try again.",
+  copied: "Link copied",
+  notCopied: "Copying is not possible here. Copy the address bar.",
+  deletedUser: "deleted user",
+  kinds: { guest: "guest", claimed: "claimed", bot: "bot" },
+  kindMeanings: {
+    guest: "A guest: anyone may use a name that looks like this one",
+    claimed: "Claimed: the server has not checked who this is",
+    bot: "A bot",
+  },
+  roles: { owner: "Owner", moderator: "Moderator", member: "Member", readonly: "Read only", admin: "Admin" },
+  /** A title for the window. @param {string} room */
+  windowTitle: (room) => fill("{room} · Parley", { room }),
+  /** @param {string} marks "(3)" @param {string} title */
+  countedTitle: (marks, title) => fill("{marks} {title}", { marks, title }),
+});

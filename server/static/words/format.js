@@ -1,0 +1,43 @@
+/**
+ * What sentences are made of: templates with names in braces, one form for each plural, lists. A text is a whole
+ * sentence or label; it is never glued from parts, because other languages order them differently.
+ */
+
+export const LOCALE = "en";
+
+const rules = new Intl.PluralRules(LOCALE);
+const numbers = new Intl.NumberFormat(LOCALE);
+const lists = new Intl.ListFormat(LOCALE);
+
+/** A subject's part of the table. @template {Record<string, any>} T @param {T} texts @returns {Readonly<T>} */
+export function table(texts) {
+  return Object.freeze(texts);
+}
+
+/** @param {number} n */
+export const number = (n) => numbers.format(n);
+
+/** @param {string[]} names @returns {string} "ann, bob, and cat" */
+export const list = (names) => lists.format(names);
+
+/**
+ * The form for a number; `{n}` in it becomes the number.
+ * @param {number} n @param {{one?: string, two?: string, few?: string, many?: string, other: string}} forms
+ * @param {Record<string, string>} [values] for other names in braces
+ */
+export function plural(n, forms, values = {}) {
+  return fill(forms[rules.select(n)] ?? forms.other, { n: number(n), ...values });
+}
+
+/** @param {string} template @param {Record<string, string>} values @returns {string} "{name} is here" with the name */
+export function fill(template, values) {
+  return template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/**
+ * The same with templates or elements as values, for lit: `parts("{name} is here", { name: html`<bdi>…</bdi>` })`.
+ * @param {string} template @param {Record<string, unknown>} values @returns {unknown[]}
+ */
+export function parts(template, values) {
+  return template.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? (values[part] ?? "") : part));
+}
