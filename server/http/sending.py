@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web_request import BaseRequest
 
 from chat.delivery.session import LEAST_BYTES_A_SECOND, STALL_SECONDS
 from utils.tracebacks import forget_frames
@@ -54,17 +53,6 @@ class Sender:
             await write
             await self._writer.drain()
         self._patience -= loop.time() - began
-
-
-class File(web.FileResponse):
-    """A file, which is sent when it is prepared: within a time limit, and once."""
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        """See `Sender.write` for what is raised."""
-        if self.prepared:
-            return None
-        async with asyncio.timeout(STALL_SECONDS):
-            return await super().prepare(request)
 
 
 @web.middleware

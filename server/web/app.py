@@ -40,8 +40,9 @@ from server.rest import rest_endpoints
 from server.spec.asyncapi import asyncapi
 from server.spec.openapi import openapi
 from server.web.accounts import account_endpoints
+from server.web.client import FRESH
 from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
-from server.web.site import FRESH, ReadyParams, Site, exposition, health_of, readiness
+from server.web.site import ReadyParams, Site, exposition, health_of, readiness
 from server.wire.admission import CHANGE
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection

@@ -1,7 +1,6 @@
 """The page and its files, health, readiness, counters, and upgrades to WebSocket."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from aiohttp import hdrs, web
@@ -18,29 +17,12 @@ from server.http.endpoints import (
     LocalHandler,
     Nothing,
 )
-from server.http.sending import File
 from server.metrics import Metrics
+from server.web.client import MEDIA, BrowserClient
 from server.wire.admission import METRICS
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
 from server.wire.websocket import WebSocketConnection
-
-ROOT = Path(__file__).resolve().parent.parent
-STATIC = ROOT / "static"
-CLIENT = ROOT / "client.html"
-
-# Small files with ETags: revalidating costs little, an old module next to a new one costs a bug.
-FRESH = {"Cache-Control": "no-cache"}
-# The page runs only its own modules and talks only to its own server, so markup in a message can do nothing.
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    **FRESH,
-}
-OCTETS = "application/octet-stream"  # what aiohttp calls the empty body when it does not send the file
 
 
 class ReadyParams(Struct, frozen=True):
@@ -58,9 +40,11 @@ class StaticFile(Struct, frozen=True):
     """A file.
 
     Attributes:
-        file: path below ``/static/``; may have several segments.
+        tree: hash of all files, which ``client.html`` names.
+        file: path; may have several segments.
     """
 
+    tree: Annotated[str, Meta(examples=["0123456789abcdef"])]
     file: Annotated[str, Meta(examples=["main.js"])]
 
 
@@ -93,22 +77,23 @@ class NotReady(Struct, frozen=True, omit_defaults=True):
 
 
 def _file(*media: str) -> tuple[Answer, ...]:
-    tag = {"ETag": "version of the file"}
+    tag = {"ETag": "version of the file, in this coding", "Vary?": "`Accept-Encoding`, if the file has codings"}
+    coded = {**tag, "Content-Encoding?": "`br` or `gzip`"}
+    size = {"Content-Range": "the size"}
     return (
-        Answer(200, "the file", bytes, media, tag),
-        Answer(206, "the requested `Range`", bytes, media, tag),
+        Answer(200, "the file", bytes, media, coded),
+        Answer(206, "the requested `Range`", bytes, media, {**coded, "Content-Range": "the range, and the size"}),
         Answer(304, "not modified: the file matches `If-None-Match`", headers=tag),
-        Answer(412, "the file does not match `If-Match`", str, (OCTETS,)),
-        Answer(416, "the file does not have the range that `Range` requests", str, (OCTETS,)),
+        Answer(412, "the file does not match `If-Match`", str, (TEXT,)),
+        Answer(416, "the file does not have the range that `Range` requests", str, (TEXT,), size),
     )
 
 
 _BLOCKED = Answer(403, "an operator has blocked your address: a sentence", str, (TEXT,))
 _LEADS = Answer(302, "redirect to the page", str, (TEXT,), {"Location": "`client.html`, with the query string"})
 _STATIC = (
-    # The operating system's table decides between the first two.
-    *_file("text/javascript", "application/javascript", "text/css", "image/svg+xml"),
-    Answer(404, "no such file", str, (TEXT,)),
+    *_file(*(media.partition(";")[0] for media in MEDIA.values())),
+    Answer(404, "no such file, or none of this version", str, (TEXT,)),
 )
 _READY = (
     Answer(200, "messages are accepted and stored", Ready),
@@ -152,8 +137,7 @@ class Site:
         self._chat = chat
         self._shared = shared
         self._metrics = metrics
-        # Listed at the start: no name that a client sends reaches the file system.
-        self._files = {path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*") if path.is_file()}
+        self._client = BrowserClient()  # read at the start: no name that a client sends reaches the file system
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the rows."""
@@ -162,7 +146,7 @@ class Site:
                 "GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS, _BLOCKED)
             ),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=(*_file("text/html"), _BLOCKED)),
-            Endpoint("GET", "/static/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
+            Endpoint("GET", "/static/{tree}/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
             Endpoint(
                 "GET",
                 "/health",
@@ -208,14 +192,14 @@ class Site:
 
     async def client(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Send the browser client."""
-        return File(CLIENT, headers=PAGE_HEADERS)
+        return await self._client.page.answer(request)
 
     async def static(self, request: web.Request, params: StaticFile) -> web.StreamResponse:
         """Send a file of the browser client."""
-        path = self._files.get(params.file)
-        if path is None:
+        file = self._client.files.get(params.file) if params.tree == self._client.tree else None
+        if file is None:
             raise web.HTTPNotFound
-        return File(path, headers=FRESH)
+        return await file.answer(request)
 
     async def ready(self, request: web.Request, params: ReadyParams) -> web.StreamResponse:
         """Answer 200 when messages are accepted and stored, else 503 with the reason."""

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 import pytest
 
+from tests.support.page import CLIENT, static
 from tests.support.process import ROOT, inherited_environment
 from tests.support.rawws import NATIVE, RawClient, command, fetch
 from tests.support.server import ServerProcess
@@ -104,11 +105,9 @@ async def test_an_installed_parley_serves_everything(installed: Path) -> None:
         leads = await fetch(server.port, "/")
         assert leads.status == 302
         page = await fetch(server.port, urljoin("/", leads.headers["location"]))
-        assert page.body == (ROOT / "client.html").read_bytes()
-        for path in (ROOT / "server" / "static").rglob("*"):
-            if path.is_file():
-                asked = f"/static/{path.relative_to(ROOT / 'server' / 'static').as_posix()}"
-                assert (await fetch(server.port, asked)).body == path.read_bytes()
+        assert page.body == CLIENT.page.content
+        for path, file in CLIENT.files.items():
+            assert (await fetch(server.port, static(path))).body == file.content
         assert (await fetch(server.port, "/openapi.json")).status == 200
         assert (await fetch(server.port, "/asyncapi.json")).status == 200
         async with await RawClient.open(server.port, "/chat?u=ann&r=den", NATIVE) as ann:

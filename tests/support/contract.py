@@ -124,7 +124,9 @@ def _responses() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
             {
                 status: {
                     "content": {
-                        media: _validator(content["schema"], schemas) if media == "application/json" else None
+                        media: _validator(content["schema"], schemas)
+                        if media == "application/json" and "schema" in content  # a file has none
+                        else None
                         for media, content in response.get("content", {}).items()
                     }
                 }

@@ -6,6 +6,7 @@ import pytest
 
 from server.app import Server
 from server.http import sending
+from tests.support.page import static
 from tests.support.rawws import RawClient, fetch, request, upgrade
 from tests.support.serving import Serve
 
@@ -15,7 +16,7 @@ BOMB = zlib.compress(bytes(1 << 20))
 PATHS = [
     ("GET", "/"),
     ("GET", "/client.html"),
-    ("GET", "/static/main.js"),
+    ("GET", static("main.js")),
     ("GET", "/health"),
     ("GET", "/metrics"),
     ("GET", "/openapi.json"),

@@ -25,6 +25,7 @@ from server.http import parameters, sending
 from server.wire.switch import ProtocolSwitch
 from server.wire.websocket import WebSocketConnection
 from tests.contract.records import until
+from tests.support.page import static
 from tests.support.rawws import BINARY, NATIVE, TEXT, RawClient, command, frame, request, upgrade
 from tests.support.serving import Serve
 
@@ -106,7 +107,7 @@ async def pages_and_files(target: Target) -> None:
         "/api/rooms",
         "/metrics",
         "/openapi.json",
-        "/static/main.js",
+        static("main.js"),
         "/nothing",
     ):
         async with await RawClient.connect(target.port) as client:

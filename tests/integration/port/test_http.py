@@ -1,12 +1,15 @@
 """The HTTP side as a client sees it: history, health, the page."""
 
+import gzip
 import re
 from urllib.parse import quote
 
+import brotli
 import pytest
 
-from server.web.site import CLIENT, STATIC
+from server.web.client import STATIC
 from tests.contract.records import until
+from tests.support.page import CLIENT, static
 from tests.support.rawws import RawClient, command, fetch, links, request
 from tests.support.serving import Serve
 
@@ -226,7 +229,7 @@ async def test_the_root_redirects_to_the_page_and_keeps_the_query(port: int, que
 async def test_the_policy_allows_only_the_pages_own_modules(port: int) -> None:
     reply = await fetch(port, "/client.html")
     assert (reply.status, reply.headers["content-type"].split(";")[0]) == (200, "text/html")
-    assert reply.body == CLIENT.read_bytes()
+    assert reply.headers["cache-control"] == "no-cache"
     policy = dict(part.strip().split(" ", 1) for part in reply.headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
@@ -237,24 +240,102 @@ async def test_the_policy_allows_only_the_pages_own_modules(port: int) -> None:
 
 
 async def test_every_static_file_is_served_with_its_type(port: int) -> None:
-    """With `nosniff` a browser runs a module only as one of the JavaScript types."""
-    scripts = {"text/javascript", "application/javascript"}  # depending on the system's own table
-    types = {".js": scripts, ".css": {"text/css"}, ".svg": {"image/svg+xml"}}
-    files = [path for path in STATIC.rglob("*") if path.is_file()]
+    """With `nosniff` a browser runs a module only as JavaScript. Addresses name the content, so browsers keep it."""
+    types = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png"}
+    files = [path for path in STATIC.rglob("*") if path.suffix in types]
     assert files
     for path in files:
-        reply = await fetch(port, f"/static/{path.relative_to(STATIC).as_posix()}")
-        assert reply.status == 200, path
-        assert reply.body == path.read_bytes()
-        assert reply.headers["content-type"].split(";")[0] in types[path.suffix], path
+        name = path.relative_to(STATIC).as_posix()
+        reply = await fetch(port, static(name))
+        assert (reply.status, reply.body) == (200, CLIENT.files[name].content), path
+        assert reply.headers["content-type"].split(";")[0] == types[path.suffix], path
         assert reply.headers["x-content-type-options"] == "nosniff"
-        assert reply.headers["cache-control"] == "no-cache"
+        assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-async def test_an_unchanged_file_is_not_sent_again(port: int) -> None:
-    first = await fetch(port, "/static/protocol.js")
-    again = await fetch(port, "/static/protocol.js", [("If-None-Match", first.headers["etag"])])
-    assert (again.status, again.body) == (304, b"")
+async def test_the_page_names_files_of_its_version_by_relative_addresses(port: int) -> None:
+    reply = await fetch(port, "/client.html")
+    addresses = re.findall(r'\b(?:href|src)="([^#"]*)"', reply.body.decode())
+    assert f"static/{CLIENT.tree}/main.js" in addresses
+    for address in addresses:
+        assert address.startswith(f"static/{CLIENT.tree}/"), address
+        assert (await fetch(port, f"/{address}")).status == 200, address
+
+
+async def test_files_of_another_version_are_not_found(port: int) -> None:
+    for path in ("/static/main.js", "/static/0123456789abcdef/main.js", f"/static/{CLIENT.tree.upper()}x/main.js"):
+        reply = await fetch(port, path)
+        assert (reply.status, reply.headers["cache-control"]) == (404, "no-store")
+
+
+FILES = ["/client.html", static("main.js"), static("css/base.css"), static("icon.svg")]
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip, deflate", "gzip"),
+        ("br;q=0.5, gzip;q=0.8", "gzip"),
+        ("", ""),
+        ("deflate", ""),
+        ("identity;q=0", "gzip"),
+    ],
+)
+async def test_files_are_compressed_as_the_client_asks(port: int, path: str, accepted: str, coding: str) -> None:
+    plain = await fetch(port, path)
+    assert "content-encoding" not in plain.headers
+    for _ in range(2):  # compressed now, and before
+        reply = await fetch(port, path, [("Accept-Encoding", accepted)])
+        assert reply.status == 200
+        assert reply.headers.get("content-encoding", "") == coding
+        assert decoded(reply.body, coding) == plain.body
+        assert reply.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert reply.headers["content-length"] == str(len(reply.body))
+        assert reply.headers["content-type"] == plain.headers["content-type"]
+        assert (reply.headers["etag"] == plain.headers["etag"]) == (coding == ""), "a tag for each coding"
+        assert len(reply.body) < len(plain.body) or not coding
+
+
+def decoded(body: bytes, coding: str) -> bytes:
+    return bytes({"": bytes, "gzip": gzip.decompress, "br": brotli.decompress}[coding](body))
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("coding", ["", "gzip", "br"])
+async def test_an_unchanged_file_is_not_sent_again(port: int, path: str, coding: str) -> None:
+    accept = ("Accept-Encoding", coding)
+    first = await fetch(port, path, [accept])
+    tag = first.headers["etag"]
+    for tags in (tag, f'"x", W/{tag}', "*"):
+        again = await fetch(port, path, [accept, ("If-None-Match", tags)])
+        assert (again.status, again.body) == (304, b"")
+        for name in ("etag", "vary", "cache-control"):
+            assert again.headers[name] == first.headers[name]
+    other = await fetch(port, path, [("Accept-Encoding", "gzip" if coding != "gzip" else "br"), ("If-None-Match", tag)])
+    assert other.status == 200, "another coding is another version"
+    assert (await fetch(port, path, [accept, ("If-Match", tag)])).status == 200
+    assert (await fetch(port, path, [accept, ("If-Match", f'W/{tag}, "x"')])).status == 412
+
+
+@pytest.mark.parametrize("coding", ["", "br"])
+async def test_a_range_of_a_file_is_sent(port: int, coding: str) -> None:
+    accept = ("Accept-Encoding", coding)
+    path = static("main.js")
+    whole = await fetch(port, path, [accept])
+    tag, size = whole.headers["etag"], len(whole.body)
+    for asked, part in (("2-11", (2, 12)), ("100-", (100, size)), ("-9", (size - 9, size)), ("5-999999", (5, size))):
+        reply = await fetch(port, path, [accept, ("Range", f"bytes={asked}")])
+        assert (reply.status, reply.body) == (206, whole.body[slice(*part)])
+        assert reply.headers["content-range"] == f"bytes {part[0]}-{part[1] - 1}/{size}"
+        assert reply.headers["etag"] == tag
+    for asked in ("bytes=999999-", "bytes=5-2", "lines=1-2", "bytes=0-1,4-5"):
+        reply = await fetch(port, path, [accept, ("Range", asked)])
+        assert (reply.status, reply.headers["content-range"]) == (416, f"bytes */{size}")
+    for tags, status in ((tag, 206), ('"x"', 200), ("Sat, 29 Oct 1994 19:43:31 GMT", 200)):
+        reply = await fetch(port, path, [accept, ("Range", "bytes=0-1"), ("If-Range", tags)])
+        assert reply.status == status, tags
 
 
 @pytest.mark.parametrize(
@@ -280,7 +361,15 @@ async def test_an_unchanged_file_is_not_sent_again(port: int) -> None:
         "/static/",
         "/static/view",
         "/static/nothing.js",
-        "/static/protocol.js/",
+        static(""),
+        static("view"),
+        static("nothing.js"),
+        static("main.js/"),
+        static("../main.js"),
+        static("%2e%2e/main.js"),
+        static("../../client.html"),
+        static("vendor/lit-html/LICENSE"),
+        static("main.js%00.png"),
         "/static/" + "a" * 256,
         "/static/" + "a" * 8000,
         "/static/" + "a/" * 2000,
@@ -302,7 +391,7 @@ async def test_nothing_outside_of_the_static_folder_is_served(port: int, path: s
 
 # --- methods and paths -----------------------------------------------------------------------------------------------
 
-PATHS = ["/", "/client.html", "/history", "/health", "/ready", "/metrics", "/static/protocol.js"]
+PATHS = ["/", "/client.html", "/history", "/health", "/ready", "/metrics", static("main.js")]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -3,6 +3,7 @@
 import pytest
 
 from server.app import Server
+from tests.support.page import static
 from tests.support.rawws import RawClient, Reply, fetch, upgrade
 from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
@@ -65,7 +66,7 @@ async def test_other_pages_may_not_read_with_a_token_or_private_data(serve: Serv
     token = ("Authorization", f"Bearer {token_of('ann')}")
     for path in ("/history?r=den", "/api/rooms", "/api/users", "/search?q=x"):
         assert "access-control-allow-origin" not in (await read(server, path, GOOD, token)).headers
-    for path in ("/health", "/ready", "/metrics", "/client.html", "/static/main.js"):
+    for path in ("/health", "/ready", "/metrics", "/client.html", static("main.js")):
         assert "access-control-allow-origin" not in (await read(server, path, GOOD)).headers
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from server.codec.frames import EVERY
+from tests.support.page import static
 from tests.support.rawws import RawClient, Reply, request, upgrade
 from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
@@ -258,7 +259,7 @@ async def test_a_silent_connection_is_closed_without_a_response(serve: Serve, be
         (request("/history?limit=x"), 400),
         (request("/api/users"), 401),
         (request("/nothing"), 404),
-        (request("/static/nothing"), 404),
+        (request(static("nothing")), 404),
         (request("/health", method="POST"), 405),
         (request("/chat"), 426),
         (upgrade("/chat", [("Sec-WebSocket-Key", "short")]), 400),
@@ -278,7 +279,7 @@ async def test_every_response_has_the_common_headers(port: int, data: bytes, sta
 
 
 async def test_files_may_be_cached_but_are_revalidated(port: int) -> None:
-    for path in ("/client.html", "/static/main.js", "/openapi.json"):
+    for path in ("/client.html", "/openapi.json"):
         reply = await answer(port, False, request(path))
         assert (reply.headers["cache-control"], reply.headers["server"]) == ("no-cache", "parley")
         assert "content-security-policy" in reply.headers

@@ -13,6 +13,7 @@ from storage.ports.storage import READER
 from tests.contract.records import until
 from tests.support.accounts import noted
 from tests.support.edges import Way, make_edge
+from tests.support.page import static
 from tests.support.serving import Serve
 from tests.support.web import Web, code
 from utils.fairness import Party
@@ -65,7 +66,7 @@ async def test_without_the_server_that_has_the_rooms_requests_are_unavailable(ed
 
 async def test_what_needs_no_rooms_is_answered_without_them(edge: Server, way: Way) -> None:
     way.owner = None
-    for path in ("/health", "/client.html", "/static/main.js", "/openapi.json", "/asyncapi.json", "/metrics"):
+    for path in ("/health", "/client.html", static("main.js"), "/openapi.json", "/asyncapi.json", "/metrics"):
         assert (await Web(edge.port).get(path)).status == 200, path
     for path in ("/history?limit=0", "/api/rooms?limit=x", "/api/users", "/nothing"):
         assert 400 <= (await Web(edge.port).get(path)).status < 500, path

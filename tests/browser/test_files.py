@@ -1,0 +1,63 @@
+"""The files of the page, as they are served: that they are what was written, and what loading them costs."""
+
+import json
+import subprocess
+
+from playwright.async_api import Page
+
+from server.web.client import STATIC
+from tests.support.browser import Pages
+from tests.support.chromium import find_node
+from tests.support.page import CLIENT
+from tests.support.process import ROOT
+from tests.support.server import ServerProcess
+from tests.support.typescript import ensure
+
+
+def told() -> dict[str, dict[str, object]]:
+    """Return what TypeScript's compiler says about each served module."""
+    texts = {
+        path: [(STATIC / path).read_text(), file.content.decode()]
+        for path, file in CLIENT.files.items()
+        if path.endswith(".js")
+    }
+    done = subprocess.run(
+        [find_node(), ROOT / "tests" / "support" / "modules.cjs", ensure().parent],
+        input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    answer: dict[str, dict[str, object]] = json.loads(done.stdout)
+    return answer
+
+
+def test_served_modules_are_the_written_ones_without_comments() -> None:
+    """No template has lines that look like comments."""
+    assert [path for path, facts in told().items() if not facts["same"]] == []
+
+
+def test_the_preloaded_modules_are_those_that_are_imported() -> None:
+    facts = told()
+    found = ["main.js"]
+    for path in found:
+        for name in facts[path]["imports"]:  # type: ignore[attr-defined] # a list
+            module = (STATIC / path).parent.joinpath(name).resolve().relative_to(STATIC).as_posix()
+            if module not in found:
+                found.append(module)
+    assert CLIENT.modules("main.js") == found[1:]
+
+
+async def test_served_style_sheets_are_the_written_ones_without_comments(
+    server: ServerProcess, new_page: Pages
+) -> None:
+    page = await new_page(f"{server.http_url}/client.html")
+    sheets = [path for path in CLIENT.files if path.endswith(".css")]
+    assert sheets
+    for path in sheets:
+        written, served = (STATIC / path).read_text(), CLIENT.files[path].content.decode()
+        assert await rules(page, written) == await rules(page, served) != [], path
+
+
+async def rules(page: Page, text: str) -> list[str]:
+    return await page.evaluate(  # type: ignore[no-any-return] # strings
+        "text => { const s = new CSSStyleSheet(); s.replaceSync(text); return [...s.cssRules].map(r => r.cssText); }",
+        text,
+    )

@@ -1,0 +1,10 @@
+"""The browser client, as every server of this checkout serves it."""
+
+from server.web.client import BrowserClient
+
+CLIENT = BrowserClient()
+
+
+def static(path: str) -> str:
+    """Return the address of a file of the browser client, relative to the server."""
+    return f"/static/{CLIENT.tree}/{path}"
