@@ -1,10 +1,10 @@
-import { Backoff } from "../backoff.js";
-import { Refused, csrfToken } from "./api.js";
+import { Backoff } from "../net/backoff.js";
+import { Refused, csrfToken } from "../net/api.js";
 
 /**
  * This browser's login: which account all of its tabs act for.
  *
- * @typedef {import("./api.js").Api} Api
+ * @typedef {import("../net/api.js").Api} Api
  * @typedef {{id: string, username: string, name: string, role: string, email?: string, email_pending?: string,
  *   second_factor?: boolean, recovery_codes?: number}} Me
  */

@@ -1,6 +1,6 @@
 import { el, setText } from "../view/dom.js";
 import { exactText } from "../view/time.js";
-import { Refused } from "./api.js";
+import { Refused } from "../net/api.js";
 
 /**
  * The devices on which the account is signed in, and the buttons that sign them out.

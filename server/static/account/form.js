@@ -1,5 +1,5 @@
 import { el, setText } from "../view/dom.js";
-import { Refused } from "./api.js";
+import { Refused } from "../net/api.js";
 
 /**
  * Forms of the account pages: every field has a label and a place for what is wrong with it; what concerns the whole

@@ -1,5 +1,5 @@
 import { el } from "../view/dom.js";
-import { Refused } from "./api.js";
+import { Refused } from "../net/api.js";
 import { Form } from "./form.js";
 import { NAME, register } from "./sign.js";
 

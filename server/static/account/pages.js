@@ -1,5 +1,5 @@
 import { byId, el, setText } from "../view/dom.js";
-import { Refused } from "./api.js";
+import { Refused } from "../net/api.js";
 
 /**
  * The place of the account pages: one at a time, in front of the chat, which stays connected. Each page is a heading and

@@ -1,5 +1,5 @@
 import { el } from "../view/dom.js";
-import { Refused } from "./api.js";
+import { Refused } from "../net/api.js";
 import { devices } from "./devices.js";
 import { secondFactor } from "./factor.js";
 import { Form, LATER_CODE, NEW_PASSWORD, OLD_PASSWORD, given } from "./form.js";

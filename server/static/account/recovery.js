@@ -1,5 +1,5 @@
 import { el } from "../view/dom.js";
-import { Refused } from "./api.js";
+import { Refused } from "../net/api.js";
 import { Form, NEW_PASSWORD, USERNAME } from "./form.js";
 
 /**

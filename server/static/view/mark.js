@@ -1,4 +1,4 @@
-import { kindOf } from "../protocol.js";
+import { kindOf } from "../state/people.js";
 import { el } from "./dom.js";
 
 /**

@@ -1,22 +1,46 @@
-import { dayOf } from "../timeline.js";
+import { dayOf } from "../state/timeline.js";
+import { words } from "../words.js";
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const clockSeconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+/** Times in the time zone and locale of the user. */
+
+/** @typedef {"auto"|"12"|"24"} Clock */
+
+/** @type {Record<Clock, Intl.DateTimeFormatOptions>} */
+const CYCLES = { auto: {}, 12: { hourCycle: "h12" }, 24: { hourCycle: "h23" } };
+/** @param {Intl.DateTimeFormatOptions} options */
+const format = (options) => new Intl.DateTimeFormat(undefined, { ...options, ...CYCLES[shown] });
+
+/** @type {Clock} */ let shown = "auto";
 const dayThisYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const dayAnyYear = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
+let [clock, clockSeconds, exact] = formats();
 
-/** All in the time zone and locale of the user. @param {number} at */
+function formats() {
+  return [
+    format({ hour: "2-digit", minute: "2-digit" }),
+    format({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
+    format({ dateStyle: "full", timeStyle: "medium" }),
+  ];
+}
+
+/** Show times by this clock from now on. @param {Clock} wanted */
+export function useClock(wanted) {
+  if (wanted === shown) return;
+  shown = wanted;
+  [clock, clockSeconds, exact] = formats();
+}
+
+/** @param {number} at */
 export const timeText = (at) => clock.format(at);
 /** @param {number} at */
 export const secondsText = (at) => clockSeconds.format(at);
 /** @param {number} at */
 export const exactText = (at) => exact.format(at);
 
-/** @param {number} at @param {number} [now] */
+/** @param {number} at local midnight @param {number} [now] */
 export function dayText(at, now = Date.now()) {
   const today = dayOf(now);
-  if (at === today) return "Today";
-  if (at === dayOf(today - 1)) return "Yesterday";
+  if (at === today) return words.log.today;
+  if (at === dayOf(today - 1)) return words.log.yesterday;
   return new Date(at).getFullYear() === new Date(now).getFullYear() ? dayThisYear.format(at) : dayAnyYear.format(at);
 }

@@ -8,6 +8,7 @@ export const common = table({
   back: "Back",
   retry: "Retry",
   undo: "Undo",
+  messageDeleted: "Message deleted",
   dismiss: "Dismiss",
   you: "you",
   more: "More",

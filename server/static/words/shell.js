@@ -51,6 +51,11 @@ export const rooms = table({
   signOut: "Sign out",
   signOutGuest: "Leave as this guest",
   guestHint: "Guest in this browser",
+  left: (/** @type {string} */ room) => fill("You left {room}.", { room }),
+  leftUnsent: (/** @type {string} */ room) =>
+    fill("You left {room}. Unsent messages will be sent when you enter it again.", { room }),
+  /** @param {string} room @param {string} why a sentence */
+  removedFrom: (room, why) => fill("{room}: {why}", { room, why }),
 });
 
 /** The header of a room. */

@@ -1,5 +1,6 @@
+import { newId } from "../state/content.js";
 import { Backoff } from "./backoff.js";
-import { SUBPROTOCOL, mayReconnect, newId, outdatesToken } from "./protocol.js";
+import { SUBPROTOCOL, mayReconnect, outdatesToken } from "./protocol.js";
 
 const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that drops packets
 const PONG_WAIT = 10000;

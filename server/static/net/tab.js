@@ -1,8 +1,8 @@
-import { newId } from "./protocol.js";
+import { newId } from "../state/content.js";
 
 /**
  * A tab's own id, held by one open page. Duplicating a tab (or `window.open`) copies `sessionStorage`, and two pages
- * with one identity and one outbox would send each other's messages. So a page claims the id it finds: by a Web Lock,
+ * with one outbox would send each other's messages. So a page claims the id it finds: by a Web Lock,
  * which the browser frees when the page is closed, or, without locks (on plain http beyond localhost), by asking
  * the other tabs.
  */
@@ -12,24 +12,24 @@ const LOCK_WAIT = 3000; // a page that is just being unloaded still holds the lo
 const CHANNEL = "parley.tab";
 
 /**
- * @typedef {import("./storage.js").TabStore} TabStore
+ * @typedef {import("../state/storage.js").Store} Store
  */
 
 /**
- * Claim this tab's id for as long as the page lives.
- * @param {TabStore} store cleared if it is the copy of an open tab's
- * @returns {Promise<boolean>} whether it was a copy
+ * Claim an id for as long as the page lives: the one that the tab had before it was reloaded, unless it is a copy.
+ * @param {Store} store the tab's @returns {Promise<string>}
  */
 export async function claimTab(store) {
   const id = store.get("tab");
-  const known = typeof id === "string";
-  if (known && (await claim(id))) return false;
-  if (known) store.clear();
+  if (typeof id === "string" && (await claim(id))) return id;
   const fresh = newId("t-");
   store.set("tab", fresh);
   claim(fresh); // a new id cannot be in use: no need to wait
-  return known;
+  return fresh;
 }
+
+/** The lock that an open tab with this id holds. @param {string} id */
+export const lockOf = (id) => `parley.tab.${id}`;
 
 /** @param {string} id @returns {Promise<boolean>} whether it is ours */
 async function claim(id) {
@@ -72,7 +72,7 @@ function lock(id, signal) {
         resolve(true);
       });
     // Rejected by `signal`, when the result is no longer awaited, or because the user has disabled storage.
-    navigator.locks.request(`parley.tab.${id}`, { signal }, held).catch(() => resolve(true));
+    navigator.locks.request(lockOf(id), { signal }, held).catch(() => resolve(true));
   });
 }
 

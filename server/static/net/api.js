@@ -1,4 +1,4 @@
-import { sentence, withWait } from "../protocol.js";
+import { words } from "../words.js";
 
 /**
  * The server's HTTP side, as this page uses it: JSON in and out, with the cookies of this browser's login.
@@ -6,19 +6,37 @@ import { sentence, withWait } from "../protocol.js";
 
 const CSRF = /(?:^|; )(?:__Host-|__Secure-)?parley-csrf=([^;]+)/;
 
-/** A refused or failed request. `code` is one of docs/protocol.md, or "" if the server gave no answer. */
+/** The server's message as a sentence. @param {{message?: string}} error */
+export function sentence({ message }) {
+  const text = String(message ?? "").trim() || words.trouble.refused;
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
+}
+
+/** A sentence with the time after which to try again. @param {string} text @param {number} [seconds] */
+export function withWait(text, seconds = 0) {
+  return seconds > 0 ? words.trouble.tryIn(text, seconds) : text;
+}
+
+/** A refused or failed request or command. `code` is one of docs/protocol.md, or "" if the server gave no answer. */
 export class Refused extends Error {
   /**
    * @param {string} code @param {string} text a readable sentence
-   * @param {{status?: number, fields?: Record<string, string>, retryable?: boolean}} [more] `fields`: a sentence for
-   *   each wrong field
+   * @param {{status?: number, fields?: Record<string, string>, retryable?: boolean, wait?: number}} [more] `fields`: a
+   *   sentence for each wrong field; `wait`: seconds after which to try again
    */
-  constructor(code, text, { status = 0, fields = {}, retryable = false } = {}) {
+  constructor(code, text, { status = 0, fields = {}, retryable = false, wait = 0 } = {}) {
     super(text);
     this.code = code;
     this.status = status;
     this.fields = fields;
     this.retryable = retryable;
+    this.wait = wait;
+  }
+
+  /** A command that was refused by an `error`. @param {import("../state/types.js").Refusal} error */
+  static of({ code, field, retryable, retry_after, message }) {
+    const text = withWait(sentence({ message }), retry_after);
+    return new Refused(code, text, { fields: field ? { [field]: text } : {}, retryable, wait: retry_after });
   }
 }
 
@@ -41,7 +59,7 @@ export class Api {
 
   /**
    * Send a request, and once more after a refresh if its access token has expired.
-   * @param {"GET"|"POST"|"PATCH"|"DELETE"} method @param {string} path such as "me"
+   * @param {"GET"|"POST"|"PUT"|"PATCH"|"DELETE"} method @param {string} path such as "me"
    * @param {object} [body]
    * @param {{token?: string, renews?: boolean}} [options] `token`: act for a guest instead of the login;
    *   `renews`: false where 401 does not mean an expired token
@@ -110,7 +128,7 @@ export class Api {
       const credentials = token ? "omit" : "same-origin";
       response = await fetch(new URL(`api/${path}`, this.base), { method, headers, body: json, credentials, cache: "no-store" });
     } catch {
-      throw new Refused("", "The server cannot be reached. Try again.", { retryable: true });
+      throw new Refused("", words.trouble.notReached, { retryable: true });
     }
     if (response.ok) return response;
     const data = parsed(await response.text().catch(() => ""));
@@ -135,5 +153,5 @@ function refusal(status, data, wait) {
   const fields = {};
   for (const [name, wrong] of Object.entries(error.fields ?? {})) fields[name] = sentence({ message: String(wrong) });
   if (error.field && !fields[error.field]) fields[error.field] = text;
-  return new Refused(error.code ?? "", text, { status, fields, retryable: error.retryable ?? status >= 500 });
+  return new Refused(error.code ?? "", text, { status, fields, retryable: error.retryable ?? status >= 500, wait });
 }

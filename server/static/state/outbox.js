@@ -2,12 +2,9 @@
  * Messages written in this tab that are not known to be stored. Only the server's `ack` or the user removes an entry.
  * No page, no socket, no clock: times come from the caller.
  *
- * @typedef {import("./protocol.js").User} User
- * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
- *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number,
- *   shownAt?: number}} Entry
- *   `tried`: it may have reached the server; `seq`: its seq if it was broadcast and is not acked; `at`: when it was
- *   written, `retryAt`: not to be sent again before, `shownAt`: when it was broadcast, all in epoch milliseconds
+ * @typedef {import("./types.js").User} User
+ * @typedef {import("./types.js").Unsent} Entry
+ * @typedef {import("./types.js").ReplyHead} ReplyHead
  */
 
 /** With more entries than this, something is wrong that the user should see. */
@@ -35,14 +32,15 @@ export class Outbox {
         reason: failed ? String(entry.reason) : "",
         attempts: 0,
         retryAt: 0,
+        replyTo: typeof entry.replyTo?.seq === "number" ? entry.replyTo : null,
       });
     }
     return outbox;
   }
 
   toJSON() {
-    return this.entries.map(({ id, room, content, author, at, tried, state, reason }) => {
-      return { id, room, content, author, at, tried, state, reason };
+    return this.entries.map(({ id, room, content, author, at, tried, state, reason, replyTo }) => {
+      return { id, room, content, author, at, tried, state, reason, replyTo };
     });
   }
 
@@ -50,10 +48,10 @@ export class Outbox {
     return this.entries.length >= OUTBOX_LIMIT;
   }
 
-  /** @param {string} id @param {string} room @param {string} content @param {User} author @param {number} at */
-  add(id, room, content, author, at) {
+  /** @param {{id: string, room: string, content: string, author: User, at: number, replyTo: ReplyHead | null}} written */
+  add(written) {
     const rest = { tried: false, state: /** @type {const} */ ("queued"), seq: null, reason: "", attempts: 0, retryAt: 0 };
-    this.entries.push({ id, room, content, author, at, ...rest });
+    this.entries.push({ ...written, ...rest });
   }
 
   /** @param {string} id */

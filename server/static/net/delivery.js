@@ -1,13 +1,16 @@
+import { newId } from "../state/content.js";
+import { kindOf } from "../state/people.js";
+import { words } from "../words.js";
+import { sentence } from "./api.js";
 import { Backoff } from "./backoff.js";
-import { kindOf, newId, sentence } from "./protocol.js";
 
 /**
- * @typedef {import("./outbox.js").Entry} Entry
- * @typedef {import("./outbox.js").Outbox} Outbox
- * @typedef {import("./protocol.js").Message} Message
- * @typedef {import("./protocol.js").Refusal} Refusal
- * @typedef {import("./protocol.js").User} User
- * @typedef {import("./room.js").Room} Room
+ * @typedef {import("../state/types.js").Unsent} Entry
+ * @typedef {import("../state/outbox.js").Outbox} Outbox
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("../state/types.js").Refusal} Refusal
+ * @typedef {import("../state/types.js").User} User
+ * @typedef {import("../state/room.js").Room} Room
  */
 
 /** Temporary refusals of a message before the user has to decide. */
@@ -112,10 +115,11 @@ export class Delivery {
 
   /** @param {Entry} entry */
   #send(entry) {
-    const frame = { type: "message", id: entry.id, room: entry.room, content: entry.content };
+    const reply = entry.replyTo ? { reply_to: entry.replyTo.seq } : {};
+    const frame = { type: "message", id: entry.id, room: entry.room, content: entry.content, ...reply };
     // The server closes the connection for a longer frame, and would do so at every attempt.
     if (new TextEncoder().encode(JSON.stringify(frame)).length + 20 > this.maxFrameBytes) {
-      this.outbox.fail(entry, "This message is too long for the server.");
+      this.outbox.fail(entry, words.trouble.tooLong);
       return this.onChange();
     }
     if (!this.send(entry.tried ? { ...frame, resend: true } : frame)) return;
@@ -135,7 +139,7 @@ export class Delivery {
     for (const entry of foreign) {
       if (room.find(entry.author.id, entry.id)) this.outbox.remove(entry.id);
       else if (isGuest(entry.author) && isGuest(me) && entry.author.name === me.name) Object.assign(entry, { author: me, seq: null });
-      else this.outbox.fail(entry, `Written as ${entry.author.name}. “Retry” sends it as ${me.name}.`);
+      else this.outbox.fail(entry, words.trouble.writtenAs(entry.author.name, me.name));
     }
     this.onChange();
   }

@@ -1,9 +1,11 @@
 /**
  * Events in a room other than messages, shown between them. Only those of this visit: the server does not store them.
  *
- * @typedef {import("./protocol.js").User} User
- * @typedef {{key: string, after: number, at: number, text?: string, came: Map<string, User>, went: Map<string, User>}}
- *   Notice `after`: the seq of the message that precedes it
+ * @typedef {import("./types.js").User} User
+ * @typedef {{what: string, by?: User, user?: User, text?: string, seconds?: number, role?: string}} Told what has happened:
+ *   `what` is a key of `words.notices`
+ * @typedef {{key: string, after: number, at: number, told?: Told, came: Map<string, User>, went: Map<string, User>}}
+ *   Notice `after`: the seq of the message that precedes it; `told`: absent where users came and went
  */
 
 const KEPT = 100;
@@ -12,9 +14,9 @@ export class Notices {
   /** @type {Notice[]} */ list = [];
   #made = 0;
 
-  /** @param {number} after @param {number} at @param {string} text */
-  say(after, at, text) {
-    this.#push({ key: "", after, at, text, came: new Map(), went: new Map() });
+  /** @param {number} after @param {number} at @param {Told} told */
+  say(after, at, told) {
+    this.#push({ key: "", after, at, told, came: new Map(), went: new Map() });
   }
 
   /**
@@ -25,7 +27,7 @@ export class Notices {
   presence(after, at, { came, went }) {
     if (!came.length && !went.length) return;
     let notice = this.list.at(-1);
-    if (!notice || notice.text !== undefined || notice.after !== after) {
+    if (!notice || notice.told !== undefined || notice.after !== after) {
       notice = this.#push({ key: "", after, at, came: new Map(), went: new Map() });
     }
     for (const user of went) if (!notice.came.delete(user.id)) notice.went.set(user.id, user);

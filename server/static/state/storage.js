@@ -1,20 +1,22 @@
 /**
- * The state that this tab keeps across a reload, as JSON in `sessionStorage`: each tab is a user of its own.
- * All tabs share only the name that the form suggests.
+ * What the browser keeps of this page, as JSON: in `sessionStorage` for a tab across its reloads, in `localStorage` for
+ * all tabs and for later.
  */
 
 // Servers below different paths of one host share the browser's storage, and must not share a user or an outbox.
 const PATH = new URL(".", document.baseURI).pathname;
-const PREFIX = PATH === "/" ? "parley." : `parley:${PATH}.`;
+export const PREFIX = PATH === "/" ? "parley." : `parley:${PATH}.`;
 
-/** @typedef {Pick<TabStore, "get"|"set"|"remove">} Store */
+/** @typedef {Pick<Stored, "get"|"set"|"remove"|"keys"|"onRefused">} Store */
 
-export class TabStore {
+export class Stored {
   /** Values that the browser refused to store, kept until the page is closed. @type {Map<string, string>} */
   #memory = new Map();
+  /** What to do when the browser refuses to store something. */
+  onRefused = () => {};
 
-  /** @param {() => Storage} [area] may throw, as reading `sessionStorage` does if the user has disabled it */
-  constructor(area = () => globalThis.sessionStorage) {
+  /** @param {() => Storage} area may throw, as reading `sessionStorage` does if the user has disabled it */
+  constructor(area) {
     this.area = area;
   }
 
@@ -37,6 +39,7 @@ export class TabStore {
       return true;
     } catch {
       this.#memory.set(key, text); // full, or switched off
+      this.onRefused();
       return false;
     }
   }
@@ -51,32 +54,19 @@ export class TabStore {
     }
   }
 
-  /** Forget everything: this tab is a copy of another one. */
-  clear() {
-    this.#memory.clear();
+  /** The keys that begin like this. @param {string} start @returns {string[]} */
+  keys(start) {
+    const found = new Set([...this.#memory.keys()].filter((key) => key.startsWith(start)));
     try {
-      const area = this.area();
-      for (const key of Object.keys(area)) if (key.startsWith(PREFIX)) area.removeItem(key);
+      for (const key of Object.keys(this.area())) if (key.startsWith(PREFIX + start)) found.add(key.slice(PREFIX.length));
     } catch {
-      // switched off: there was nothing
+      // switched off: there is nothing
     }
+    return [...found];
   }
 }
 
-/** @returns {string} the name that was used last in this browser */
-export function rememberedName() {
-  try {
-    return localStorage.getItem(`${PREFIX}name`) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-/** @param {string} name */
-export function rememberName(name) {
-  try {
-    localStorage.setItem(`${PREFIX}name`, name);
-  } catch {
-    // then there is no suggestion
-  }
-}
+/** What this tab keeps. */
+export const tabStore = () => new Stored(() => globalThis.sessionStorage);
+/** What all tabs of the browser keep. */
+export const browserStore = () => new Stored(() => globalThis.localStorage);

@@ -1,7 +1,7 @@
 /**
  * The users in a room: a snapshot, then changes applied as set operations (they may name users who are already known).
  *
- * @typedef {import("./protocol.js").User} User
+ * @typedef {import("./types.js").User} User
  */
 export class Presence {
   /** @type {Map<string, User>} */ members = new Map();

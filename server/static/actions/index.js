@@ -1,0 +1,33 @@
+import { messageActions } from "./messages.js";
+import { peopleActions } from "./people.js";
+import { readingActions } from "./reading.js";
+import { roomActions } from "./rooms.js";
+import { settingsActions } from "./settings.js";
+import { uiActions } from "./ui.js";
+import { writingActions } from "./writing.js";
+
+/**
+ * What a person does, by subject. Views call these, and nothing of net/.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../net/session.js").Session} Session
+ * @typedef {import("../net/api.js").Api} Api
+ * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
+ *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
+ *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
+ *   settings: ReturnType<typeof settingsActions>}} Actions
+ * @typedef {{state: State, session: Session, api: Api} & Actions} Context
+ */
+
+/** @param {{state: State, session: Session, api: Api}} parts @returns {Actions} */
+export function makeActions(parts) {
+  const context = /** @type {Context} */ (parts); // each subject may use the others once all are there
+  context.ui = uiActions(context);
+  context.rooms = roomActions(context);
+  context.reading = readingActions(context);
+  context.messages = messageActions(context);
+  context.writing = writingActions(context);
+  context.people = peopleActions(context);
+  context.settings = settingsActions(context);
+  return context;
+}

@@ -1,0 +1,98 @@
+import { Refused } from "../net/api.js";
+import { words } from "../words.js";
+
+/**
+ * What is done with one message.
+ *
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("./index.js").Context} Context
+ */
+
+/** How long a deletion can be undone, in milliseconds. */
+export const UNDO = 5000;
+
+/** @param {Context} context */
+export function messageActions(context) {
+  const { state, session, api } = context;
+  /** Deletions that can still be undone. @type {Map<string, {send: () => void, timer: ReturnType<typeof setTimeout>}>} */
+  const deleting = new Map();
+  addEventListener("pagehide", () => {
+    for (const { send } of deleting.values()) send();
+  });
+
+  /** Send a change, and say why if it is refused. @param {{type: string, [field: string]: unknown}} frame */
+  async function change(frame) {
+    try {
+      await session.ask(frame);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      context.ui.toast(error.message, { error: true });
+    }
+  }
+
+  /** @param {string} room @param {number} seq */
+  const keyOf = (room, seq) => `${room}/${seq}`;
+
+  return {
+    /** Whether a message is mine and can still be edited. @param {Message} message */
+    mayEdit(message) {
+      const { edit_window } = state.limits;
+      const age = (Date.now() - Date.parse(message.timestamp)) / 1000;
+      return !message.deleted_at && state.isMine(message.alias_of ?? message.sender_id) && (edit_window === 0 || age < edit_window);
+    },
+
+    /** Whether a message is about to be deleted. @param {string} room @param {number} seq */
+    isDeleting: (room, seq) => deleting.has(keyOf(room, seq)),
+
+    /** @param {string} room @param {number} seq @param {string} emoji @param {boolean} on */
+    react: (room, seq, emoji, on) => change({ type: "react", room, seq, emoji, ...(on ? {} : { on: false }) }),
+
+    /** @param {string} room @param {number} seq @param {boolean} on */
+    pin: (room, seq, on) => change({ type: "pin", room, seq, ...(on ? {} : { on: false }) }),
+
+    /** Delete a message, unless that is undone soon. @param {string} room @param {number} seq */
+    remove(room, seq) {
+      const key = keyOf(room, seq);
+      if (deleting.has(key)) return;
+      const end = () => {
+        clearTimeout(deleting.get(key)?.timer);
+        context.ui.dismiss(`delete:${key}`);
+        const was = deleting.delete(key);
+        state.changed();
+        return was;
+      };
+      const send = () => end() && change({ type: "delete", room, seq });
+      deleting.set(key, { send, timer: setTimeout(send, UNDO) });
+      context.ui.toast(words.common.messageDeleted, { key: `delete:${key}`, action: { label: words.common.undo, run: end } });
+    },
+
+    /** Begin to count as unread from a message on. The server's cursor never moves back: this is for this page alone.
+     * @param {string} name @param {number} seq */
+    markUnread(name, seq) {
+      const room = state.rooms.get(name);
+      if (!room) return;
+      room.firstUnread = seq;
+      room.unread = room.messages.filter((message) => message.seq >= seq && !state.isMine(message.alias_of ?? message.sender_id)).length;
+      state.ui.following = false; // else it would be read at once
+      state.changed();
+    },
+
+    /** Report a message to the moderators. @param {string} room @param {number} seq @param {string} reason @throws {Refused} */
+    async report(room, seq, reason) {
+      await api.ask("POST", `rooms/${encodeURIComponent(room)}/messages/${seq}/reports`, { reason }, { token: session.identity.token });
+    },
+
+    /** Who has read a message, as far as is known. @param {string} name @param {number} seq @returns {import("../state/types.js").User[]} */
+    seenBy(name, seq) {
+      const reads = state.rooms.get(name)?.reads ?? new Map();
+      const ids = [...reads].filter(([id, read]) => read >= seq && !state.isMine(id)).map(([id]) => id);
+      return ids.map((id) => ({ id, name: state.names.get(id) ?? id }));
+    },
+
+    /** An address that opens the room at a message. @param {string} room @param {number} [seq] */
+    link(room, seq) {
+      const at = seq === undefined ? "" : `&m=${seq}`;
+      return new URL(`${location.pathname}?r=${encodeURIComponent(room)}${at}`, location.href).href;
+    },
+  };
+}

@@ -1,0 +1,175 @@
+import { Refused } from "../net/api.js";
+import { PAGE } from "../net/entrance.js";
+
+/**
+ * Reading: pages, places, searching.
+ *
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../state/types.js").Place} Place
+ * @typedef {import("./index.js").Context} Context
+ */
+
+/** Messages of a page that scrolling loads: each is drawn in one task, which must not take 50 ms. */
+const STEP = 20;
+const HITS = 30;
+
+/** @param {Context} context */
+export function readingActions(context) {
+  const { state, session } = context;
+
+  /** Read a page next to the window. @param {string} name @param {"older"|"newer"} side */
+  async function extend(name, side) {
+    const room = state.rooms.get(name);
+    const more = side === "older" ? room?.hasOlder : room?.hasNewer;
+    if (!room || !more || !room.loaded || room[side] === "loading" || room.status !== "joined") return;
+    room[side] = "loading";
+    if (side === "newer") room.awaitPage();
+    const [window, from] = [room.messages, side === "older" ? { before: room.oldest } : { after: room.last }];
+    try {
+      const page = await session.ask({ type: "history", room: name, limit: STEP, ...from });
+      if (room.messages !== window) return; // another page has replaced the window meanwhile
+      session.meetAuthors(page.messages);
+      if (side === "older") room.onOlderPage(page);
+      else room.onNewerPage(page);
+      session.delivery.onPage(room, false);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (room.status === "joined") room[side] = error.message;
+    }
+    state.changed();
+  }
+
+  /** @param {string} name @param {number} seq */
+  function toMessage(name, seq) {
+    const room = state.rooms.get(name);
+    if (!room) return;
+    room.target = seq;
+    if (!room.message(seq) && room.status === "joined") {
+      room.drop();
+      session.entrance.read(room);
+    }
+    state.changed();
+  }
+
+  /** @param {string} name */
+  function toPresent(name) {
+    const room = state.rooms.get(name);
+    if (!room) return;
+    room.place = room.target = null;
+    if (room.hasNewer && room.status === "joined") {
+      room.drop();
+      session.entrance.read(room, true);
+    }
+    if (name === state.front) state.ui.following = true;
+    session.reader.look();
+    state.changed();
+  }
+
+  /** @param {string} q @param {string} room "" for all rooms @param {string} [cursor] */
+  function find(q, room, cursor) {
+    if (!room) return session.ask({ type: "search", q, limit: HITS, ...(cursor ? { cursor } : {}) });
+    return session.ask({ type: "history", room, q, limit: HITS, ...(cursor ? { before: Number(cursor) } : {}) });
+  }
+
+  /** @param {import("../state/types.js").Found} found */
+  async function search(found) {
+    found.busy = true;
+    found.error = "";
+    state.changed();
+    try {
+      const page = await find(found.q, found.room, found.cursor);
+      if (state.ui.found !== found) return;
+      session.meetAuthors(page.messages);
+      // `history` has its page oldest first, `search` newest first.
+      const messages = found.room ? page.messages.toReversed() : page.messages;
+      found.messages = [...found.messages, ...messages];
+      found.cursor = page.has_older ? (page.cursor ?? String(messages.at(-1)?.seq ?? "")) : "";
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      found.error = error.message;
+    }
+    found.busy = false;
+    state.changed();
+  }
+
+  return {
+    /** @param {string} name */
+    older: (name) => extend(name, "older"),
+    /** @param {string} name */
+    newer: (name) => extend(name, "newer"),
+    toPresent,
+    toMessage,
+
+    /** @param {string} name */
+    toUnread(name) {
+      const room = state.rooms.get(name);
+      if (room) toMessage(name, room.firstUnread ?? room.read);
+    },
+
+    /** Show the first message of a day, or after it. @param {string} name @param {Date} day */
+    async toDate(name, day) {
+      const page = await session.ask({ type: "history", room: name, limit: 1, after: 1, start: day.toISOString() });
+      if (page.messages.length) toMessage(name, page.messages[0].seq);
+      else toPresent(name);
+      return page.messages.length > 0;
+    },
+
+    /** @param {string} name @param {Place | null} place */
+    keepPlace(name, place) {
+      const room = state.rooms.get(name);
+      if (room) room.place = place;
+    },
+
+    /** The message to show is in sight. @param {string} name */
+    arrivedAt(name) {
+      const room = state.rooms.get(name);
+      if (room) room.target = null;
+    },
+
+    /**
+     * @param {boolean} following whether the page is at the end of the log in front
+     * @param {boolean} [attentive] whether the user looks at the page
+     */
+    look(following, attentive = state.ui.attentive) {
+      const { room, ui: before } = state;
+      const saw = before.following && before.attentive;
+      if (room && saw && !(following && attentive) && room.unread === 0) room.firstUnread = null;
+      const same = before.following === following && before.attentive === attentive;
+      before.following = following;
+      before.attentive = attentive;
+      session.reader.look();
+      if (!same) state.changed();
+    },
+
+    /** @param {string} q @param {string} [room] "" for all rooms */
+    search(q, room = "") {
+      if (!q.trim()) {
+        state.ui.found = null;
+        return state.changed();
+      }
+      state.ui.found = { q: q.trim(), room, messages: [], cursor: "", busy: false, error: "" };
+      return search(state.ui.found);
+    },
+
+    searchMore() {
+      const { found } = state.ui;
+      return found?.cursor && !found.busy ? search(found) : undefined;
+    },
+
+    /** Read the pinned messages of a room. @param {string} name @throws {Refused} */
+    async pins(name) {
+      const page = await session.ask({ type: "history", room: name, pinned: true, limit: 2 * PAGE });
+      const room = state.rooms.get(name);
+      if (room) room.pinned = page.messages;
+      session.meetAuthors(page.messages);
+      state.changed();
+    },
+
+    /** Show what was found, in its room. @param {string} room @param {number} seq */
+    open(room, seq) {
+      if (room === state.front) toMessage(room, seq);
+      else context.rooms.enter(room, { stays: true, seq });
+    },
+  };
+}
+

@@ -1,0 +1,172 @@
+import { words } from "../words.js";
+
+/**
+ * Rooms: entering, leaving, making and changing them. Actions that ask the server reject with `Refused`.
+ *
+ * @typedef {import("../state/types.js").Invitation} Invitation
+ * @typedef {import("../state/types.js").Level} Level
+ * @typedef {import("./index.js").Context} Context
+ * @typedef {{room: string, title?: string, topic?: string, private?: boolean, password?: string, slow_mode?: number,
+ *   guests?: "talk"|"read"|"no", retention_days?: number}} RoomFields
+ */
+
+/** @param {Context} context */
+export function roomActions({ state, session, ui }) {
+  const { membership, entrance } = session;
+
+  /** Put a room in front that the page has. @param {string} name */
+  function show(name) {
+    const [before, room] = [state.room, state.rooms.get(name)];
+    if (!room) return;
+    if (before && before !== room) leaveFront(before);
+    state.front = name;
+    state.entryError = null;
+    state.ui.view = "chat";
+    state.ui.drawer = false;
+    state.ui.found = null;
+    state.ui.following = !room.hasNewer && !room.place;
+    entrance.enter(room);
+    membership.save();
+    session.hooks.onRoom();
+    session.reader.look();
+    state.changed();
+  }
+
+  /** Another room comes in front of this one. @param {import("../state/room.js").Room} room */
+  function leaveFront(room) {
+    if (room.unread === 0) room.firstUnread = null;
+    if (room.status === "closed") membership.remove(room);
+  }
+
+  /**
+   * Enter a room that a link, a list or the sidebar names. @param {string} name
+   * @param {{stays?: boolean, seq?: number}} [options] `stays`: it is known to exist, and must not be created; `seq`: the
+   *   message to show
+   */
+  function enter(name, { stays = false, seq } = {}) {
+    if (!state.rooms.has(name)) {
+      if (state.rooms.size >= state.limits.max_rooms) return ui.toast(words.trouble.tooManyRooms(state.rooms.size), { error: true });
+      membership.add(name).stays ||= stays;
+    }
+    const room = /** @type {import("../state/room.js").Room} */ (state.rooms.get(name));
+    if (seq !== undefined) {
+      room.target = seq;
+      if (room.loaded && !room.message(seq)) room.drop();
+    }
+    return show(name);
+  }
+
+  /** Leave a room's session and move on to another one. @param {string} name */
+  function goFrom(name) {
+    const room = state.rooms.get(name);
+    if (!room) return;
+    const [next] = membership.recent.filter((each) => each !== name && state.rooms.has(each));
+    const front = state.front === name;
+    membership.remove(room);
+    const other = next ?? [...state.rooms.keys()].at(-1);
+    if (front && other !== undefined) show(other);
+  }
+
+  return {
+    enter,
+    show,
+
+    /**
+     * Enter a room whose name was typed: one that does not exist is not created before the user agrees.
+     * @param {string} name @param {{password?: string}} [options]
+     * @throws {import("../net/api.js").Refused} `no_such_room`, also for a wrong password
+     */
+    async open(name, { password } = {}) {
+      if (state.rooms.get(name)?.status === "joined") return show(name);
+      const joined = await session.ask({ type: "join", room: name, create: false, ...(password ? { password } : {}) });
+      const room = membership.add(joined.room, joined.peer);
+      entrance.onJoined(room, joined);
+      return show(joined.room);
+    },
+
+    /** Leave a room on this device. It can be undone. @param {string} name */
+    leave(name) {
+      const room = state.rooms.get(name);
+      if (!room) return;
+      const { stays, title } = room;
+      if (room.status === "joined" || room.status === "joining") session.put({ type: "leave", room: name }, () => {}, () => {});
+      membership.hide(name);
+      goFrom(name);
+      const unsent = state.outbox.of(name).length > 0;
+      const text = unsent ? words.rooms.leftUnsent(title) : words.rooms.left(title);
+      ui.toast(text, { action: { label: words.common.undo, run: () => enter(name, { stays }) } });
+    },
+
+    /** Give up the membership, on all devices. @param {string} name */
+    async quit(name) {
+      await session.ask({ type: "leave", room: name, quit: true });
+      goFrom(name);
+    },
+
+    /** Remove a closed room from the page. @param {string} name */
+    close(name) {
+      goFrom(name);
+    },
+
+    /** Try to enter the closed room again. @param {string} name @param {string} [password] */
+    reenter(name, password = "") {
+      const room = state.rooms.get(name);
+      if (room?.status !== "closed") return;
+      room.password = password;
+      entrance.enter(room);
+      session.hooks.onRoom();
+      state.changed();
+    },
+
+    /** @param {RoomFields} fields */
+    async create({ slow_mode = 0, guests = "talk", ...fields }) {
+      const { room } = await session.ask({ type: "create_room", ...fields });
+      const more = { ...(slow_mode ? { slow_mode } : {}), ...(guests === "talk" ? {} : { guests }) };
+      if (Object.keys(more).length) await session.ask({ type: "update_room", room, ...more });
+      show(room);
+    },
+
+    /** @param {string} room @param {Partial<RoomFields>} fields */
+    async update(room, fields) {
+      await session.ask({ type: "update_room", ...fields, room });
+    },
+
+    /** Delete a room for everyone. @param {string} room */
+    async remove(room) {
+      await session.ask({ type: "delete_room", room });
+    },
+
+    /** Rooms that everyone can find. @param {string} [q] @param {string} [cursor] */
+    list(q = "", cursor = "") {
+      return session.ask({ type: "rooms", limit: 50, ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) });
+    },
+
+    /** @param {Invitation} invitation */
+    accept({ room }) {
+      state.invitations = state.invitations.filter((each) => each.room !== room);
+      enter(room, { stays: true });
+    },
+
+    /** @param {string} room */
+    async decline(room) {
+      await session.ask({ type: "decline", room });
+    },
+
+    /** @param {string} name */
+    markRead(name) {
+      const room = state.rooms.get(name);
+      if (!room) return;
+      room.firstUnread = null;
+      session.reader.read(room, Math.max(room.head, room.last, room.read));
+    },
+
+    /** What a room notifies of. @param {string} name @param {Level} level */
+    setLevel(name, level) {
+      state.settings.set("levels", { ...state.settings.get("levels"), [name]: level });
+      state.changed();
+    },
+
+    /** The rooms that this person entered last. */
+    recent: () => membership.recent,
+  };
+}

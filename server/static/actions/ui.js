@@ -1,0 +1,74 @@
+import { newId } from "../state/content.js";
+
+/**
+ * What is open on the page.
+ *
+ * @typedef {import("./index.js").Context} Context
+ * @typedef {import("../state/types.js").Toast} Toast
+ */
+
+const KEPT_TOASTS = 3;
+
+/** @param {Context} context */
+export function uiActions({ state }) {
+  return {
+    /** Open a panel beside the log, or close it. @param {""|"people"|"search"|"pins"} panel */
+    panel(panel) {
+      state.ui.panel = panel;
+      state.ui.profile = null;
+      if (panel !== "search") state.ui.found = null;
+      state.changed();
+    },
+
+    /** Show a user's card. @param {import("../state/types.js").User} user @param {string} [room] */
+    profile(user, room = state.front) {
+      state.ui.profile = { user, room };
+      state.ui.panel = "people";
+      state.changed();
+    },
+
+    closeProfile() {
+      state.ui.profile = null;
+      state.changed();
+    },
+
+    /** @param {string} name @param {Record<string, any>} [values] */
+    dialog(name, values = {}) {
+      state.ui.dialog = { ...values, name };
+      state.changed();
+    },
+
+    closeDialog() {
+      state.ui.dialog = null;
+      state.changed();
+    },
+
+    /** @param {boolean} open */
+    drawer(open) {
+      state.ui.drawer = open;
+      state.changed();
+    },
+
+    /**
+     * Show a notice over the log. @param {string} text
+     * @param {{error?: boolean, key?: string, action?: Toast["action"]}} [options]
+     */
+    toast(text, { error = false, key = newId("t-"), action } = {}) {
+      const others = state.toasts.filter((toast) => toast.text !== text || action);
+      state.toasts = [...others.slice(1 - KEPT_TOASTS), { key, text, error, ...(action ? { action } : {}) }];
+      state.changed();
+    },
+
+    /** @param {string} key */
+    dismiss(key) {
+      state.toasts = state.toasts.filter((toast) => toast.key !== key);
+      state.changed();
+    },
+
+    /** @param {string} key */
+    dismissAnnouncement(key) {
+      state.announcements = state.announcements.filter((each) => each.key !== key);
+      state.changed();
+    },
+  };
+}

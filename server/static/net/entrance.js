@@ -1,0 +1,153 @@
+import { shownName } from "../state/people.js";
+import { words } from "../words.js";
+import { sentence } from "./api.js";
+import { Backoff } from "./backoff.js";
+
+/**
+ * How the page gets into rooms, and out of them: joins them and reads the page to show first, with retries after temporary
+ * refusals, and closes those that refuse or remove me.
+ *
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("../state/types.js").User} User
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("./session.js").Session} Session
+ * @typedef {"join"|"page"} Question
+ */
+
+/** Messages of a page. Few at a time: drawing a page is one task. */
+export const PAGE = 50;
+
+/** Whether an error is about my name, and not about that of a room. @param {any} error */
+export const refusesName = (error) => error.code === "reserved_name" && error.field === undefined;
+
+export class Entrance {
+  /** @type {Map<Room, {backoff: Backoff, timer?: ReturnType<typeof setTimeout>}>} */ #again = new Map();
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.state = session.state;
+  }
+
+  /** Enter a room that the state has, if I am not in it. @param {Room} room */
+  enter(room) {
+    if (room.status === "closed") room.status = "apart";
+    if (!this.state.known) return;
+    if (room.status === "apart") this.join(room);
+    else if (room.status === "joined" && !room.loaded) this.read(room);
+  }
+
+  /** @param {Room} room */
+  join(room) {
+    room.status = "joining";
+    const create = room.stays ? { create: false } : {}; // else a deleted room would be created again
+    const password = room.password ? { password: room.password } : {};
+    const frame = { type: "join", room: room.name, ...create, ...password, ...room.resume() };
+    this.#ask("join", room, frame, (joined) => this.onJoined(room, joined));
+  }
+
+  /**
+   * Read the page to show first: around the message to show, around the first unread one, or the newest.
+   * @param {Room} room @param {boolean} [newest] whether it is to be the newest
+   */
+  read(room, newest = false) {
+    room.awaitPage();
+    const first = room.target ?? room.place?.seq ?? (room.unread > 0 && room.read > 0 ? room.read : 0);
+    const around = newest ? 0 : first;
+    const frame = { type: "history", room: room.name, limit: PAGE, ...(around ? { around } : {}) };
+    this.#ask("page", room, frame, (page) => this.#onPage(room, page));
+  }
+
+  /** @param {Room} room @param {any} joined the answer, or one that follows a change of nodes */
+  onJoined(room, joined) {
+    this.forget(room);
+    if (joined.room !== room.name) this.session.membership.rename(room, joined.room);
+    const known = room.loaded && room.messages.length > 0;
+    this.state.meet(joined.members);
+    if (room.onJoined(joined)) {
+      if (known) room.notices.say(0, Date.now(), { what: "anew" });
+      if (room.name === this.state.front) this.read(room);
+    }
+    this.session.membership.onJoined(room);
+    this.session.flush(room);
+  }
+
+  /** The server has removed me. @param {Room} room @param {string} reason @param {{by?: User, text?: string}} left */
+  onRemoved(room, reason, { by, text }) {
+    const { left, leftOther } = words.trouble;
+    const guests = this.session.isGuest && room.guests === "no" && reason === "kicked";
+    const tell = left[guests ? "guests" : reason];
+    const told = tell ? tell({ who: by ? shownName(by) : "", why: text ?? "" }) : leftOther;
+    if (room.name === this.state.front) return this.#close(room, told);
+    this.session.membership.remove(room);
+    if (reason !== "quit") this.session.say(words.rooms.removedFrom(room.title, told), true);
+    return undefined;
+  }
+
+  /** Retry nothing in a room any more. @param {Room} room */
+  forget(room) {
+    clearTimeout(this.#again.get(room)?.timer);
+    this.#again.delete(room);
+  }
+
+  onDisconnect() {
+    for (const room of this.#again.keys()) this.forget(room);
+  }
+
+  /** @param {Room} room @param {any} page */
+  #onPage(room, page) {
+    this.forget(room);
+    this.session.meetAuthors(page.messages);
+    room.onPage(page);
+    this.session.reader.onPage(room);
+    this.session.delivery.onPage(room, !room.hasNewer);
+    this.session.flush(room);
+  }
+
+  /** @param {Room} room @param {Question} asked @param {any} refusal */
+  #onRefused(room, asked, refusal) {
+    if (this.state.rooms.get(room.name) !== room) return;
+    const error = this.session.asGuest(refusal, room);
+    if (error.retryable) this.#later(error, room, asked);
+    else if (asked === "page" && error.code !== "not_joined") room.trouble = sentence(error);
+    else this.#onRefusedEntry(room, error);
+  }
+
+  /** @param {Room} room @param {any} error */
+  #onRefusedEntry(room, error) {
+    const named = refusesName(error);
+    if (named) this.session.identity.refuseName();
+    const text = sentence(error);
+    if (room.name !== this.state.front) return this.session.membership.remove(room);
+    const others = this.state.rooms.size > 1 || room.loaded;
+    if (others || (error.code === "no_such_room" && !named)) return this.#close(room, text, error.code);
+    this.session.membership.remove(room);
+    return this.session.refuse(text, named ? "name" : "room");
+  }
+
+  /**
+   * Close a room that refused or removed me. The room in front stays: another one in its place would receive the text being
+   * typed. @param {Room} room @param {string} text @param {string} [code]
+   */
+  #close(room, text, code) {
+    this.forget(room);
+    this.state.outbox.onDisconnect(room.name);
+    room.close(text, code);
+    this.session.hooks.onRoom();
+  }
+
+  /** Retry when the server says so, with growing pauses. @param {any} error @param {Room} room @param {Question} asked */
+  #later(error, room, asked) {
+    room.trouble = words.trouble.trying(sentence(error));
+    const again = this.#again.get(room) ?? { backoff: new Backoff() };
+    this.#again.set(room, again);
+    clearTimeout(again.timer);
+    const wait = Math.max((error.retry_after ?? 0) * 1000, again.backoff.next());
+    again.timer = setTimeout(() => (asked === "join" ? this.join(room) : this.read(room)), wait);
+  }
+
+  /** @param {Question} asked @param {Room} room @param {object} frame @param {(answer: any) => void} then */
+  #ask(asked, room, frame, then) {
+    this.session.put(frame, then, (error) => this.#onRefused(room, asked, error));
+  }
+}

@@ -1,0 +1,176 @@
+import { Room } from "../state/room.js";
+import { onListed } from "../state/unread.js";
+
+/**
+ * Which rooms are mine: those that the server lists, and those that this tab has entered. A room that I leave stays away
+ * until I enter it again, although I may still be a member.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../state/types.js").User} User
+ * @typedef {import("./session.js").Session} Session
+ */
+
+const RECENT = 8;
+const COUNT_AGAIN = 500; // ms: several deletions at once ask for one count
+
+export class Membership {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  #asked = false;
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.state = session.state;
+  }
+
+  /** Add a room to those of the page, or find it. @param {string} name @param {User} [peer] of a direct room */
+  add(name, peer) {
+    let room = this.state.rooms.get(name);
+    if (!room) {
+      room = new Room(name);
+      this.state.rooms.set(name, room);
+      if (name.startsWith("@")) room.info = { kind: "direct" };
+    }
+    if (peer) room.peer = peer;
+    this.#show(name);
+    return room;
+  }
+
+  /** The server has made me a member of a room: enter it. @param {string} name @param {User} [peer] */
+  enrol(name, peer) {
+    const room = this.add(name, peer);
+    room.stays = true;
+    this.#joinAll();
+    this.ask(); // messages may have come before I was in it
+    return room;
+  }
+
+  /** Remove a room from the page. @param {Room} room */
+  remove(room) {
+    this.session.entrance.forget(room);
+    this.state.outbox.onDisconnect(room.name);
+    this.state.rooms.delete(room.name);
+    if (this.state.front === room.name) this.state.front = "";
+    this.save();
+    this.session.hooks.onRoom();
+    this.state.changed();
+  }
+
+  /** Keep a room away that I have left, until it is entered again. @param {string} name */
+  hide(name) {
+    this.state.browser.set(this.#key("hidden"), [...this.#hidden().filter((each) => each !== name), name].slice(-1000));
+  }
+
+  /** Adopt the server's spelling of a name (Unicode NFC). @param {Room} room @param {string} name */
+  rename(room, name) {
+    for (const entry of this.state.outbox.of(room.name)) entry.room = name;
+    this.state.rooms.delete(room.name);
+    if (this.state.front === room.name) this.state.front = name;
+    room.name = name;
+    this.state.rooms.set(name, room);
+    this.session.saveOutbox();
+    this.session.hooks.onRoom();
+  }
+
+  /** I am identified: enter my rooms, the one in front first. */
+  onKnown() {
+    this.#joinAll();
+    this.ask();
+  }
+
+  /** @param {Room} room */
+  onJoined(room) {
+    const { invitations } = this.state;
+    this.state.invitations = invitations.filter((each) => each.room !== room.name);
+    if (!room.direct) this.#remember(room.name);
+    this.save();
+  }
+
+  /** Ask for my rooms and their counts, once for several reasons. */
+  ask() {
+    const send = () => this.session.put({ type: "rooms", mine: true, limit: 500 }, (list) => this.#onList(list), () => this.#again());
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(send, this.#asked ? COUNT_AGAIN : 0);
+    this.#asked = true;
+  }
+
+  /** The rooms of this tab that a reload enters again, and the names of those entered last. */
+  save() {
+    const { rooms, front, tab } = this.state;
+    const open = [...rooms.values()].filter((room) => room.status !== "closed"); // a reload does not undo a kick
+    tab.set("rooms", {
+      person: this.state.person,
+      names: open.map((room) => room.name),
+      staying: open.filter((room) => room.stays).map((room) => room.name),
+      front: rooms.get(front)?.status === "closed" ? "" : front,
+    });
+  }
+
+  /** The rooms that this tab had before it was reloaded. @returns {{names: string[], staying: string[], front: string} | null} */
+  get saved() {
+    const saved = this.state.tab.get("rooms");
+    return saved?.person === this.state.person && Array.isArray(saved.names) ? saved : null;
+  }
+
+  /** The rooms that this person entered last. @returns {string[]} */
+  get recent() {
+    const saved = this.state.browser.get(this.#key("recent"));
+    return Array.isArray(saved) ? saved : [];
+  }
+
+  /** @param {string} name */
+  #remember(name) {
+    this.state.browser.set(this.#key("recent"), [name, ...this.recent.filter((each) => each !== name)].slice(0, RECENT));
+  }
+
+  /** @param {any} list the answer to `rooms` */
+  #onList({ rooms, invitations = [] }) {
+    const hidden = new Set(this.#hidden());
+    for (const { room: name, role, peer, read, unread, mentions, members, online, ...info } of rooms) {
+      const known = this.state.rooms.get(name);
+      if (!known && (hidden.has(name) || info.kind === "ephemeral")) continue;
+      const room = known ?? this.add(name, peer);
+      if (room.status !== "joined") room.onInfo(info);
+      if (peer) room.peer = peer;
+      if (role) room.role = role;
+      room.size = members ?? 0;
+      onListed(room, { read, unread, mentions });
+    }
+    this.state.invitations = invitations;
+    this.session.hooks.onRooms();
+    this.#joinAll();
+    this.session.reader.look();
+    this.state.changed();
+  }
+
+  /** Try to get the list again: it was refused for a moment. */
+  #again() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.state.known && this.ask(), 5000);
+  }
+
+  #joinAll() {
+    const { rooms, room: front, limits } = this.state;
+    const inside = [...rooms.values()].filter((room) => room.status === "joined" || room.status === "joining").length;
+    const apart = [...rooms.values()].filter((room) => room.status === "apart");
+    apart.sort((a, b) => Number(b === front) - Number(a === front));
+    for (const room of apart.slice(0, Math.max(0, limits.max_rooms - inside))) this.session.entrance.join(room);
+  }
+
+  /** @param {string} name */
+  #show(name) {
+    const hidden = this.#hidden();
+    if (hidden.includes(name)) this.state.browser.set(this.#key("hidden"), hidden.filter((each) => each !== name));
+  }
+
+  /** @returns {string[]} */
+  #hidden() {
+    const saved = this.state.browser.get(this.#key("hidden"));
+    return Array.isArray(saved) ? saved : [];
+  }
+
+  /** @param {string} what */
+  #key(what) {
+    return `${what}:${this.state.person}`;
+  }
+}

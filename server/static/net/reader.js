@@ -1,0 +1,65 @@
+import { inSight, onRead } from "../state/unread.js";
+
+/**
+ * Tells the server what I have read: what is in sight at the end of a log that I look at.
+ *
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("./session.js").Session} Session
+ */
+
+const PAUSE = 1000; // ms between two `read` of a room: the server passes on one a second
+
+export class Reader {
+  /** Which cursors are still to be sent, and when the last one was. @type {Map<string, {seq: number, timer: any}>} */
+  #waiting = new Map();
+
+  /** @param {Session} session */
+  constructor(session) {
+    this.session = session;
+    this.state = session.state;
+  }
+
+  /** The first page is here: know where the unread messages begin. @param {Room} room */
+  onPage(room) {
+    if (room.unread > 0 && room.read > 0) {
+      const first = room.messages.find(({ seq, sender_id, alias_of }) => seq > room.read && !this.state.isMine(alias_of ?? sender_id));
+      room.firstUnread = first?.seq ?? null;
+    }
+    this.look();
+  }
+
+  /** @param {Room} room in which a message has arrived */
+  onArrived(room) {
+    if (inSight(this.state, room)) this.look();
+  }
+
+  /** What is in sight is read. */
+  look() {
+    const { room } = this.state;
+    if (!room || !room.loaded || room.status !== "joined" || !inSight(this.state, room)) return;
+    const seq = Math.max(room.last, room.read);
+    if (room.unread === 0 && seq <= room.read) return;
+    this.read(room, seq);
+  }
+
+  /** Everything up to a message is read. @param {Room} room @param {number} seq */
+  read(room, seq) {
+    if (seq <= 0) return;
+    onRead(room, seq, { unread: 0, mentions: 0 });
+    const waiting = this.#waiting.get(room.name);
+    if (waiting) waiting.seq = Math.max(waiting.seq, seq);
+    else this.#send(room.name, seq);
+    this.state.changed();
+  }
+
+  /** @param {string} room @param {number} seq */
+  #send(room, seq) {
+    this.session.tell({ type: "read", room, seq });
+    const waiting = { seq, timer: 0 };
+    this.#waiting.set(room, waiting);
+    setTimeout(() => {
+      this.#waiting.delete(room);
+      if (waiting.seq > seq) this.#send(room, waiting.seq);
+    }, PAUSE);
+  }
+}

@@ -1,0 +1,310 @@
+import { newId } from "../state/content.js";
+import { apply } from "../state/frames.js";
+import { kindOf } from "../state/people.js";
+import { DEFAULT_LIMITS } from "../state/state.js";
+import { words } from "../words.js";
+import { Refused, sentence, withWait } from "./api.js";
+import { Delivery } from "./delivery.js";
+import { Entrance, refusesName } from "./entrance.js";
+import { Identity } from "./identity.js";
+import { Membership } from "./membership.js";
+import { Reader } from "./reader.js";
+
+/**
+ * The conversation with the server: frames in, commands out. It speaks the protocol through a transport, and changes the
+ * state.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("./transport.js").Transport} Transport
+ * @typedef {{resolve: (frame: any) => void, reject: (error: Refused) => void}} Asked
+ * @typedef {object} Hooks
+ * @property {() => void} onOther the browser acts for another account
+ * @property {(code: number) => boolean} onStopped the connection was closed for a reason that a reconnect would meet again:
+ *   whether another part of the page says so
+ * @property {(error: any) => void} onTokenRefused the server does not accept the application's token
+ * @property {() => void} onRoom the room in front may be another one, or have another name
+ * @property {() => void} onRooms the list of my rooms is here
+ * @property {() => void} save the outbox has changed
+ * @property {(room: Room, message: Message, mention: boolean) => void} onMessage a message of another user has arrived
+ */
+
+export class Session {
+  /** Answers that are awaited, by id. @type {Map<string, Asked>} */ #asked = new Map();
+  /** What the last frame without an id complained about: it explains a close. @type {any} */ #complaint = null;
+  /** What waits for an identity, or for the refusal of the name. @type {((wrong: string) => void)[]} */ #settling = [];
+
+  /** @param {{state: State, transport: Transport, hooks: Hooks}} options */
+  constructor({ state, transport, hooks }) {
+    this.state = state;
+    this.transport = transport;
+    this.hooks = hooks;
+    this.identity = new Identity({
+      state,
+      ask: (type, frame) => this.put(frame, (answer) => this.#onIdentity(type, answer), (error) => this.#onIdentityRefused(type, error)),
+      onKnown: (stranger) => this.#onKnown(stranger),
+      onOther: hooks.onOther,
+      onTokenRefused: hooks.onTokenRefused,
+    });
+    this.entrance = new Entrance(this);
+    this.delivery = new Delivery({ outbox: state.outbox, send: (frame) => transport.send(frame), onChange: () => this.saveOutbox() });
+    this.membership = new Membership(this);
+    this.reader = new Reader(this);
+    transport.onState = () => this.#onState();
+    transport.onFrame = (frame) => this.#onFrame(frame);
+    /** @type {import("../state/frames.js").Effects} */
+    this.effects = {
+      now: Date.now,
+      removed: (room, reason, frame) => this.entrance.onRemoved(room, reason, frame),
+      arrived: (room, message, mention) => this.#onArrived(room, message, mention),
+      recount: () => this.membership.ask(),
+      add: (name, peer) => this.membership.enrol(name, peer),
+      redraw: (milliseconds) => setTimeout(() => state.changed(), milliseconds + 50),
+    };
+  }
+
+  // --- commands ------------------------------------------------------------------------------------------------------
+
+  /**
+   * Send a command. @param {{type: string, [field: string]: unknown}} frame without an id
+   * @returns {Promise<any>} the first frame that answers it @throws {Refused}
+   */
+  ask(frame) {
+    return new Promise((resolve, reject) => this.put(frame, resolve, (error) => reject(Refused.of(error)), reject));
+  }
+
+  /** Send what has no answer. @param {object} frame @returns {boolean} whether it was handed to an open connection */
+  tell(frame) {
+    return this.state.known && this.transport.send(frame);
+  }
+
+  /** Connect. */
+  start() {
+    this.delivery.outbox = this.state.outbox;
+    this.transport.connect();
+  }
+
+  /** Wait for an identity. @returns {Promise<string>} "", or why the name was refused */
+  settled() {
+    if (this.state.known) return Promise.resolve("");
+    return new Promise((resolve) => this.#settling.push(resolve));
+  }
+
+  /** Send what is due in a room. @param {Room} room */
+  flush(room) {
+    const { known, me } = this.state;
+    if (known && me && room.status === "joined") this.delivery.flush(room, me);
+    this.state.changed();
+  }
+
+  saveOutbox() {
+    this.hooks.save();
+    this.state.late = this.delivery.late;
+    this.state.changed();
+  }
+
+  /** Leave the chat for the entry page, which says why. @param {string} text @param {import("../state/state.js").EntryField} [field] */
+  refuse(text, field = "") {
+    this.transport.stop();
+    this.state.entryError = { field, text };
+    this.state.ui.view = "entry";
+    this.#settle(text);
+    this.state.changed();
+  }
+
+  get isGuest() {
+    return kindOf(this.state.me?.id ?? "") === "guest";
+  }
+
+  // --- the connection ------------------------------------------------------------------------------------------------
+
+  #onState() {
+    const { state } = this.transport;
+    this.state.connection = state;
+    if (state.name !== "open") this.#onDisconnect();
+    if (state.name === "stopped" && state.code !== 1000) this.#onStopped(state.code ?? 0);
+    if (state.name === "connecting") this.#complaint = null;
+    this.state.changed();
+  }
+
+  /** @param {number} code */
+  #onStopped(code) {
+    const said = this.#complaint;
+    const text = said ? withWait(sentence(said), said.retry_after) : (words.trouble.closed[code] ?? words.trouble.closedOther);
+    if (code === 4102) this.#refuseName(text);
+    else if (!this.hooks.onStopped(code)) this.refuse(text);
+  }
+
+  #onDisconnect() {
+    const asked = [...this.#asked.values()];
+    this.#asked.clear();
+    this.identity.onDisconnect();
+    this.entrance.onDisconnect();
+    this.delivery.onDisconnect();
+    for (const room of this.state.rooms.values()) room.onDisconnect();
+    const lost = new Refused("", words.trouble.interrupted, { retryable: true });
+    for (const { reject } of asked) reject(lost);
+  }
+
+  /** @param {any} frame */
+  #onFrame(frame) {
+    // A message bears its author's id, which is no answer.
+    const asked = frame.type === "message" || frame.id === undefined ? undefined : this.#asked.get(frame.id);
+    if (asked) this.#asked.delete(frame.id);
+    if (frame.type === "error") this.#onError(frame, asked);
+    else {
+      this.#onOther(frame, asked !== undefined);
+      asked?.resolve(frame);
+    }
+    this.state.changed();
+  }
+
+  /** @param {any} frame @param {boolean} asked whether it answers a command, whose sender does the rest */
+  #onOther(frame, asked) {
+    const { state } = this;
+    const room = state.rooms.get(frame.room);
+    switch (frame.type) {
+      case "welcome":
+        return this.#onWelcome(frame);
+      case "goodbye":
+        return this.transport.comeBackAfter(Number(frame.reconnect_after) || 0);
+      case "ack":
+        for (const { id, seq } of frame.ids) {
+          if (state.outbox.get(id)) this.delivery.onAck(id);
+          else this.#onAck(id, seq);
+        }
+        return undefined;
+      case "joined":
+        return room && !asked ? this.entrance.onJoined(room, frame) : undefined;
+      case "room":
+        if (asked && frame.action !== "update_room") this.membership.add(frame.room, frame.peer).status = "joining"; // `joined` follows
+        break;
+      case "left":
+        if (frame.reason === "name") this.identity.refuseName();
+        break;
+    }
+    apply(state, frame, this.effects);
+    if (frame.type === "message" && this.delivery.onMessage(frame) && room) return this.flush(room);
+    if (frame.type === "retracted") this.delivery.onRetracted(frame);
+    if (frame.type === "synced" && room) this.flush(room);
+    return undefined;
+  }
+
+  /** A change is stored. @param {string} id @param {number} seq */
+  #onAck(id, seq) {
+    this.#asked.get(id)?.resolve({ type: "ack", seq });
+    this.#asked.delete(id);
+  }
+
+  /** @param {any} error @param {Asked} [asked] */
+  #onError(error, asked) {
+    const { state } = this;
+    const entry = error.id === undefined ? undefined : state.outbox.get(error.id);
+    const room = state.rooms.get(entry?.room ?? error.room);
+    const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
+    if (entry) this.#onMessageRefused(entry, error, lost);
+    else if (asked) /** @type {any} */ (asked).refuse(error);
+    else if (error.id === undefined) this.#onComplaint(error);
+    if (room && lost) this.entrance.join(room);
+  }
+
+  /** @param {import("../state/types.js").Unsent} entry @param {any} error @param {boolean} lost */
+  #onMessageRefused(entry, error, lost) {
+    const room = this.state.rooms.get(entry.room);
+    const seconds = error.retry_after ?? 0;
+    if (room && error.code === "slow_mode") room.slowUntil = Date.now() + seconds * 1000;
+    if (room && error.code === "muted") {
+      room.mute = { until: seconds ? Date.now() + seconds * 1000 : Infinity, reason: room.mute?.reason ?? "" };
+    }
+    this.delivery.onError(entry, { ...this.asGuest(error, room), retryable: error.retryable || lost });
+    if (room) this.flush(room);
+  }
+
+  /** A refusal for what a room allows guests to do, in words that say so. @param {any} error @param {Room} [room] */
+  asGuest(error, room) {
+    if (!this.isGuest || !room) return error;
+    if (room.guests === "read" && error.code === "forbidden") return { ...error, message: words.trouble.guestsRead };
+    const no = room.guests === "no" && ["forbidden", "no_such_room"].includes(error.code);
+    return no ? { ...error, message: words.trouble.guestsNo } : error;
+  }
+
+  /** @param {any} error one without an id: it says why the connection ends, or is for no command of this page */
+  #onComplaint(error) {
+    this.#complaint = error;
+    if (error.field === "u") this.#refuseName(sentence(error).replace(/^U /, "The name "));
+  }
+
+  // --- who I am ------------------------------------------------------------------------------------------------------
+
+  /** @param {any} welcome */
+  #onWelcome(welcome) {
+    if (welcome.limits) this.state.limits = { ...DEFAULT_LIMITS, ...welcome.limits };
+    if (welcome.heartbeat) this.transport.heartbeat = Math.max(5, welcome.heartbeat) * 1000;
+    this.delivery.maxFrameBytes = this.state.limits.max_frame_bytes;
+    this.identity.onWelcome(welcome);
+  }
+
+  /** @param {"hello"|"name"} type @param {any} answer */
+  #onIdentity(type, answer) {
+    if (type === "name" && answer.type === "pong") this.identity.onNameTaken();
+  }
+
+  /** @param {"hello"|"name"} type @param {any} error */
+  #onIdentityRefused(type, error) {
+    if (type === "hello" && refusesName(error)) this.#refuseName(sentence(error));
+    else if (type === "hello") this.identity.onRefused(error);
+  }
+
+  /** @param {boolean} stranger */
+  #onKnown(stranger) {
+    const { trouble } = words;
+    if (stranger) this.say(this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger, true);
+    this.state.entryError = null;
+    this.#settle("");
+    this.membership.onKnown();
+  }
+
+  /** Show a notice. @param {string} text @param {boolean} [error] */
+  say(text, error = false) {
+    const { state } = this;
+    state.toasts = [...state.toasts.filter((toast) => toast.text !== text).slice(-2), { key: newId("t-"), text, error }];
+    state.changed();
+  }
+
+  /** @param {string} wrong */
+  #settle(wrong) {
+    for (const resolve of this.#settling.splice(0)) resolve(wrong);
+  }
+
+  /** @param {string} text */
+  #refuseName(text) {
+    this.identity.refuseName();
+    this.refuse(text, "name");
+  }
+
+  // --- small parts ---------------------------------------------------------------------------------------------------
+
+  /** @param {Room} room @param {Message} message @param {boolean} mention */
+  #onArrived(room, message, mention) {
+    this.reader.onArrived(room);
+    this.hooks.onMessage(room, message, mention);
+  }
+
+  /** Learn the names of those who wrote. @param {Message[]} messages */
+  meetAuthors(messages) {
+    this.state.meet(messages.map((message) => ({ id: message.alias_of ?? message.sender_id, name: message.sender })));
+  }
+
+  /**
+   * Send a command. @param {object} frame @param {(answer: any) => void} resolve @param {(error: any) => void} refuse gets the server's
+   *   `error` @param {(error: Refused) => void} [lost] the connection broke before the answer
+   */
+  put(frame, resolve, refuse, lost = () => {}) {
+    const id = newId("q-");
+    this.#asked.set(id, /** @type {any} */ ({ resolve, refuse, reject: lost }));
+    if (this.transport.send({ ...frame, id })) return;
+    this.#asked.delete(id);
+    lost(new Refused("", words.trouble.notReached, { retryable: true }));
+  }
+}

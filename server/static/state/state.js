@@ -1,0 +1,106 @@
+import { Drafts } from "./drafts.js";
+import { Outbox } from "./outbox.js";
+import { Settings } from "./settings.js";
+
+/**
+ * Everything the page knows. The modules in state/ and actions/ change it and call `changed`; views only read it.
+ *
+ * @typedef {import("./types.js").User} User
+ * @typedef {import("./types.js").Limits} Limits
+ * @typedef {import("./room.js").Room} Room
+ * @typedef {import("./storage.js").Store} Store
+ * @typedef {"name"|"room"|"password"|""} EntryField
+ * @typedef {{registration: "open"|"invite"|"closed", guests: boolean, mail: boolean}} Server
+ */
+
+/** The limits until `welcome` sends others. @type {Limits} */
+export const DEFAULT_LIMITS = {
+  max_frame_bytes: 65536,
+  max_content_chars: 4000,
+  max_rooms: 100,
+  history_limit: 500,
+  name_chars: 64,
+  edit_window: 60,
+};
+
+/** What is open and being done on the page, apart from the text that is typed. */
+export class Ui {
+  /** @type {"loading"|"entry"|"chat"|"account"} */ view = "loading";
+  /** Whether the sidebar is open, where the page is narrow. */ drawer = false;
+  /** @type {""|"people"|"search"|"pins"} */ panel = "";
+  /** The user whose card is open. @type {{user: User, room: string} | null} */ profile = null;
+  /** @type {({name: string} & Record<string, any>) | null} */ dialog = null;
+  /** What is answered, by room. @type {Map<string, import("./types.js").Message>} */ replyTo = new Map();
+  /** What is edited, by room, and the text as edited so far. @type {Map<string, {seq: number, text: string}>} */ editing = new Map();
+  /** @type {import("./types.js").Found | null} */ found = null;
+  /** Whether the page is at the end of the room in front, and whether the user looks at it. */
+  following = true;
+  attentive = false;
+}
+
+export class State {
+  /** @type {User | null} */ me = null;
+  /** My name as typed, until the server has said how it spells it. */ name = "";
+  /** The account, null for a guest. @type {any} */ account = null;
+  /** @type {Server} */ server = { registration: "open", guests: true, mail: true };
+  limits = DEFAULT_LIMITS;
+  /** @type {import("./types.js").Connection} */ connection = { name: "idle" };
+  /** Whether the server has identified me on this connection, so that rooms may be joined. */ known = false;
+  /** @type {Map<string, Room>} */ rooms = new Map();
+  /** The name of the room in front, "" for none. */ front = "";
+  /** @type {import("./types.js").Invitation[]} */ invitations = [];
+  /** @type {import("./types.js").Announcement[]} */ announcements = [];
+  /** @type {import("./types.js").Toast[]} */ toasts = [];
+  /** Why entering failed: shown next to that field. @type {{field: EntryField, text: string} | null} */ entryError = null;
+  /** The users whom I block, by id. @type {Set<string>} */ blocked = new Set();
+  /** Names of users, by id, as they were last seen. @type {Map<string, string>} */ names = new Map();
+  /** Whether storing a message of mine takes too long. */ late = false;
+  outbox = new Outbox();
+  ui = new Ui();
+  /** My ids as a guest, which the server no longer recognises. @type {Set<string>} */ former = new Set();
+
+  /** @param {{browser: Store, tab: Store, onChange: () => void}} options */
+  constructor({ browser, tab, onChange }) {
+    this.browser = browser;
+    this.tab = tab;
+    this.changed = onChange;
+    this.settings = new Settings(browser);
+    this.drafts = new Drafts(browser);
+  }
+
+  /** The room in front. */
+  get room() {
+    return this.rooms.get(this.front) ?? null;
+  }
+
+  /** Whose drafts, outbox and rooms these are: an account, or the guest of this browser with a name. */
+  get person() {
+    return this.account ? String(this.account.id) : `guest:${this.name}`;
+  }
+
+  /** @param {string} id */
+  isMine(id) {
+    return id === this.me?.id || this.former.has(id);
+  }
+
+  /** The unread messages and mentions that count for the title: those of rooms that are not muted. */
+  get totals() {
+    let [unread, mentions] = [0, 0];
+    for (const room of this.rooms.values()) {
+      if (this.levelOf(room) !== "none") unread += room.unread;
+      mentions += room.direct ? room.unread : room.mentions;
+    }
+    return { unread, mentions };
+  }
+
+  /** @param {Room} room @returns {import("./types.js").Level} */
+  levelOf(room) {
+    return this.settings.get("levels")[room.name] ?? (room.direct ? "all" : this.settings.get("notify"));
+  }
+
+  /** Learn how users are called. @param {User[]} users */
+  meet(users) {
+    for (const { id, name } of users) this.names.set(id, name);
+    while (this.names.size > 5000) this.names.delete(/** @type {string} */ (this.names.keys().next().value));
+  }
+}

@@ -1,0 +1,68 @@
+import { fill, number, plural, table } from "./format.js";
+
+/** Who removed me, and why: "" for what is not known. @typedef {{who: string, why: string}} Blame */
+
+/** Why something is not possible, and what to do about it. */
+export const trouble = table({
+  /** Why the connection was closed for good, by code. @type {Record<number, string>} */
+  closed: {
+    4101: "This server requires an account.",
+    4102: "The server refused this name.",
+    4103: "The server closed the connection because this page sent too much.",
+    4105: "You were signed out.",
+    4106: "This account is suspended.",
+    4107: "Your network address is blocked by this server.",
+  },
+  closedOther: "The server closed the connection permanently.",
+  /** Why I am no longer in a room, by the `reason` of `left`. @type {Record<string, (blame: Blame) => string>} */
+  left: {
+    kicked: ({ who, why }) => {
+      if (!who) return "You were removed from this room.";
+      return fill(why ? "You were removed by {who}: {why}" : "You were removed by {who}.", { who, why });
+    },
+    banned: ({ who, why }) => {
+      if (!who) return "You were banned from this room.";
+      return fill(why ? "You were banned by {who}: {why}" : "You were banned by {who}.", { who, why });
+    },
+    deleted: ({ who }) => (who ? fill("The room was deleted by {who}.", { who }) : "The room was deleted."),
+    closed: () => "The room had no messages and was closed to make space.",
+    name: () => "Your name looks like that of a moderator here. Choose another one.",
+    identity: () => "Your identity has changed. Enter the room again.",
+    quit: () => "You left this room on another device.",
+    guests: ({ who }) => fill("{who} lets no guests in here. Sign in to enter it.", { who }),
+  },
+  leftOther: "You are no longer in this room.",
+  guestsRead: "Guests may only read here. Sign in to write.",
+  guestsNo: "This room admits no guests. Sign in to enter it.",
+  refused: "The server refused this.",
+  stranger: "The server no longer recognises you, so you are a new guest here.",
+  strangerUnsent:
+    "The server no longer recognises you, so you are a new guest here. Unsent messages will be sent under the new identity.",
+  cannotStore: "This browser does not allow the page to store anything. Reloading the page loses unsent messages.",
+  signInAgain: "You were signed out. Sign in to continue.",
+  tokenEnded: "The application’s sign-in has ended. Open the chat from the application again.",
+  loginNotAccepted: "The server did not accept the login of this browser. Its operator has to check PUBLIC_URL.",
+  /** @param {number} n */
+  tooManyRooms: (n) => fill("You are in {n} rooms, which is the most that this server allows. Leave one first.", { n: number(n) }),
+  /** @param {number} n */
+  outboxFull: (n) => fill("{n} messages are already waiting to be sent. Try again later.", { n: number(n) }),
+  tooLong: "This message is too long for the server.",
+  /** @param {string} author @param {string} me */
+  writtenAs: (author, me) => fill("Written as {author}. “Retry” sends it as {me}.", { author, me }),
+  startedAnew: "The server started anew. Earlier messages are gone.",
+  /** @param {string} why a sentence */
+  trying: (why) => fill("{why} Trying again…", { why }),
+  /** @param {string} why a sentence @param {number} seconds */
+  tryIn: (why, seconds) => fill("{why} Try again in {time}.", { why, time: duration(seconds) }),
+  notReached: "The server cannot be reached. Try again.",
+  interrupted: "The connection was lost before the server answered. Try again.",
+  slowStorage: "The server cannot store messages right now. Your messages are kept and will be stored later.",
+});
+
+/** A time to wait, in the largest unit that it has more than one and a half of. @param {number} seconds */
+export function duration(seconds) {
+  if (seconds > 1.5 * 86400) return plural(Math.ceil(seconds / 86400), { one: "{n} day", other: "{n} days" });
+  if (seconds > 1.5 * 3600) return plural(Math.ceil(seconds / 3600), { one: "{n} hour", other: "{n} hours" });
+  if (seconds > 90) return plural(Math.ceil(seconds / 60), { one: "{n} minute", other: "{n} minutes" });
+  return seconds <= 1 ? "a second" : plural(Math.ceil(seconds), { one: "{n} second", other: "{n} seconds" });
+}
