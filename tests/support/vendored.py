@@ -8,8 +8,8 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from tests.support.npm import Package, fetch, files_of
 from tests.support.programs import ROOT, SetupError, say
@@ -22,15 +22,19 @@ _SOURCE_MAP = re.compile(rb"^//[#@] sourceMappingURL=.*\n?", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Library:
-    """A library in `FOLDER`, in a folder of its name.
+    """A library in `FOLDER`.
 
     Attributes:
+        name: of its folder.
         files: what to copy, by its path in the package: the path below the library's folder. The types of a module
             (`.d.ts`), which only `dev.py types` reads, are copied with it.
+        made: files that are made of the package's files, by their paths below the library's folder.
     """
 
+    name: str
     package: Package
     files: Mapping[str, str]
+    made: Mapping[str, Callable[[Mapping[str, bytes]], str]] = field(default_factory=dict)
 
 
 def same(*paths: str) -> dict[str, str]:
@@ -38,8 +42,29 @@ def same(*paths: str) -> dict[str, str]:
     return {path: path for path in paths}
 
 
+# The icons of Lucide that the page uses.
+ICONS = """
+    arrow-down arrow-left arrow-right ban bell bell-off bot calendar check chevron-down chevron-right circle-alert
+    circle-question-mark clock compass copy crown door-open download ellipsis external-link eye flag hash info
+    keyboard link lock log-in log-out mail megaphone menu message-circle monitor moon pencil pin pin-off plus
+    refresh-cw reply search send-horizontal settings shield smile smile-plus sun timer trash-2 triangle-alert
+    undo-2 user user-plus user-x users volume-x wifi-off x
+"""
+
+
+def icons(inside: Mapping[str, bytes]) -> str:
+    """Return a module with the shapes of `ICONS` as templates of lit-html."""
+    lines = ["// Icons of Lucide; see LICENSE. Made of its SVG files.\n"]
+    lines += ['import { svg } from "../lit-html/lit-html.js";\n\nexport const ICONS = {\n']
+    for name in ICONS.split():
+        shapes = re.findall(r"<(?!svg)\w[^>]*>", inside[f"icons/{name}.svg"].decode())
+        lines.append(f'  "{name}": svg`{"".join(shapes).replace(" />", "/>")}`,\n')
+    return "".join([*lines, "};\n"])
+
+
 LIBRARIES = (
     Library(
+        "lit-html",
         Package(
             "lit-html",
             "3.3.3",
@@ -54,12 +79,22 @@ LIBRARIES = (
             *(f"directives/{name}.js" for name in ("cache", "class-map", "guard", "keyed", "live", "ref", "repeat")),
         ),
     ),
+    Library(
+        "lucide",
+        Package(
+            "lucide-static",
+            "1.62.0",
+            "sha512-WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA==",
+        ),
+        same("LICENSE"),
+        {"icons.js": icons},
+    ),
 )
 
 
 def copy_all() -> None:
     """Copy all libraries, and remove what no library has. Raises SetupError; then nothing has changed."""
-    contents = {library.package.name: select(library, fetch(library.package)) for library in LIBRARIES}
+    contents = {library.name: select(library, fetch(library.package)) for library in LIBRARIES}
     if FOLDER.exists():
         shutil.rmtree(FOLDER)
     for name, files in contents.items():
@@ -81,6 +116,7 @@ def select(library: Library, archive: bytes) -> dict[str, bytes]:
     missing = sorted(set(library.files) - set(inside))
     if missing:
         raise SetupError(f"{library.package.name} {library.package.version} has no {', '.join(missing)}")
+    files |= {path: make(inside).encode() for path, make in library.made.items()}
     about = json.loads(inside["package.json"])
     note = {
         "name": library.package.name,

@@ -22,7 +22,7 @@ export const list = (names) => lists.format(names);
 
 /**
  * The form for a number; `{n}` in it becomes the number.
- * @param {number} n @param {{one?: string, two?: string, few?: string, many?: string, other: string}} forms
+ * @param {number} n @param {{zero?: string, one?: string, two?: string, few?: string, many?: string, other: string}} forms
  * @param {Record<string, string>} [values] for other names in braces
  */
 export function plural(n, forms, values = {}) {
