@@ -1,5 +1,5 @@
 import { kindOf } from "../protocol.js";
-import { avatar, initials, tint } from "./avatar.js";
+import { avatar, initials, tint } from "./old-avatar.js";
 import { el, icon, setText } from "./dom.js";
 import { mark } from "./mark.js";
 import { isOnlyEmoji, withLinks } from "./text.js";

@@ -1,141 +1,195 @@
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { parts } from "../words/format.js";
+import { words } from "../words.js";
 import { avatar } from "./avatar.js";
-import { byId, el, icon, setText } from "./dom.js";
-import { mark } from "./mark.js";
+import { Drawer } from "./drawer.js";
+import { attempt } from "./go.js";
+import { icon } from "./icons.js";
+import { addressOf, isForBrowser } from "./links.js";
+import { openMenu } from "./menu.js";
+import { mark } from "./names.js";
+import { badge, roomMenu, sign } from "./room-parts.js";
+import { SWITCH, inOrder } from "./shortcuts.js";
 
 /**
- * The rooms of this tab, the people in the current one, and me. Next to the log if there is space, else a drawer.
+ * My rooms, invitations, and me. Rooms are ordered by name: a list that is ordered by activity moves under the hand
+ * that is about to click, and what is new is told by bold type and pills.
  *
- * @typedef {import("../room.js").Room} Room
- * @typedef {import("../protocol.js").User} User
- * @typedef {{enter: (room: string) => void, leave: (room: Room) => void, quit: () => void,
- *   account: () => void, link: (room: string) => string}} Actions
+ * The rooms are one stop of the Tab key; arrow keys go from room to room, and Tab to the menu of the one in focus.
+ *
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../state/state.js").State} State
  */
-const WIDE = matchMedia("(min-width: 50rem)");
 
 export class Sidebar {
-  #side = byId("sidebar");
-  #toggle = byId("menu");
-  #main = byId("main");
-  #rooms = byId("rooms");
-  #people = byId("people");
-  #drawn = { rooms: "", people: "" };
-  #open = false;
+  /** The room that is the stop of the Tab key; "" for the one in front. */ #stop = "";
 
-  /** @param {Actions} actions */
-  constructor(actions) {
-    this.actions = actions;
-    this.#toggle.addEventListener("click", () => this.#show(!this.#open));
-    byId("menu-close").addEventListener("click", () => this.#show(false));
-    byId("backdrop").addEventListener("click", () => this.#show(false));
-    byId("quit").addEventListener("click", () => actions.quit());
-    byId("account-open").addEventListener("click", () => {
-      this.#show(false);
-      actions.account();
-    });
-    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#open && this.#show(false));
-    WIDE.addEventListener("change", () => this.#show(false));
-    byId("new-room").addEventListener("submit", (/** @type {Event} */ event) => {
+  /** The rooms that have one. @type {Set<string>} */ #drafts = new Set();
+
+  /** @param {State} state @param {any} act */
+  constructor(state, act) {
+    this.state = state;
+    this.act = act;
+    this.box = /** @type {HTMLElement} */ (document.getElementById("sidebar"));
+    this.drawer = new Drawer(this.box, state, act);
+    this.box.addEventListener("keydown", (event) => this.#onKey(event));
+  }
+
+  draw() {
+    render(this.#template(), this.box);
+    this.drawer.draw();
+  }
+
+  #template() {
+    const { state, act } = this;
+    this.#drafts = new Set(state.drafts.rooms());
+    const all = inOrder(state);
+    const rooms = all.filter((room) => !room.direct);
+    const direct = all.filter((room) => room.direct);
+    if (!state.rooms.has(this.#stop)) this.#stop = state.front;
+    const stop = this.#stop || all[0]?.name;
+    return html`
+      <div class="side-head">
+        <img src="static/icon.svg" alt="" width="24" height="24"><span class="brand">${words.common.product}</span>
+        <button type="button" class="icon-button menu-close" aria-label=${words.rooms.close} @click=${() => act.ui.drawer(false)}>${icon("x")}</button>
+      </div>
+      <button type="button" class="jump-to" @click=${() => this.#leaveFor(() => act.ui.dialog("switcher"))}>
+        ${icon("search")}<span class="cut">${words.rooms.jump}</span><kbd>${SWITCH}</kbd>
+      </button>
+      <div class="side-scroll">
+        ${state.invitations.length ? this.#invitations() : nothing}
+        <section aria-labelledby="rooms-heading">
+          <div class="side-title">
+            <h2 id="rooms-heading">${words.rooms.heading}</h2>
+            <button type="button" id="add-room" class="icon-button small" aria-label=${words.rooms.add} title=${words.rooms.add}
+              aria-haspopup="menu" aria-expanded="false" @click=${this.#add}>${icon("plus")}</button>
+          </div>
+          <ul id="rooms" class="rooms" aria-labelledby="rooms-heading">
+            ${repeat(rooms, (room) => room.name, (room) => this.#room(room, room.name === stop))}
+          </ul>
+          ${rooms.length ? nothing : html`<p class="side-empty">${words.rooms.none}</p>`}
+          <button type="button" class="side-entry" @click=${() => this.#leaveFor(() => act.ui.dialog("browse"))}>
+            ${icon("compass")}${words.rooms.browse}</button>
+        </section>
+        ${direct.length
+          ? html`<section aria-labelledby="direct-heading">
+              <div class="side-title"><h2 id="direct-heading">${words.rooms.direct}</h2></div>
+              <ul class="rooms" aria-labelledby="direct-heading">
+                ${repeat(direct, (room) => room.name, (room) => this.#room(room, room.name === stop))}
+              </ul>
+            </section>`
+          : nothing}
+      </div>
+      ${this.#me()}`;
+  }
+
+  /** @param {Room} room @param {boolean} stop */
+  #room(room, stop) {
+    const { state, act } = this;
+    const front = room.name === state.front;
+    const muted = state.levelOf(room) === "none";
+    const draft = !front && this.#drafts.has(room.name);
+    const closed = room.status === "closed";
+    const names = ["room", room.unread && !muted && "unread", (muted || closed) && "muted"].filter(Boolean).join(" ");
+    const menu = (/** @type {Event} */ event) => {
       event.preventDefault();
-      const input = byId("new-room-name");
-      const name = input.value.normalize("NFC").trim();
-      if (!name) return input.focus();
-      input.value = "";
-      this.#show(false);
-      actions.enter(name);
-    });
-    this.#show(false);
-  }
-
-  /** @param {Map<string, Room>} rooms @param {Room} active @param {User | null} me @param {string} name
-   * @param {boolean} signedIn */
-  render(rooms, active, me, name, signedIn) {
-    setText(byId("account-open"), signedIn ? "Account" : "Sign in");
-    const people = active.presence.list(me?.id);
-    this.#renderRooms([...rooms.values()], active);
-    this.#renderPeople(people, active.presence.count, me, active.status === "closed");
-    const mine = byId("me");
-    if (mine.dataset.shows !== `${me?.id} ${me?.name ?? name}`) {
-      mine.dataset.shows = `${me?.id} ${me?.name ?? name}`;
-      mine.title = me?.name ?? name; // there is little space for it
-      mine.replaceChildren(avatar(me?.id ?? "", me?.name ?? name), el("bdi", { class: "me-name" }, me?.name ?? name));
-    }
-  }
-
-  /** @param {boolean} open */
-  #show(open) {
-    const had = this.#side.contains(document.activeElement);
-    this.#open = open;
-    document.body.classList.toggle("drawer-open", open);
-    this.#toggle.setAttribute("aria-expanded", String(open));
-    // The page under an open drawer, and a closed drawer, are inert for the keyboard and screen readers.
-    this.#side.inert = !open && !WIDE.matches;
-    this.#main.inert = open;
-    if (open) byId("menu-close").focus();
-    else if (had && !WIDE.matches) this.#toggle.focus();
-  }
-
-  /** @param {Room[]} rooms @param {Room} active */
-  #renderRooms(rooms, active) {
-    const drawn = rooms.map((room) => `${room.name}\n${room.unread}\n${room === active}`).join("\n\n");
-    if (drawn === this.#drawn.rooms) return;
-    this.#drawn.rooms = drawn;
-    const order = new Intl.Collator(undefined, { sensitivity: "base", numeric: true });
-    rooms.sort((a, b) => order.compare(a.name, b.name));
-    const focused = /** @type {HTMLElement} */ (document.activeElement).dataset.control;
-    this.#rooms.replaceChildren(...rooms.map((room) => this.#roomItem(room, room === active, rooms.length > 1)));
-    // The unread count of another room may change while the user is about to click it.
-    if (focused) for (const each of this.#rooms.querySelectorAll("[data-control]")) {
-      if (each.dataset.control === focused) each.focus();
-    }
-  }
-
-  /** @param {Room} room @param {boolean} active @param {boolean} leavable */
-  #roomItem(room, active, leavable) {
-    const link = el(
-      "a",
-      {
-        href: this.actions.link(room.name),
-        class: "room",
-        "data-control": `enter ${room.name}`,
-        "aria-current": active ? "page" : undefined,
-        click: (/** @type {MouseEvent} */ event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey) return; // another tab is another user
+      const button = /** @type {Element} */ (/** @type {Element} */ (event.currentTarget).closest("li")?.querySelector(".room-menu"));
+      const at = event instanceof MouseEvent && event.type === "contextmenu" && event.clientX ? { x: event.clientX, y: event.clientY } : undefined;
+      openMenu(button, roomMenu(state, room, act), { at });
+    };
+    return html`<li>
+      <a href=${addressOf(room.name)} class=${names} data-room=${room.name} tabindex=${stop ? 0 : -1}
+        aria-current=${front ? "page" : nothing} @contextmenu=${menu}
+        @focus=${() => this.#stopAt(room.name)}
+        @click=${(/** @type {MouseEvent} */ event) => {
+          if (isForBrowser(event)) return;
           event.preventDefault();
-          this.#show(false);
-          this.actions.enter(room.name);
-        },
-      },
-      el("span", { class: "hash", "aria-hidden": "true" }, "#"),
-      el("bdi", { class: "room-name" }, room.name),
-    );
-    if (room.unread) {
-      link.append(el("span", { class: "badge" }, room.unread > 99 ? "99+" : String(room.unread), el("span", { class: "sr" }, " unread")));
-    }
-    const item = el("li", {}, link);
-    if (!leavable) return item;
-    const label = `Leave ${room.name}`;
-    const leave = el("button", { type: "button", class: "icon-button leave", "aria-label": label, title: label });
-    leave.dataset.control = `leave ${room.name}`;
-    leave.addEventListener("click", () => this.actions.leave(room));
-    leave.append(icon("close"));
-    item.append(leave);
-    return item;
+          this.#leaveFor(() => act.rooms.show(room.name));
+        }}>${sign(room)}<span class="room-name cut"><bdi>${room.title}</bdi></span>${muted ? html`<span class="room-state" title=${words.rooms.muted}>${icon("bell-off")}<span class="sr">${words.rooms.muted}</span></span>` : nothing}${draft
+          ? html`<span class="room-state" title=${words.rooms.draft}>${icon("pencil")}<span class="sr">${words.rooms.draft}</span></span>`
+          : nothing}${closed ? html`<span class="room-state">${words.rooms.closed}</span>` : nothing}${badge(room, muted)}</a>
+      <button type="button" class="icon-button small room-menu" tabindex=${stop ? 0 : -1} aria-label=${words.rooms.menu(room.title)}
+        aria-haspopup="menu" aria-expanded="false" @click=${menu}>${icon("ellipsis")}</button>
+    </li>`;
   }
 
-  /** @param {User[]} people @param {number} count @param {User | null} me @param {boolean} closed */
-  #renderPeople(people, count, me, closed) {
-    const drawn = `${closed}\n${count}\n${me?.id}\n${people.map((user) => `${user.id} ${user.name}`).join("\n")}`;
-    if (drawn === this.#drawn.people) return;
-    this.#drawn.people = drawn;
-    const known = count > 0; // 0, without even me: the room is not entered yet
-    setText(byId("people-count"), known ? String(count) : "");
-    this.#toggle.dataset.count = known ? String(count) : "";
-    setText(byId("room-count"), closed ? "You are not in this room" : !known ? "Entering…" : count === 1 ? "Only you are here" : `${count} people here`);
-    const items = people.map((user) => {
-      const you = user.id === me?.id ? el("span", { class: "you" }, "you") : "";
-      return el("li", {}, avatar(user.id, user.name), el("bdi", { class: "person" }, user.name), mark(user.id), you);
-    });
-    if (count > people.length) items.push(el("li", { class: "more" }, `and ${count - people.length} more`));
-    this.#people.replaceChildren(...items);
+  #invitations() {
+    const { state, act } = this;
+    return html`<section aria-labelledby="invitations-heading">
+      <div class="side-title"><h2 id="invitations-heading">${words.rooms.invitations}</h2><span class="badge mention" aria-hidden="true">${state.invitations.length}</span></div>
+      <ul class="invitations">
+        ${repeat(state.invitations, (each) => each.room, (each) => {
+          const title = each.info.title || each.room;
+          return html`<li class="invitation">
+            <span class="invited-to cut"><bdi>${title}</bdi></span>
+            <span class="invited-by">${parts(words.rooms.invitedBy, { name: html`<bdi>${each.by.name}</bdi>` })} ${mark(each.by.id)}</span>
+            <span class="invitation-answers">
+              <button type="button" class="primary small" aria-label=${words.rooms.acceptTo(title)}
+                @click=${() => this.#leaveFor(() => act.rooms.accept(each))}>${words.rooms.accept}</button>
+              <button type="button" class="button small" aria-label=${words.rooms.declineTo(title)}
+                @click=${() => attempt(act, () => act.rooms.decline(each.room))}>${words.rooms.decline}</button>
+            </span>
+          </li>`;
+        })}
+      </ul>
+    </section>`;
+  }
+
+  #me() {
+    const { state } = this;
+    const me = state.me ?? { id: "", name: state.name };
+    return html`<div class="side-foot">
+      <button type="button" id="me" class="me" title=${me.name} aria-haspopup="menu" aria-expanded="false" @click=${this.#openMe}>
+        ${avatar(me)}<span class="me-words"><span class="me-name cut"><bdi>${me.name}</bdi></span>${state.account ? nothing : html`<span class="me-kind">${words.rooms.guestHint}</span>`}</span>
+        <span class="sr">${words.rooms.me}</span>${icon("ellipsis")}
+      </button>
+    </div>`;
+  }
+
+  #openMe = (/** @type {Event} */ event) => {
+    const { state, act } = this;
+    const page = (/** @type {string} */ name) => () => this.#leaveFor(() => act.account.open(name));
+    openMenu(/** @type {Element} */ (event.currentTarget), [
+      state.account && { label: words.rooms.account, icon: "user", run: page("profile") },
+      !state.account && { label: words.rooms.signIn, icon: "log-in", run: page("signIn") },
+      !state.account && state.server.registration !== "closed" && { label: words.rooms.register, icon: "user-plus", run: page("register") },
+      { label: words.rooms.preferences, icon: "settings", run: () => this.#leaveFor(() => act.ui.dialog("settings")) },
+      { label: words.rooms.shortcuts, icon: "keyboard", run: () => this.#leaveFor(() => act.ui.dialog("help")) },
+      { line: true },
+      { label: state.account ? words.rooms.signOut : words.rooms.signOutGuest, icon: "log-out", run: () => act.account.signOut() },
+    ]);
+  };
+
+  #add = (/** @type {Event} */ event) => {
+    const dialog = (/** @type {string} */ name) => () => this.#leaveFor(() => this.act.ui.dialog(name));
+    openMenu(/** @type {Element} */ (event.currentTarget), [
+      { label: words.rooms.browse, icon: "compass", run: dialog("browse") },
+      { label: words.rooms.create, icon: "plus", run: dialog("create") },
+    ]);
+  };
+
+  /** Close the drawer first: what comes takes the focus. @param {() => void} next */
+  #leaveFor(next) {
+    this.act.ui.drawer(false);
+    next();
+  }
+
+  /** @param {string} name */
+  #stopAt(name) {
+    if (this.#stop === name) return;
+    this.#stop = name;
+    this.state.changed();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const at = /** @type {Element} */ (event.target).closest("li")?.querySelector("[data-room]");
+    if (!at || (step === undefined && event.key !== "Home" && event.key !== "End")) return;
+    const all = /** @type {HTMLElement[]} */ ([...this.box.querySelectorAll("[data-room]")]);
+    const next = step === undefined ? (event.key === "Home" ? 0 : all.length - 1) : all.indexOf(/** @type {HTMLElement} */ (at)) + step;
+    all[next]?.focus();
+    event.preventDefault();
   }
 }

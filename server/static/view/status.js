@@ -1,64 +1,73 @@
-import { byId, setText } from "./dom.js";
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { words } from "../words.js";
 
 /**
  * The state of the connection: a word in the header, and a line above the log while something is awaited.
  *
- * @typedef {import("../transport.js").ConnectionState} ConnectionState
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {"online" | "stopped" | "lost" | "connecting"} ConnectionName
  */
-export class StatusView {
-  #pill = byId("status");
-  #text = byId("status-text");
-  #banner = byId("banner");
-  #why = byId("banner-text");
-  #count = byId("banner-count");
-  #button = byId("banner-button");
-  /** @type {ReturnType<typeof setInterval> | undefined} */ #tick;
-  #until = 0;
-  #code = 0;
 
-  /** @param {() => void} connect */
-  constructor(connect) {
-    this.#button.addEventListener("click", connect);
+export class Banner {
+  /** For the header. @type {ConnectionName} */ name = "connecting";
+  /** Why the connection broke, and not why it stays so. */ #code = 0;
+  #box = /** @type {HTMLElement} */ (document.getElementById("banner"));
+  /** @type {ReturnType<typeof setInterval> | undefined} */ #tick;
+
+  /** @param {State} state @param {any} act */
+  constructor(state, act) {
+    this.state = state;
+    this.act = act;
   }
 
-  /**
-   * @param {ConnectionState} state
-   * @param {boolean} online whether I am identified on this connection
-   * @param {number} waiting messages in the outbox
-   * @param {string} trouble why the current room cannot be entered or read
-   */
-  render(state, online, waiting, trouble) {
-    const lost = state.name === "waiting" || (state.name === "connecting" && this.#tick !== undefined);
-    const name = online ? "online" : state.name === "stopped" ? "stopped" : lost ? "lost" : "connecting";
-    this.#pill.dataset.state = name;
-    setText(this.#text, { online: "Connected", stopped: "Not connected", lost: "Reconnecting", connecting: "Connecting" }[name]);
-    this.#banner.hidden = name === "connecting" || (name === "online" && !trouble);
-    this.#button.hidden = name === "online";
-    if (state.name === "waiting" && !this.#tick) this.#code = state.code ?? 0; // why it broke, not why it stays so
-    const kept = waiting ? ` ${waiting === 1 ? "One message is waiting" : `${waiting} messages are waiting`} to be sent.` : "";
-    if (name === "online") setText(this.#why, trouble);
-    if (name === "lost") setText(this.#why, `${this.#reason()}${kept}`);
-    if (name === "stopped") setText(this.#why, "You are not connected.");
-    setText(this.#button, name === "stopped" ? "Connect" : "Try now");
-    this.#until = state.name === "waiting" ? (state.until ?? 0) : 0;
-    if (lost) this.#tick ??= setInterval(() => this.#countDown(), 500);
+  draw() {
+    const name = this.#name();
+    if (name === "lost" && this.name !== "lost") this.#code = this.state.connection.code ?? 0;
+    this.name = name;
+    if (name === "lost") this.#tick ??= setInterval(() => this.#render(), 500);
     else {
       clearInterval(this.#tick);
       this.#tick = undefined;
     }
-    this.#countDown();
+    this.#render();
   }
 
-  #reason() {
-    if (!navigator.onLine) return "This device is offline.";
-    if (this.#code === 1001) return "The server is restarting.";
-    return "The connection was lost.";
+  /** @returns {ConnectionName} "connecting" the first time only */
+  #name() {
+    const { known, connection } = this.state;
+    if (known) return "online";
+    if (connection.name === "stopped") return "stopped";
+    return connection.name === "waiting" || this.name === "lost" ? "lost" : "connecting";
   }
 
-  /** Hidden from screen readers, which would announce every second. */
-  #countDown() {
-    const seconds = Math.ceil((this.#until - Date.now()) / 1000);
-    if (this.#banner.hidden || !this.#tick) setText(this.#count, "");
-    else setText(this.#count, seconds > 0 ? `Trying again in ${seconds} s.` : "Trying now…");
+  #text() {
+    const { room, late } = this.state;
+    if (this.name === "stopped") return words.status.stoppedLong;
+    if (this.name === "online") return room?.trouble || (late ? words.status.late : "");
+    if (this.name === "connecting") return "";
+    if (!navigator.onLine) return words.status.offline;
+    return this.#code === 1001 ? words.status.restarting : words.status.broken;
+  }
+
+  /** The count is hidden from screen readers, which would announce every second. */
+  #render() {
+    const text = this.#text();
+    const lost = this.name === "lost";
+    const waiting = lost ? this.state.outbox.entries.length : 0;
+    this.#box.classList.toggle("empty", !text); // a live region that was hidden does not speak
+    render(
+      html`<span id="banner-text" role="status">${text}${waiting ? ` ${words.status.waiting(waiting)}` : ""}</span>
+        ${lost ? html`<span id="banner-count" aria-hidden="true">${this.#count()}</span>` : nothing}
+        ${lost || this.name === "stopped"
+          ? html`<button type="button" id="banner-button" class="link" @click=${() => this.act.ui.connect()}>${lost ? words.status.tryNow : words.status.connect}</button>`
+          : nothing}`,
+      this.#box,
+    );
+  }
+
+  #count() {
+    const { name, until = 0 } = this.state.connection;
+    const seconds = name === "waiting" ? Math.ceil((until - Date.now()) / 1000) : 0;
+    return seconds > 0 ? words.status.tryingIn(seconds) : words.status.tryingNow;
   }
 }

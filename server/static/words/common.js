@@ -13,8 +13,11 @@ export const common = table({
   you: "you",
   more: "More",
   loading: "Loading…",
+  /** @param {string} label of a field */
+  missing: (label) => fill("{label} is missing.", { label }),
   showMore: "Show more",
   failed: "That did not work. Try again.",
+  notLoaded: "This part of the page could not be loaded. Check the connection, or reload the page.",
   copied: "Link copied",
   notCopied: "Copying is not possible here. Copy the address bar.",
   deletedUser: "deleted user",

@@ -1,0 +1,98 @@
+import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { words } from "../../words.js";
+import { settle } from "../focus.js";
+import { openPart } from "../host.js";
+import { icon } from "../icons.js";
+
+/**
+ * The one dialog that may be open, in the page's <dialog>: `act.ui.dialog("browse", data)` opens view/dialogs/browse.js.
+ *
+ * @typedef {import("../host.js").Part} Part
+ * @typedef {import("../host.js").Load} Load
+ * @typedef {import("../../state/state.js").State} State
+ */
+
+/** @type {Record<string, Load>} */
+const DIALOGS = {
+  browse: () => import("./browse.js"),
+  confirm: () => import("./confirm.js"),
+  create: () => import("./create.js"),
+  help: () => import("./help.js"),
+  missing: () => import("./missing.js"),
+  password: () => import("./password.js"),
+  switcher: () => import("../switcher.js"),
+};
+
+export class DialogHost {
+  #box = /** @type {HTMLDialogElement} */ (document.getElementById("dialog"));
+  /** What is shown, or being loaded. @type {State["ui"]["dialog"]} */ #shown = null;
+  /** @type {Part | null} */ #part = null;
+
+  /** @param {State} state @param {any} act */
+  constructor(state, act) {
+    this.state = state;
+    this.act = act;
+    const close = () => act.ui.closeDialog();
+    this.#box.addEventListener("cancel", (event) => {
+      if (event.target !== this.#box) return; // of a file field in it
+      event.preventDefault();
+      close();
+    });
+    this.#box.addEventListener("close", () => this.#shown && close()); // a browser closes it without asking at the second Escape
+    // A press on the backdrop closes it, unless something was typed. What began inside, like selecting text, does not.
+    this.#box.addEventListener("pointerdown", (event) => {
+      if (event.target === this.#box && outside(event, this.#box) && !this.#box.querySelector("form")) close();
+    });
+  }
+
+  draw() {
+    const { dialog } = this.state.ui;
+    if (dialog !== this.#shown) {
+      this.#end();
+      this.#shown = dialog;
+      if (dialog) this.#open(dialog);
+    } else if (this.#part) this.#render(this.#part);
+  }
+
+  /** @param {{name: string} & Record<string, any>} dialog */
+  async #open(dialog) {
+    const { state, act } = this;
+    const close = () => this.state.ui.dialog === dialog && act.ui.closeDialog();
+    const redraw = () => this.#part && this.#shown === dialog && this.#render(this.#part);
+    const part = await openPart(DIALOGS[dialog.name], { state, act, data: dialog, redraw, close });
+    if (!part || this.state.ui.dialog !== dialog) return; // closed meanwhile
+    this.#part = part;
+    this.#box.className = `dialog ${part.kind ?? ""}`;
+    this.#render(part);
+    this.#box.showModal();
+    part.focus?.();
+  }
+
+  #end() {
+    const part = this.#part;
+    this.#part = this.#shown = null;
+    if (this.#box.open) this.#box.close(); // gives the focus back
+    render(nothing, this.#box);
+    part?.closed?.();
+    settle();
+  }
+
+  /** @param {Part} part */
+  #render(part) {
+    render(
+      html`<div class="dialog-head">
+          <h2 id="dialog-title" class="cut">${part.title()}</h2>
+          <button type="button" class="icon-button" aria-label=${words.common.close} title=${words.common.close}
+            @click=${() => this.act.ui.closeDialog()}>${icon("x")}</button>
+        </div>
+        <div class="dialog-body">${part.draw()}</div>`,
+      this.#box,
+    );
+  }
+}
+
+/** @param {PointerEvent} event @param {Element} box */
+function outside({ clientX, clientY }, box) {
+  const { left, right, top, bottom } = box.getBoundingClientRect();
+  return clientX < left || clientX > right || clientY < top || clientY > bottom;
+}

@@ -1,0 +1,19 @@
+import { dialogs as words } from "../../words/dialogs.js";
+import { DialogForm } from "./form.js";
+
+/**
+ * A room that needs a password, or is not there: the server does not tell which.
+ *
+ * @param {import("../host.js").Context} context with `room` @returns {import("../host.js").Part}
+ */
+export function open({ act, data, redraw, close }) {
+  const form = new DialogForm({
+    fields: [{ name: "password", label: words.password, type: "password", autocomplete: "off", maxlength: 128 }],
+    text: words.passwordText(data.room),
+    button: words.enter,
+    redraw,
+    close,
+    submit: ({ password }) => act.rooms.open(data.room, { password }),
+  });
+  return { title: () => words.passwordTitle, draw: () => form.draw(), focus: () => form.focus(), kind: "narrow" };
+}

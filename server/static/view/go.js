@@ -1,0 +1,27 @@
+import { Refused } from "../net/api.js";
+
+/**
+ * Go to a room whose name was typed or found. One that does not exist is not created before the user agrees.
+ *
+ * @param {import("../state/state.js").State} state @param {any} act @param {string} name
+ */
+export async function goTo(state, act, name) {
+  if (state.rooms.has(name)) return act.rooms.show(name);
+  try {
+    await act.rooms.open(name);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (error.code === "no_such_room") act.ui.dialog("missing", { room: name });
+    else act.ui.toast(error.message, { error: true });
+  }
+}
+
+/** Do what the server may refuse, where there is no better place for the reason. @param {any} act @param {() => unknown} work */
+export async function attempt(act, work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    act.ui.toast(error.message, { error: true });
+  }
+}

@@ -1,0 +1,75 @@
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { words } from "../words.js";
+import { icon } from "./icons.js";
+import { openMenu } from "./menu.js";
+import { mark } from "./names.js";
+import { cut, roomMenu, sign, wanted } from "./room-parts.js";
+
+/**
+ * Which room this is, and the ways to what belongs to it.
+ *
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../state/state.js").State} State
+ */
+
+/** @param {State} state @param {any} act @param {import("./status.js").ConnectionName} connected */
+export function header(state, act, connected) {
+  const room = state.room;
+  return html`
+    ${menuButton(state, act)}
+    ${room ? heading(room) : html`<div class="heading"></div>`}
+    ${connection(connected)}
+    ${room ? buttons(state, room, act) : nothing}`;
+}
+
+/** On phones the only sign of what is unread in other rooms. @param {State} state @param {any} act */
+function menuButton(state, act) {
+  const others = [...state.rooms.values()].filter((room) => room.name !== state.front && state.levelOf(room) !== "none");
+  const sum = (/** @type {(room: Room) => number} */ of) => others.reduce((all, room) => all + of(room), 0);
+  const mentions = sum(wanted) + state.invitations.length;
+  const unread = sum((room) => room.unread);
+  const label = mentions ? words.rooms.openMentions(mentions) : unread ? words.rooms.openUnread(unread) : words.rooms.open;
+  const n = mentions || unread;
+  return html`<button type="button" id="menu" class="icon-button menu-button" aria-label=${label} aria-controls="sidebar"
+    aria-expanded=${state.ui.drawer} @click=${() => act.ui.drawer(!state.ui.drawer)}>
+    ${icon("menu")}${n ? html`<span class="badge ${mentions ? "mention" : ""}" aria-hidden="true">${cut(n)}</span>` : nothing}
+  </button>`;
+}
+
+/** @param {Room} room */
+function heading(room) {
+  const topic = room.info.topic ?? "";
+  const line = room.status === "closed" ? words.header.apart : room.status === "joined" ? "" : words.header.entering;
+  return html`<div class="heading">
+    <div class="heading-title">${sign(room)}<h1 id="room-heading" class="cut" tabindex="-1"><bdi id="room-title">${room.title}</bdi></h1>
+      ${room.info.kind === "private" ? html`<span class="sr">${words.header.private}</span>` : nothing}${room.peer ? mark(room.peer.id) : nothing}</div>
+    ${line ? html`<p id="room-line" class="topic">${line}</p>` : nothing}
+    ${topic && !line
+      ? html`<button type="button" id="topic" class="topic cut" popovertarget="whole-topic" title=${words.header.showTopic}><bdi>${topic}</bdi></button>
+        <div id="whole-topic" class="whole-topic" popover aria-label=${words.header.topic} role="dialog" dir="auto">${topic}</div>`
+      : nothing}
+  </div>`;
+}
+
+/** Said always, shown only while there is something to say. @param {import("./status.js").ConnectionName} name */
+function connection(name) {
+  return html`<div id="status" class=${name === "online" ? "sr" : "status"} data-state=${name} role="status" aria-label=${words.status.label}>
+    <span class="dot" aria-hidden="true"></span><span class="status-text">${words.status[name]}</span></div>`;
+}
+
+/** @param {State} state @param {Room} room @param {any} act */
+function buttons(state, room, act) {
+  const count = room.presence.count; // 0, without even me: the room is not entered yet
+  const toggle = (/** @type {string} */ name) => () => act.ui.panel(state.ui.panel === name ? "" : name);
+  const on = (/** @type {string} */ name) => String(state.ui.panel === name);
+  const people = !count ? words.header.openPeopleUnknown : words.header.openPeople(count);
+  return html`
+    <button type="button" id="open-people" class="icon-button people-button" aria-label=${people} title=${people} aria-expanded=${on("people")}
+      aria-controls="panel" @click=${toggle("people")}>${icon("users")}<span id="room-count" class="room-count">${count ? words.header.count(count) : ""}</span></button>
+    <button type="button" id="open-search" class="icon-button" aria-label=${words.header.search} title=${words.header.search} aria-expanded=${on("search")}
+      aria-controls="panel" @click=${toggle("search")}>${icon("search")}</button>
+    <button type="button" id="open-pins" class="icon-button wide-only" aria-label=${words.header.pins} title=${words.header.pins} aria-expanded=${on("pins")}
+      aria-controls="panel" @click=${toggle("pins")}>${icon("pin")}</button>
+    <button type="button" id="room-menu" class="icon-button" aria-label=${words.header.menu} title=${words.header.menu} aria-haspopup="menu" aria-expanded="false"
+      @click=${(/** @type {Event} */ event) => openMenu(/** @type {Element} */ (event.currentTarget), roomMenu(state, room, act))}>${icon("ellipsis")}</button>`;
+}

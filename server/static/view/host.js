@@ -1,0 +1,29 @@
+import { words } from "../words.js";
+
+/**
+ * Parts of the page that are loaded when they are opened: dialogs, and what the right-hand panel shows. Such a module
+ * exports `open(context)`, which returns a part; what a part has to remember while it is open, its closure keeps.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {{state: State, act: any, data: Record<string, any>, redraw: () => void, close: () => void}} Context
+ *   `data`: what it was opened with
+ * @typedef {{title: () => unknown, draw: () => unknown, focus?: () => void, closed?: () => void, kind?: string}} Part
+ *   `title`: text or a template; `focus`: put the keyboard where one begins; `closed`: it was closed; `kind`: a class
+ * @typedef {() => Promise<{open: (context: Context) => Part}>} Load
+ */
+
+/**
+ * @param {Load} load @param {Context} context
+ * @returns {Promise<Part | null>} null if it could not be loaded, which was said
+ */
+export async function openPart(load, context) {
+  try {
+    return (await load()).open(context);
+  } catch (error) {
+    // The server is away, or has a newer version of the page.
+    context.close();
+    context.act.ui.toast(words.common.notLoaded, { error: true });
+    console.warn(error);
+    return null;
+  }
+}

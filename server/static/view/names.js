@@ -1,0 +1,46 @@
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { comparable, kindOf } from "../state/people.js";
+import { words } from "../words.js";
+
+/**
+ * Names prove nothing: guests choose theirs freely, and two users may have the same one.
+ *
+ * @typedef {import("../state/types.js").User} User
+ */
+
+const LEAST = 3; // letters of an id: fewer look like a typo
+
+/** The mark of users whose name proves nothing; accounts have none. @param {string} id */
+export function mark(id) {
+  const kind = kindOf(id);
+  return kind ? html`<span class="mark" title=${words.common.kindMeanings[kind]}>${words.common.kinds[kind]}</span>` : nothing;
+}
+
+/**
+ * The users among these who share their name with another one, with the end of their id that tells them apart.
+ * @param {Iterable<User>} users @returns {Map<string, string>} id -> "x7p"
+ */
+export function namesakes(users) {
+  /** @type {Map<string, Set<string>>} */ const ids = new Map();
+  for (const { id, name } of users) {
+    const key = comparable(name);
+    const known = ids.get(key);
+    if (known) known.add(id);
+    else ids.set(key, new Set([id]));
+  }
+  /** @type {Map<string, string>} */ const found = new Map();
+  for (const group of ids.values()) {
+    if (group.size < 2) continue;
+    let length = LEAST;
+    const ends = () => new Set([...group].map((id) => id.slice(-length)));
+    while (ends().size < group.size && length < 64) length += 1;
+    for (const id of group) found.set(id, id.slice(-length));
+  }
+  return found;
+}
+
+/** A name in a text of any direction, with what tells namesakes apart. @param {User} user @param {Map<string, string>} [alike] */
+export function nameOf({ id, name }, alike) {
+  const end = alike?.get(id);
+  return html`<bdi class="person">${name}</bdi>${end ? html`<span class="id-end" dir="ltr" title=${id}>#${end}</span>` : nothing}`;
+}

@@ -1,0 +1,89 @@
+import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { words } from "../words.js";
+import { canFocus, focusFirst, focusHome } from "./focus.js";
+import { openPart } from "./host.js";
+import { icon } from "./icons.js";
+
+/**
+ * The frame of what stands to the right of the log: people, a search, pinned messages. Where the page is narrow, it
+ * covers the room, and the room is inert.
+ *
+ * @typedef {import("./host.js").Part} Part
+ * @typedef {import("./host.js").Load} Load
+ * @typedef {import("../state/state.js").State} State
+ */
+
+/** @type {Record<string, Load>} */
+const PANELS = {
+  people: () => import("./people.js"),
+};
+const WIDE = matchMedia("(min-width: 64rem)");
+
+export class Panel {
+  #box = /** @type {HTMLElement} */ (document.getElementById("panel"));
+  /** What is shown, or being loaded: a name, and the room it is about. */ #shown = "";
+  /** @type {Part | null} */ #part = null;
+  /** @type {Element | null} */ #before = null;
+
+  /** @param {State} state @param {any} act */
+  constructor(state, act) {
+    this.state = state;
+    this.act = act;
+    this.#box.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || event.defaultPrevented) return;
+      event.preventDefault();
+      act.ui.panel("");
+    });
+    WIDE.addEventListener("change", () => state.changed());
+  }
+
+  draw() {
+    const { ui, front } = this.state;
+    const name = !front ? "" : ui.profile && PANELS.profile ? "profile" : PANELS[ui.panel] ? ui.panel : "";
+    const shown = name && `${name} ${front} ${ui.profile?.user.id ?? ""}`;
+    document.body.classList.toggle("panel-open", Boolean(name));
+    const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+    main.inert ||= Boolean(name) && !WIDE.matches; // the drawer, which is drawn first, has set it
+    if (shown === this.#shown) return this.#render();
+    const opening = !this.#shown || this.#shown.split(" ")[0] !== name;
+    if (!this.#shown) this.#before = document.activeElement;
+    const had = this.#box.contains(document.activeElement);
+    this.#part?.closed?.();
+    this.#part = null;
+    this.#shown = shown;
+    this.#box.hidden = !name;
+    if (name) return this.#open(name, opening);
+    render(nothing, this.#box);
+    if ((had || document.activeElement === document.body) && !focusFirst(this.#before)) focusHome();
+  }
+
+  /** @param {string} name @param {boolean} opening whether the user has asked for it, and not just changed the room */
+  async #open(name, opening) {
+    const { state, act } = this;
+    const shown = this.#shown;
+    const redraw = () => this.#shown === shown && this.#render();
+    const data = { room: state.front, ...state.ui.profile };
+    const part = await openPart(PANELS[name], { state, act, data, redraw, close: () => act.ui.panel("") });
+    if (!part || this.#shown !== shown) return;
+    this.#part = part;
+    this.#render();
+    // Next to the log, a list of people may open without taking the focus; what covers the log may not.
+    if (!opening || !state.ui.attentive) return;
+    if (!WIDE.matches) focusFirst(this.#box.querySelector(".panel-close"));
+    else if (canFocus(this.#before) && this.#before.id === `open-${name}`) part.focus?.();
+  }
+
+  #render() {
+    const part = this.#part;
+    if (!part) return;
+    render(
+      html`<div class="panel-head">
+          <h2 id="panel-title" class="cut">${part.title()}</h2>
+          <button type="button" class="icon-button panel-close" aria-label=${words.common.close} title=${words.common.close}
+            @click=${() => this.act.ui.panel("")}>${icon("x")}</button>
+        </div>
+        <div class="panel-body ${part.kind ?? ""}">${part.draw()}</div>`,
+      this.#box,
+    );
+  }
+}

@@ -1,0 +1,156 @@
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { ref } from "../vendor/lit-html/directives/ref.js";
+import { Refused } from "../net/api.js";
+import { contains, order } from "../state/people.js";
+import { dialogs as words } from "../words/dialogs.js";
+import { avatar } from "./avatar.js";
+import { attempt, goTo } from "./go.js";
+import { icon } from "./icons.js";
+import { mark, nameOf, namesakes } from "./names.js";
+import { badge, sign, wanted } from "./room-parts.js";
+import { inOrder } from "./shortcuts.js";
+
+/**
+ * One field for every room and person, by keyboard alone: a combobox whose list is always open.
+ *
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../state/types.js").User} User
+ * @typedef {{key: string, group: string, content: unknown, run: () => void}} Choice
+ */
+
+const MOST = 8; // of a group
+const PAUSE = 200; // milliseconds without a key before the server is asked
+
+/** @param {import("./host.js").Context} context @returns {import("./host.js").Part} */
+export function open({ state, act, redraw, close }) {
+  let [q, at, asked] = ["", 0, 0];
+  /** Public rooms that the server has found. @type {{room: string, title?: string}[]} */ let others = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
+  /** @type {HTMLInputElement | undefined} */ let field;
+
+  /** @returns {Choice[]} */
+  function choices() {
+    const rooms = q ? inOrder(state).filter((room) => contains(room.title, q) || contains(room.name, q)) : recent(state);
+    rooms.sort((a, b) => rank(b.title, q) - rank(a.title, q));
+    const people = q ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
+    const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room));
+    const alike = namesakes(people);
+    const found = [
+      ...group(false),
+      ...group(true),
+      ...people.slice(0, MOST).map((user) => personChoice(user, alike)),
+      ...others.filter(({ room }) => q && !state.rooms.has(room)).slice(0, MOST).map((each) => otherChoice(each)),
+    ];
+    const exact = [...state.rooms.keys(), ...others.map(({ room }) => room)].includes(q);
+    if (q && !exact && !q.startsWith("@")) {
+      found.push({ key: "new", group: "", content: html`${icon("plus")}<span class="cut">${words.switcherCreate(q)}</span>`, run: () => goTo(state, act, q) });
+    }
+    return found;
+  }
+
+  /** @param {Room} room @returns {Choice} */
+  function roomChoice(room) {
+    const content = html`${sign(room)}<span class="cut"><bdi>${room.title}</bdi></span>${badge(room, state.levelOf(room) === "none")}`;
+    return { key: `room ${room.name}`, group: room.direct ? words.switcherPeople : words.switcherRooms, content, run: () => act.rooms.show(room.name) };
+  }
+
+  /** @param {User} user @param {Map<string, string>} alike @returns {Choice} */
+  function personChoice(user, alike) {
+    const content = html`${avatar(user)}<span class="cut">${nameOf(user, alike)}</span>${mark(user.id)}`;
+    return { key: `user ${user.id}`, group: words.switcherPeople, content, run: () => attempt(act, () => act.people.direct(user.id)) };
+  }
+
+  /** @param {{room: string, title?: string}} each @returns {Choice} */
+  function otherChoice({ room, title }) {
+    const content = html`<span class="room-sign">${icon("hash")}</span><span class="cut"><bdi>${title || room}</bdi></span>`;
+    return { key: `other ${room}`, group: words.switcherOther, content, run: () => goTo(state, act, room) };
+  }
+
+  async function ask() {
+    const number = (asked += 1);
+    try {
+      const { rooms } = await act.rooms.list(q);
+      if (number === asked) others = rooms;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error; // offline: what is here is found all the same
+    }
+    redraw();
+  }
+
+  /** @param {Event} event */
+  function typed(event) {
+    q = /** @type {HTMLInputElement} */ (event.target).value.normalize("NFC").trim().replace(/^#(?=.)/, "");
+    at = 0;
+    clearTimeout(timer);
+    if (q) timer = setTimeout(ask, PAUSE);
+    redraw();
+  }
+
+  /** @param {Choice | undefined} choice */
+  function choose(choice) {
+    if (!choice) return;
+    close();
+    choice.run();
+  }
+
+  /** @param {KeyboardEvent} event */
+  function onKey(event) {
+    if (event.isComposing) return;
+    const all = choices();
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Enter") choose(all[at]);
+    else if (step && all.length) {
+      at = (at + step + all.length) % all.length;
+      redraw();
+      document.getElementById(`switch-${at}`)?.scrollIntoView({ block: "nearest" });
+    } else return;
+    event.preventDefault();
+  }
+
+  return {
+    title: () => words.switcherTitle,
+    kind: "switcher",
+    focus: () => field?.focus(),
+    closed: () => clearTimeout(timer),
+    draw: () => {
+      const all = choices();
+      at = Math.min(at, Math.max(0, all.length - 1));
+      return html`
+        <label class="search-field">${icon("search")}<span class="sr">${words.switcherField}</span>
+          <input class="input" role="combobox" aria-expanded="true" aria-controls="switch-list" aria-autocomplete="list"
+            aria-activedescendant=${all.length ? `switch-${at}` : nothing} placeholder=${words.switcherField} autocomplete="off" autocapitalize="none"
+            spellcheck="false" maxlength="64" dir="auto" enterkeyhint="go" @input=${typed} @keydown=${onKey}
+            ${ref((element) => (field = /** @type {HTMLInputElement | undefined} */ (element)))}></label>
+        <p class="sr" role="status">${q ? words.switcherFound(all.length) : ""}</p>
+        <div id="switch-list" class="switch-list" role="listbox" aria-label=${words.switcherTitle}>
+          ${all.map(({ group, content, run, key }, i) => html`${group && group !== all[i - 1]?.group ? html`<div class="menu-title" role="presentation">${group}</div>` : nothing}
+            <div id="switch-${i}" class="switch" role="option" aria-selected=${i === at} data-key=${key}
+              @pointermove=${() => at !== i && ((at = i), redraw())} @click=${() => choose({ key, group, content, run })}>${content}</div>`)}
+        </div>
+        ${all.length ? nothing : html`<p class="dialog-note">${words.switcherNone}</p>`}
+        <p class="switch-hint">${words.switcherHint}</p>`;
+    },
+  };
+}
+
+/** What one most likely wants without a word: what is new, then what was in front last. @param {import("../state/state.js").State} state */
+function recent(state) {
+  const rooms = inOrder(state).filter((room) => room.name !== state.front);
+  return rooms.sort((a, b) => wanted(b) - wanted(a) || b.unread - a.unread || b.at - a.at);
+}
+
+/** Names that begin with what was typed come first. @param {string} name @param {string} q */
+function rank(name, q) {
+  return q && name.toLowerCase().startsWith(q.toLowerCase()) ? 1 : 0;
+}
+
+/** The people in my rooms, without me and those with whom I have a direct room: that is found itself. @param {import("../state/state.js").State} state @returns {User[]} */
+function peopleOf(state) {
+  /** @type {Map<string, User>} */ const found = new Map();
+  for (const room of state.rooms.values()) {
+    for (const user of room.presence.members.values()) found.set(user.id, user);
+  }
+  for (const { peer } of state.rooms.values()) if (peer) found.delete(peer.id);
+  if (state.me) found.delete(state.me.id);
+  return [...found.values()].sort((a, b) => order.compare(a.name, b.name));
+}

@@ -1,0 +1,55 @@
+import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { guard } from "../vendor/lit-html/directives/guard.js";
+import { repeat } from "../vendor/lit-html/directives/repeat.js";
+import { fill } from "../words/format.js";
+import { words } from "../words.js";
+import { icon } from "./icons.js";
+import { withLinks } from "./text.js";
+import { exactText, timeText } from "./time.js";
+
+/**
+ * Short notices over the lower edge of the log, and what the operators of the server announce, in a bar below the header.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../state/types.js").Toast} Toast
+ */
+
+/** Errors interrupt a screen reader, other notices wait. @param {State} state @param {any} act */
+export function toasts(state, act) {
+  const errors = state.toasts.filter((toast) => toast.error);
+  const others = state.toasts.filter((toast) => !toast.error);
+  const each = (/** @type {Toast[]} */ list) => repeat(list, (toast) => toast.key, (toast) => one(toast, act));
+  return html`<div class="toast-list" role="alert" aria-label=${words.status.alerts}>${each(errors)}</div>
+    <div class="toast-list" role="status" aria-label=${words.status.notices}>${each(others)}</div>`;
+}
+
+/** @param {Toast} toast @param {any} act */
+function one({ key, text, error, action }, act) {
+  const run = () => {
+    act.ui.dismiss(key);
+    action?.run();
+  };
+  return html`<div class="toast alert ${error ? "error" : ""}">
+    ${error ? icon("circle-alert") : nothing}<span class="toast-text" dir="auto">${text}</span>
+    ${action ? html`<button type="button" class="link" @click=${run}>${action.label}</button>` : nothing}
+    <button type="button" class="icon-button small" aria-label=${words.common.dismiss} title=${words.common.dismiss} @click=${() => act.ui.dismiss(key)}>${icon("x")}</button>
+  </div>`;
+}
+
+/** They stay until they are put away. @param {State} state @param {any} act */
+export function announcements(state, act) {
+  return html`<div role="region" aria-label=${words.status.announcements} aria-live="polite">
+    ${repeat(state.announcements, (each) => each.key, ({ key, by, content, at }) => {
+      const time = Date.parse(at);
+      return html`<article class="announcement">
+        ${icon("megaphone")}
+        <div class="announcement-words">
+          <p class="announcement-text" dir="auto">${guard([content], () => withLinks(content))}</p>
+          <p class="announcement-from" title=${exactText(time)}>${fill(words.status.from, { name: by.name, time: timeText(time) })}</p>
+        </div>
+        <button type="button" class="icon-button small" aria-label=${words.common.dismiss} title=${words.common.dismiss}
+          @click=${() => act.ui.dismissAnnouncement(key)}>${icon("x")}</button>
+      </article>`;
+    })}
+  </div>`;
+}

@@ -1,0 +1,100 @@
+import { fill, plural, table } from "./format.js";
+
+const PAUSE = /** @type {const} */ ([
+  [3600, { one: "{n} hour", other: "{n} hours" }],
+  [60, { one: "{n} minute", other: "{n} minutes" }],
+  [1, { one: "{n} second", other: "{n} seconds" }],
+]);
+
+/** Dialogs about rooms, the quick switcher, and the list of shortcuts. */
+export const dialogs = table({
+  browseTitle: "Browse rooms",
+  browseSearch: "Search public rooms",
+  browseNone: "No public room has this in its name.",
+  browseEmpty: "There are no public rooms yet.",
+  browseMore: "Show more rooms",
+  members: (/** @type {number} */ n) => plural(n, { one: "{n} member", other: "{n} members" }),
+  online: (/** @type {number} */ n) => plural(n, { one: "{n} online", other: "{n} online" }),
+  found: (/** @type {number} */ n) => plural(n, { one: "{n} room found", other: "{n} rooms found" }),
+  join: "Join",
+  joinRoom: (/** @type {string} */ room) => fill("Join {room}", { room }),
+  openRoom: (/** @type {string} */ room) => fill("Open {room}", { room }),
+  goTo: "Open",
+  newRoom: "New room",
+
+  createTitle: "New room",
+  createButton: "Create room",
+  name: "Name",
+  nameHint: "Part of the room’s link. It cannot be changed later.",
+  title: "Title (optional)",
+  titleHint: "Shown in place of the name.",
+  topic: "Topic (optional)",
+  private: "Private",
+  privateHint: "Only people who are invited, or know the password, can find and enter it.",
+  roomPassword: "Password (optional)",
+  roomPasswordHint: "People who know it can enter without an invitation.",
+  slowMode: "Slow mode",
+  pause: (/** @type {number} */ seconds) => {
+    const [unit, forms] = PAUSE.find(([length]) => seconds >= length) ?? [1, null];
+    return forms ? fill("One message every {time}", { time: plural(seconds / unit, forms) }) : "Off";
+  },
+  guests: "Guests",
+  guestsTalk: "May read and write",
+  guestsRead: "May read",
+  guestsNo: "May not enter",
+
+  missingTitle: "Create this room?",
+  missingText: (/** @type {string} */ room) =>
+    fill("There is no public room named “{room}”. You can create it now, and it lasts as long as somebody uses it.", { room }),
+  missingCreate: "Create room",
+  missingPassword: "I have a password",
+
+  passwordTitle: "Enter with a password",
+  passwordText: (/** @type {string} */ room) => fill("If “{room}” is a private room with a password, you can enter it here.", { room }),
+  password: "Password",
+  enter: "Enter",
+
+  switcherTitle: "Switch to",
+  switcherField: "Find a room or a person",
+  switcherRooms: "Rooms",
+  switcherPeople: "People",
+  switcherOther: "Rooms you are not in",
+  switcherNone: "Nothing found.",
+  switcherCreate: (/** @type {string} */ room) => fill("Go to or create “{room}”", { room }),
+  switcherHint: "Arrow keys choose, Enter opens, Escape closes.",
+  switcherFound: (/** @type {number} */ n) => plural(n, { one: "{n} result", other: "{n} results" }),
+
+  helpTitle: "Keyboard shortcuts",
+  helpGroups: [
+    {
+      title: "Go to",
+      keys: [
+        ["Mod K", "Switch to a room or person"],
+        ["Alt ↑", "Previous room"],
+        ["Alt ↓", "Next room"],
+        ["Alt Shift ↑", "Previous unread room"],
+        ["Alt Shift ↓", "Next unread room"],
+        ["Mod F", "Search on this page"],
+        ["?", "This list"],
+      ],
+    },
+    {
+      title: "Read",
+      keys: [
+        ["Page up", "Scroll up, also from the message box"],
+        ["Page down", "Scroll down"],
+        ["↑ ↓", "Go from message to message, in the log"],
+        ["End", "To the newest message, in the log"],
+      ],
+    },
+    {
+      title: "Write",
+      keys: [
+        ["Enter", "Send"],
+        ["Shift Enter", "New line"],
+        ["↑", "Edit my last message, in an empty message box"],
+        ["Esc", "Stop replying or editing, close what is open"],
+      ],
+    },
+  ],
+});

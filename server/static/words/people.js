@@ -1,0 +1,19 @@
+import { plural, table } from "./format.js";
+
+/** The list of people in a room. */
+export const people = table({
+  title: "People",
+  filter: "Find a person",
+  owner: "Owners",
+  moderator: "Moderators",
+  member: "Members",
+  readonly: "Read only",
+  here: "Here now",
+  away: "not here now",
+  none: "Nobody here has this in their name.",
+  more: "Show more people",
+  shown: (/** @type {number} */ n) => plural(n, { one: "{n} person", other: "{n} people" }),
+  rest: (/** @type {number} */ n) => plural(n, { one: "and {n} more", other: "and {n} more" }),
+  muted: "muted",
+  invite: "Invite people",
+});
