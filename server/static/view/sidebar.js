@@ -22,6 +22,8 @@ import { SWITCH, inOrder } from "./shortcuts.js";
  * @typedef {import("../state/state.js").State} State
  */
 
+const LOGO = new URL("../icon.svg", import.meta.url).href;
+
 export class Sidebar {
   /** The room that is the stop of the Tab key; "" for the one in front. */ #stop = "";
 
@@ -51,7 +53,7 @@ export class Sidebar {
     const stop = this.#stop || all[0]?.name;
     return html`
       <div class="side-head">
-        <img src="static/icon.svg" alt="" width="24" height="24"><span class="brand">${words.common.product}</span>
+        <img src=${LOGO} alt="" width="24" height="24"><span class="brand">${words.common.product}</span>
         <button type="button" class="icon-button menu-close" aria-label=${words.rooms.close} @click=${() => act.ui.drawer(false)}>${icon("x")}</button>
       </div>
       <button type="button" class="jump-to" @click=${() => this.#leaveFor(() => act.ui.dialog("switcher"))}>
