@@ -20,6 +20,8 @@ const DIALOGS = {
   help: () => import("./help.js"),
   missing: () => import("./missing.js"),
   password: () => import("./password.js"),
+  report: () => import("./report.js"),
+  seen: () => import("./seen.js"),
   switcher: () => import("../switcher.js"),
 };
 

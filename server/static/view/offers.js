@@ -1,0 +1,41 @@
+import { kindOf } from "../state/people.js";
+
+/**
+ * What a person may do with a message: nothing is offered that the server would refuse.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {"react"|"reply"|"edit"|"remove"|"pin"|"copyText"|"copyLink"|"markUnread"|"seenBy"|"report"} Action
+ */
+
+/** In larger rooms the server does not tell who has read what. */
+const SMALL = 50;
+
+/**
+ * @param {Message} message @param {State} state @param {Room} room
+ * @param {number} now epoch milliseconds
+ * @returns {Set<Action>}
+ */
+export function offers(message, state, room, now) {
+  if (message.deleted_at) return new Set();
+  const mine = state.isMine(message.sender_id) || (message.alias_of !== undefined && state.isMine(message.alias_of));
+  const joined = room.status === "joined";
+  const writes = joined && room.mayWrite && !(room.mute && room.mute.until > now);
+  const age = now - Date.parse(message.timestamp);
+  const { edit_window: seconds } = state.limits;
+  /** @type {[Action, boolean][]} */
+  const all = [
+    ["react", writes],
+    ["reply", writes],
+    ["edit", writes && mine && (seconds === 0 || age < seconds * 1000)],
+    ["remove", joined && ((mine && room.mayWrite) || room.mayModerate)],
+    ["pin", joined && room.mayModerate],
+    ["copyText", true],
+    ["copyLink", true],
+    ["markUnread", joined],
+    ["seenBy", joined && Math.max(room.presence.count, room.size) <= SMALL],
+    ["report", joined && !mine && kindOf(message.sender_id) !== "bot" && !room.direct],
+  ];
+  return new Set(all.filter(([, may]) => may).map(([action]) => action));
+}

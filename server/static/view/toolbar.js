@@ -1,0 +1,216 @@
+import { render } from "../vendor/lit-html/lit-html.js";
+import { actions as words } from "../words/actions.js";
+import { copy } from "./links.js";
+import { messageActions, openSheet } from "./message-actions.js";
+import { offers } from "./offers.js";
+
+/**
+ * What a person can do with a message: a toolbar on hover and focus, a sheet on a long press, and keys. There is one
+ * toolbar for the whole log, moved to the message that is looked at: one for each of 10,000 messages would be too much.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("./offers.js").Action} Action
+ */
+
+const LONG_PRESS = 500; // ms, as on phones
+const SLOP = 10; // px that a resting finger moves
+
+export class MessageTools {
+  #bar = document.createElement("div");
+  /** The message that has the toolbar. @type {HTMLElement | null} */ #at = null;
+  /** Whether the focus came into the log by the pointer: then keys are text for the message box. */
+  #byPointer = false;
+  /** @type {{timer: number, x: number, y: number} | null} */ #press = null;
+
+  /**
+   * @param {State} state @param {any} act @param {HTMLElement} log
+   * @param {{focus: () => void}} composer
+   */
+  constructor(state, act, log, composer) {
+    this.state = state;
+    this.act = act;
+    this.log = log;
+    this.composer = composer;
+    this.#bar.className = "tools";
+    this.#bar.setAttribute("role", "toolbar");
+    this.#bar.addEventListener("keydown", (event) => this.#onBarKey(event));
+    log.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.#hover(event.target));
+    log.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#hover(document.activeElement));
+    log.addEventListener("focusin", (event) => this.#show(messageAt(event.target)));
+    log.addEventListener("keydown", (event) => this.#onKey(event));
+    log.addEventListener("pointerdown", (event) => this.#onPointerDown(event));
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel", "scroll"])) {
+      log.addEventListener(end, () => this.#endPress(), { passive: true, capture: true });
+    }
+    log.addEventListener("pointermove", (event) => this.#onPointerMove(event), { passive: true });
+    log.addEventListener("contextmenu", (event) => this.#press && event.preventDefault()); // the sheet opens instead
+  }
+
+  /** Bring the toolbar up to date: the message has changed, or may no longer be edited. */
+  draw() {
+    if (this.#at) this.#show(this.#at);
+  }
+
+  /** @param {EventTarget | null} target */
+  #hover(target) {
+    // While the keyboard is in the toolbar, or its menu is open, it stays where it is.
+    if (!this.#bar.querySelector(":focus-visible, [aria-expanded='true']")) this.#show(messageAt(target));
+  }
+
+  /** @param {HTMLElement | null} element */
+  #show(element) {
+    const message = this.#messageOf(element);
+    const room = this.state.room;
+    if (!element || !message || !room) {
+      this.#bar.remove();
+      this.#at = null;
+      return;
+    }
+    if (this.#bar.parentElement !== element) element.append(this.#bar);
+    this.#at = element;
+    this.#bar.setAttribute("aria-label", words.label(message.sender));
+    render(messageActions(message, this.state, this.act, (action, anchor) => this.#run(message, room.name, action, anchor)), this.#bar);
+    const buttons = this.#buttons;
+    if (!buttons.some((button) => button.tabIndex === 0) && buttons[0]) buttons[0].tabIndex = 0;
+  }
+
+  get #buttons() {
+    return [...this.#bar.querySelectorAll("button")];
+  }
+
+  /** @param {HTMLElement | null} element @returns {Message | undefined} */
+  #messageOf(element) {
+    const message = element?.isConnected ? this.state.room?.message(Number(element.dataset.seq)) : undefined;
+    return message?.deleted_at ? undefined : message;
+  }
+
+  // --- actions -------------------------------------------------------------------------------------------------------
+
+  /**
+   * @param {Message} message @param {string} room by name: the one in front may be another when an answer comes
+   * @param {Action} action @param {HTMLElement} anchor
+   */
+  #run(message, room, action, anchor) {
+    const { act } = this;
+    const { seq, sender, pinned_at } = message;
+    /** @type {Record<Action, () => unknown>} */
+    const does = {
+      react: () => this.#pickReaction(room, seq, anchor),
+      reply: () => this.#write(() => act.writing.reply(room, seq)),
+      edit: () => this.#write(() => act.writing.edit(room, seq)),
+      pin: () => act.messages.pin(room, seq, !pinned_at),
+      copyText: () => this.#copy(message.content, words.textCopied),
+      copyLink: () => this.#copy(act.messages.link(room, seq), words.linkCopied),
+      markUnread: () => act.messages.markUnread(room, seq),
+      seenBy: () => act.ui.dialog("seen", { room, seq }),
+      report: () => act.ui.dialog("report", { room, seq, sender }),
+      remove: () => act.messages.remove(room, seq),
+    };
+    does[action]();
+  }
+
+  /** Go on in the message box. @param {() => void} begin */
+  #write(begin) {
+    begin();
+    requestAnimationFrame(() => this.composer.focus()); // once it is drawn
+  }
+
+  /** @param {string} text @param {string} said */
+  async #copy(text, said) {
+    const done = await copy(text);
+    this.act.ui.toast(done ? said : words.notCopied, { error: !done });
+  }
+
+  /** @param {string} room @param {number} seq @param {HTMLElement} anchor */
+  async #pickReaction(room, seq, anchor) {
+    const { openEmojiPicker } = await import("./emoji-picker.js");
+    const pick = (/** @type {string} */ emoji) => this.act.messages.react(room, seq, emoji, true);
+    openEmojiPicker(anchor, this.state, this.act, { pick });
+  }
+
+  /** @param {HTMLElement} element */
+  #openSheet(element) {
+    const [message, room] = [this.#messageOf(element), this.state.room];
+    if (!message || !room) return;
+    const run = (/** @type {Action} */ action, /** @type {HTMLElement} */ anchor) => this.#run(message, room.name, action, anchor);
+    openSheet(element, message, this.state, this.act, run);
+  }
+
+  // --- keys ----------------------------------------------------------------------------------------------------------
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    if (["Tab", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) this.#byPointer = false;
+    const element = /** @type {HTMLElement} */ (event.target);
+    if (!element.matches?.(".msg[data-seq]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const [message, room] = [this.#messageOf(element), this.state.room];
+    if (!message || !room) return;
+    const menu = event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey);
+    if (menu || event.key === "Enter") {
+      event.preventDefault();
+      this.#show(element);
+      const button = menu ? this.#buttons.at(-1) : this.#buttons[0];
+      button?.focus();
+      if (menu) button?.click();
+      return;
+    }
+    if (this.#byPointer) return;
+    /** @type {Record<string, Action>} */
+    const keys = { r: "reply", e: "edit", "+": "react", Delete: "remove" };
+    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action || !offers(message, this.state, room, Date.now()).has(action)) return;
+    event.preventDefault();
+    this.#show(element);
+    this.#run(message, room.name, action, element);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onBarKey(event) {
+    const all = this.#buttons;
+    const at = all.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
+    const rtl = getComputedStyle(this.#bar).direction === "rtl" ? -1 : 1;
+    const step = { ArrowRight: at + rtl, ArrowLeft: at - rtl, Home: 0, End: -1 }[event.key];
+    if (event.key === "Escape") this.#at?.focus({ preventScroll: true });
+    else if (step !== undefined) {
+      for (const button of all) button.tabIndex = -1;
+      const next = /** @type {HTMLButtonElement} */ (all.at(step % all.length));
+      next.tabIndex = 0;
+      next.focus();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  // --- touch ---------------------------------------------------------------------------------------------------------
+
+  /** @param {PointerEvent} event */
+  #onPointerDown(event) {
+    this.#byPointer = true;
+    const element = messageAt(event.target);
+    const on = /** @type {Element} */ (event.target);
+    if (event.pointerType === "mouse" || !element || on.closest("a, button, summary, .tools")) return;
+    this.#endPress();
+    const timer = setTimeout(() => {
+      navigator.vibrate?.(10);
+      getSelection()?.removeAllRanges();
+      this.#openSheet(element);
+    }, LONG_PRESS);
+    this.#press = { timer, x: event.clientX, y: event.clientY };
+  }
+
+  /** @param {PointerEvent} event */
+  #onPointerMove({ clientX, clientY }) {
+    if (this.#press && Math.hypot(clientX - this.#press.x, clientY - this.#press.y) > SLOP) this.#endPress();
+  }
+
+  #endPress() {
+    clearTimeout(this.#press?.timer);
+    this.#press = null;
+  }
+}
+
+/** @param {EventTarget | null} target @returns {HTMLElement | null} */
+function messageAt(target) {
+  return target instanceof Element ? /** @type {HTMLElement | null} */ (target.closest(".msg[data-seq]")) : null;
+}
