@@ -68,12 +68,19 @@ export function writingActions(context) {
       if (room) session.flush(room); // the next one is due
     },
 
-    /** Take an unsent message back, to change it. @param {string} id @returns {string} its text, "" if it is sent */
+    /**
+     * Take an unsent message back into the message box of its room, before what is typed there.
+     * @param {string} id @returns {boolean} false if it is on its way
+     */
     takeBack(id) {
       const entry = state.outbox.get(id);
-      if (!entry || entry.state === "sent" || entry.seq !== null) return "";
+      if (!entry || entry.state === "sent" || entry.seq !== null) return false;
       this.discard(id);
-      return entry.content;
+      const answered = entry.replyTo && state.rooms.get(entry.room)?.message(entry.replyTo.seq);
+      this.edit(entry.room, null);
+      if (answered) this.reply(entry.room, answered.seq);
+      this.draft(entry.room, [entry.content, state.drafts.get(entry.room)].filter(Boolean).join("\n"));
+      return true;
     },
 
     /** Keep what is typed. @param {string} name @param {string} text */

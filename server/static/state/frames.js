@@ -17,6 +17,12 @@ import { count, inSight, mentionsMe, onRead, uncount } from "./unread.js";
  * @property {(milliseconds: number) => void} redraw the state looks different after a while
  */
 
+/** When a mute ends: the year 9999 stands for no end. @param {string} [at] */
+function untilOf(at) {
+  if (!at) return 0;
+  return at.startsWith("9999") ? Infinity : Date.parse(at);
+}
+
 /** @type {Record<string, (state: State, room: Room, frame: any, effects: Effects) => void>} */
 const IN_ROOM = {
   message(state, room, frame, effects) {
@@ -24,7 +30,9 @@ const IN_ROOM = {
     state.meet([{ id: frame.alias_of ?? frame.sender_id, name: frame.sender }]);
     const late = room.onMessage(frame);
     if (late) room.at = effects.now();
-    if (late && !frame.deleted_at && !state.isMine(frame.alias_of ?? frame.sender_id)) {
+    const mine = state.isMine(frame.alias_of ?? frame.sender_id);
+    if (late && mine) room.slowUntil = effects.now() + (room.info.slow_mode ?? 0) * 1000;
+    if (late && !frame.deleted_at && !mine) {
       count(state, room, frame);
       effects.arrived(room, frame, mentionsMe(state, frame));
     }
@@ -110,7 +118,7 @@ const IN_ROOM = {
     if (mine && member.role) room.role = member.role;
     const now = effects.now();
     if (mine) {
-      const until = member.muted_until ? Date.parse(member.muted_until) : 0;
+      const until = untilOf(member.muted_until);
       const reason = member.reason ?? (room.mute?.until === until ? room.mute.reason : "");
       room.mute = until > now ? { until, reason } : null;
     }

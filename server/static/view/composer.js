@@ -1,65 +1,76 @@
-import { cleanContent, countChars } from "../protocol.js";
-import { byId, setText } from "./dom.js";
+import { Refused } from "../net/api.js";
+import { cleanContent, countChars } from "../state/content.js";
+import { render } from "../vendor/lit-html/lit-html.js";
+import { composer as words } from "../words/composer.js";
+import { MessageBox } from "./box.js";
+import { composerView, hindrance, nextChange, slowUntil, waitText } from "./composer-view.js";
+import { byId } from "./dom.js";
+import { isPicture, refuseDrops } from "./files.js";
 
-const COUNT_FROM = 0.9; // the counter appears when this much of the limit is used
+const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
 
 /**
- * The message box: Enter sends, Shift+Enter starts a new line, and a draft is kept for each room.
+ * Where messages are written. What is typed belongs to the room in which it was typed, by name: it stays there as a draft
+ * and is never sent to another, whatever comes to the front meanwhile.
  *
- * @typedef {{post: (content: string) => boolean, draft: (text: string) => void, page: (direction: number) => void,
- *   reenter: () => void, close: () => void}} Actions
+ * @typedef {import("../state/state.js").State} State
  */
 export class Composer {
-  #form = byId("composer");
-  #input = byId("message");
-  #send = byId("send");
-  #counter = byId("counter");
-  #error = byId("composer-error");
-  #box = byId("composer-box");
-  #closed = byId("closed");
-  #max = 4000;
-  /** @type {string | null} */ #room = null;
+  #root = byId("composer");
+  /** By room. @type {Map<string, MessageBox>} */ #boxes = new Map();
+  /** The box on the page. @type {MessageBox | null} */ #box = null;
+  /** @type {import("./completion.js").Completion | null} */ #completion = null;
+  #timer = 0;
+  /** What the buttons do. */
+  #does = {
+    cancel: (/** @type {MessageBox} */ box) => {
+      this.#cancel(box);
+      this.focus();
+    },
+    emoji: (/** @type {MessageBox} */ box, /** @type {HTMLElement} */ anchor) => this.#pickEmoji(box, anchor),
+  };
 
-  /** @param {Actions} actions */
-  constructor(actions) {
-    this.actions = actions;
-    this.#form.addEventListener("submit", (/** @type {Event} */ event) => {
+  /**
+   * @param {State} state @param {any} act
+   * @param {{page: (direction: number) => void, toEnd: () => void}} log scrolls by a page, and to the newest message
+   */
+  constructor(state, act, log) {
+    this.state = state;
+    this.act = act;
+    this.log = log;
+    this.#root.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      this.#submit();
+      if (this.#box) this.#submit(this.#box);
     });
-    this.#input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.#onKey(event));
-    this.#input.addEventListener("input", () => this.#onInput());
     document.addEventListener("keydown", (event) => this.#onKeyElsewhere(event));
-    byId("reenter").addEventListener("click", () => actions.reenter());
-    byId("close-room").addEventListener("click", () => actions.close());
+    refuseDrops(() => {
+      if (this.#box && this.#open) this.#refuse(this.#box, words.noFiles);
+      else act.ui.toast(words.noFiles, { error: true });
+    });
   }
 
-  /** Replace the message box by the reason why it is closed; the draft is kept. @param {string} reason "" reopens it */
-  close(reason) {
-    const had = this.#box.contains(document.activeElement);
-    setText(byId("closed-reason"), reason);
-    this.#closed.hidden = !reason;
-    this.#box.hidden = byId("composer-hint").hidden = Boolean(reason);
-    if (reason && had) this.#closed.focus(); // not a button: typing must not press it
-  }
-
-  /** @param {string} room @param {string} draft @param {number} max characters of a message */
-  render(room, draft, max) {
-    if (room !== this.#room) {
-      this.#room = room;
-      this.#input.value = draft;
-      this.#input.placeholder = `Message ${room}`;
-      setText(byId("message-label"), `Message ${room}`);
-      this.#max = max;
-      this.#measure();
-    } else if (max !== this.#max) {
-      this.#max = max;
-      this.#measure();
+  draw() {
+    clearTimeout(this.#timer);
+    const room = this.state.room;
+    if (!room) return;
+    const had = this.#root.contains(document.activeElement);
+    const box = this.#boxOf(room.name);
+    if (box !== this.#box) {
+      this.#completion?.close();
+      this.#box?.input.blur(); // an input method finishes in the room where it began
+      this.#box = box;
     }
+    this.#sync(box);
+    const now = Date.now();
+    const why = hindrance(this.state, room, now);
+    render(composerView(this.state, this.act, room, box, why, now, this.#does), this.#root);
+    if (had) this.#refocus();
+    const next = nextChange(room, why, now);
+    if (Number.isFinite(next)) this.#timer = setTimeout(() => this.draw(), next - now + 5);
   }
 
   focus() {
-    if (!this.#box.hidden) this.#input.focus({ preventScroll: true });
+    if (this.#open) this.#box?.input.focus({ preventScroll: true });
   }
 
   /** Focus the message box, except where that would raise an on-screen keyboard. */
@@ -67,59 +78,191 @@ export class Composer {
     if (matchMedia("(hover: hover) and (pointer: fine)").matches) this.focus();
   }
 
-  #submit() {
-    const content = cleanContent(this.#input.value);
-    const over = countChars(content) - this.#max;
-    if (!content.trim()) return this.focus();
-    if (over > 0) {
-      setText(this.#error, `This message is ${over} character${over === 1 ? "" : "s"} too long; the limit is ${this.#max}.`);
-      return this.focus();
-    }
-    if (this.actions.post(content)) {
-      this.#input.value = "";
-      this.#onInput();
-    }
-    this.focus();
+  /** Whether one can write now. */
+  get #open() {
+    return this.#box !== null && this.#box.input.offsetParent !== null;
   }
 
-  /** @param {KeyboardEvent} event */
-  #onKey(event) {
+  // --- drawing -------------------------------------------------------------------------------------------------------
+
+  /** The focus was in the composer: it stays there. Never on a button: keys that are under way must not press it. */
+  #refocus() {
+    const focused = document.activeElement;
+    if (this.#root.contains(focused) && focused?.getClientRects().length) return;
+    const [notice] = this.#root.querySelectorAll(".composer-notice:not([hidden])");
+    if (notice) notice.focus();
+    else this.focus();
+  }
+
+  // --- the boxes -----------------------------------------------------------------------------------------------------
+
+  /** @param {string} name */
+  #boxOf(name) {
+    const known = this.#boxes.get(name);
+    if (known) return known;
+    const box = new MessageBox(name);
+    this.#boxes.set(name, box);
+    box.input.addEventListener("keydown", (event) => this.#onKey(box, event));
+    box.input.addEventListener("input", () => this.#onInput(box));
+    box.input.addEventListener("paste", (event) => {
+      if (!isPicture(event)) return;
+      event.preventDefault();
+      this.#refuse(box, words.noFiles);
+    });
+    box.input.addEventListener("blur", () => this.#completion?.close());
+    return box;
+  }
+
+  /** Take over what has changed elsewhere: an edit begins or ends, the draft was sent back or written by another tab.
+   * @param {MessageBox} box */
+  #sync(box) {
+    const edited = this.state.ui.editing.get(box.room);
+    const draft = this.state.drafts.get(box.room);
+    if (edited && edited.seq !== box.editing) {
+      box.editing = edited.seq;
+      box.error = "";
+      box.show(edited.text);
+    } else if (!edited && (box.editing !== null || (draft !== box.saved && !box.composing))) {
+      box.editing = null;
+      box.saved = draft;
+      box.error = "";
+      box.show(draft);
+    }
+  }
+
+  /** @param {MessageBox} box */
+  #onInput(box) {
+    box.error = "";
+    const { room, text } = box;
+    if (box.editing === null) {
+      box.saved = text;
+      this.act.writing.draft(room, text);
+      if (text.trim() && !text.startsWith("/")) this.act.writing.typing(room);
+    }
+    this.draw();
+    this.#complete(box);
+  }
+
+  /** @param {MessageBox} box @param {string} error */
+  #refuse(box, error) {
+    box.error = error;
+    this.draw();
+    if (box === this.#box) this.focus();
+  }
+
+  // --- keys ----------------------------------------------------------------------------------------------------------
+
+  /** @param {MessageBox} box @param {KeyboardEvent} event */
+  #onKey(box, event) {
     // While an input method composes, Enter chooses a word; Safari reveals that only in the key code.
     if (event.isComposing || event.keyCode === 229) return;
-    if (event.key === "Enter" && !event.shiftKey && !event.altKey) {
+    if (this.#completion?.onKey(event)) return event.preventDefault();
+    if (event.key === "Enter" && !event.altKey) return this.#onEnter(box, event);
+    const plain = !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey;
+    if (event.key === "PageUp" || event.key === "PageDown") {
       event.preventDefault();
-      this.#submit();
-    } else if (event.key === "PageUp" || event.key === "PageDown") {
+      this.log.page(event.key === "PageUp" ? -1 : 1);
+    } else if (event.key === "ArrowUp" && plain && !box.text && box.editing === null) {
       event.preventDefault();
-      this.actions.page(event.key === "PageUp" ? -1 : 1);
+      this.act.writing.editLast(box.room);
+    } else if (event.key === "Escape" && (box.editing !== null || this.state.ui.replyTo.has(box.room))) {
+      event.preventDefault();
+      this.#cancel(box);
     }
+  }
+
+  /** The edit, or the reply. @param {MessageBox} box */
+  #cancel(box) {
+    if (box.editing !== null) this.act.writing.edit(box.room, null);
+    else this.act.writing.reply(box.room, null);
+  }
+
+  /** @param {MessageBox} box @param {KeyboardEvent} event */
+  #onEnter(box, event) {
+    const lines = this.state.settings.get("enter") === "line";
+    const sends = event.ctrlKey || event.metaKey || event.shiftKey === lines;
+    if (!sends) {
+      if (event.shiftKey) this.act.settings.set("knowsEnter", true);
+      return;
+    }
+    event.preventDefault();
+    this.#submit(box);
   }
 
   /** Type into the message box if no other control has the focus. @param {KeyboardEvent} event */
   #onKeyElsewhere(event) {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const on = /** @type {HTMLElement} */ (event.target);
-    const idle = on === document.body || on.id === "log";
-    const types = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
-    if (idle && types && this.#box.offsetParent !== null) this.focus();
+    const idle = on === document.body || (on.closest("#log") && !on.closest("a, button, input, summary, [role='toolbar'], [role='menu']"));
+    if (idle && event.key.length === 1 && event.key !== " " && this.#open) this.focus();
   }
 
-  #onInput() {
-    this.#measure();
-    this.actions.draft(this.#input.value);
+  // --- sending -------------------------------------------------------------------------------------------------------
+
+  /** @param {MessageBox} box */
+  async #submit(box) {
+    const text = cleanContent(box.text);
+    const max = this.state.limits.max_content_chars;
+    const over = countChars(text) - max;
+    if (!text.trim() || box.busy) return this.focus();
+    if (over > 0) return this.#refuse(box, words.tooLong(over, max));
+    if (box.editing !== null) return this.#attempt(box, () => this.act.writing.saveEdit(box.room, box.editing, text));
+    if (/^\/\p{L}+(?=\s|$)/u.test(text)) {
+      return this.#attempt(box, async () => {
+        const { runCommand } = await import("./commands.js");
+        const rest = await runCommand(this.state, this.act, box.room, text);
+        if (cleanContent(box.text) === text) this.#empty(box);
+        if (rest) box.insert(rest);
+      });
+    }
+    const room = this.state.rooms.get(box.room);
+    const now = Date.now();
+    if (room && slowUntil(room) > now) return this.#refuse(box, words.slowLeft(waitText(slowUntil(room), now)));
+    if (this.act.writing.post(box.room, text.replace(/^\/\//, "/")) === false) return this.focus();
+    this.#empty(box);
+    this.log.toEnd();
   }
 
-  #measure() {
-    setText(this.#error, "");
-    const text = this.#input.value;
-    // The length in UTF-16 units is never less than the count, so counting is rarely needed.
-    const close = text.length > this.#max * COUNT_FROM;
-    const left = close ? this.#max - countChars(cleanContent(text)) : this.#max;
-    this.#counter.hidden = !close || left > this.#max * (1 - COUNT_FROM);
-    setText(this.#counter, this.#counter.hidden ? "" : left >= 0 ? `${left} left` : `${-left} too many`);
-    this.#counter.classList.toggle("over", left < 0);
-    this.#input.setAttribute("aria-invalid", String(left < 0));
-    this.#send.disabled = !text.trim() || left < 0;
-    this.#input.style.height = "auto";
-    this.#input.style.height = `${this.#input.scrollHeight + 2}px`;
+  /** @param {MessageBox} box */
+  #empty(box) {
+    box.show("");
+    box.saved = "";
+    this.act.writing.draft(box.room, "");
+    this.draw();
+    if (box === this.#box) this.focus();
+  }
+
+  /** Ask the server, and say next to the text why it refuses. @param {MessageBox} box @param {() => Promise<void>} ask */
+  async #attempt(box, ask) {
+    box.busy = true;
+    box.error = "";
+    try {
+      await ask();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      box.error = error.message;
+    } finally {
+      box.busy = false;
+      this.draw();
+      if (box === this.#box) this.focus();
+    }
+  }
+
+  // --- emoji, completion ---------------------------------------------------------------------------------------------
+
+  /** @param {MessageBox} box @param {HTMLElement} anchor */
+  async #pickEmoji(box, anchor) {
+    const { openEmojiPicker } = await import("./emoji-picker.js");
+    openEmojiPicker(anchor, this.state, this.act, { pick: (emoji) => box.insert(emoji), closed: () => this.focus() });
+  }
+
+  /** @param {MessageBox} box */
+  async #complete(box) {
+    if (!this.#completion && !SIGNS.test(box.text)) return;
+    if (!this.#completion) {
+      const { Completion } = await import("./completion.js");
+      this.#completion ??= new Completion(this.state, this.act, byId("composer"));
+    }
+    if (box === this.#box) this.#completion.update(box);
   }
 }

@@ -1,0 +1,123 @@
+import { fill, number, plural, table } from "./format.js";
+
+/** The box in which messages are written. */
+export const composer = table({
+  label: (/** @type {string} */ room) => fill("Message {room}", { room }),
+  send: "Send",
+  sendKeys: "Send (Enter)",
+  sendKeysLine: "Send (Ctrl + Enter)",
+  save: "Save",
+  emoji: "Insert an emoji",
+  hint: "Enter sends, Shift + Enter starts a new line.",
+  left: (/** @type {number} */ n) => plural(n, { one: "{n} character left", other: "{n} characters left" }),
+  over: (/** @type {number} */ n) => plural(n, { one: "{n} character too many", other: "{n} characters too many" }),
+  tooLong: (/** @type {number} */ over, /** @type {number} */ limit) =>
+    plural(
+      over,
+      {
+        one: "This message is {n} character too long. The limit is {limit}.",
+        other: "This message is {n} characters too long. The limit is {limit}.",
+      },
+      { limit: number(limit) },
+    ),
+  noFiles: "Files cannot be sent yet. Send a link instead.",
+
+  replyingTo: "Reply to {name}: {text}",
+  replyDeleted: "a deleted message",
+  cancelReply: "Cancel the reply",
+  editing: "Edit your message",
+  editingKeys: "Escape cancels",
+  cancelEdit: "Cancel the edit",
+  notEdited: "The message is deleted. What you wrote is still here.",
+
+  slow: (/** @type {number} */ every) =>
+    plural(every, { one: "Slow mode: one message a second.", other: "Slow mode: one message every {n} seconds." }),
+  slowLeft: (/** @type {string} */ wait) => fill("Slow mode: you can write again in {wait}.", { wait }),
+  muted: "You are muted here.",
+  mutedFor: (/** @type {string} */ reason) => fill("You are muted here: {reason}", { reason }),
+  mutedLeft: (/** @type {string} */ wait) => fill("You can write again in {wait}.", { wait }),
+  readOnly: "You may only read in this room. A moderator can let you write.",
+  guestsRead: "Guests may only read here. Sign in to write.",
+  signIn: "Sign in",
+  kept: "Your draft is kept.",
+
+  closedLabel: "This room",
+  reenter: "Enter again",
+  closeRoom: "Close",
+
+  typing: "{name} is typing",
+  typingTwo: "{name} and {other} are typing",
+  typingMany: "Several people are typing",
+
+  /** A time to wait, of seconds. */
+  wait: (/** @type {number} */ seconds) => {
+    if (seconds < 100) return plural(seconds, { one: "{n} second", other: "{n} seconds" });
+    if (seconds < 100 * 60) return plural(Math.ceil(seconds / 60), { one: "{n} minute", other: "{n} minutes" });
+    if (seconds < 48 * 3600) return plural(Math.ceil(seconds / 3600), { one: "{n} hour", other: "{n} hours" });
+    return plural(Math.ceil(seconds / 86400), { one: "{n} day", other: "{n} days" });
+  },
+});
+
+/** The list that completes what is typed. */
+export const completion = table({
+  label: { user: "People", room: "Rooms", emoji: "Emoji", command: "Commands" },
+  found: (/** @type {number} */ n) => plural(n, { one: "{n} suggestion", other: "{n} suggestions" }),
+  here: "here",
+});
+
+/** What is typed after a slash. */
+export const commands = table({
+  unknown: (/** @type {string} */ name) => fill("There is no command /{name}. To send it as text, write //{name}.", { name }),
+  notNow: (/** @type {string} */ name) => fill("You may not use /{name} here.", { name }),
+  usage: (/** @type {string} */ usage) => fill("Write it as: {usage}", { usage }),
+  nobody: (/** @type {string} */ name) => fill("Nobody here is called {name}.", { name }),
+  several: (/** @type {string} */ name) =>
+    fill("Several people here are called {name}. Choose one of them in the list of people.", { name }),
+  badTime: "Write the time as 30s, 10m, 2h or 1d.",
+  about: {
+    join: "Enter a room",
+    leave: "Leave this room",
+    topic: "Change the topic",
+    invite: "Invite a person to this room",
+    kick: "Remove a person from this room",
+    ban: "Ban a person",
+    mute: "Take a person's right to write",
+    unmute: "Let a muted person write again",
+    help: "Show the commands",
+  },
+  usages: {
+    join: "/join room",
+    leave: "/leave",
+    topic: "/topic text",
+    invite: "/invite name",
+    kick: "/kick name reason",
+    ban: "/ban name 1d reason",
+    mute: "/mute name 10m reason",
+    unmute: "/unmute name",
+    help: "/help",
+  },
+});
+
+/** The emoji picker. */
+export const emoji = table({
+  label: "Emoji",
+  search: "Search emoji",
+  none: "No emoji found",
+  recent: "Recent",
+  results: "Results",
+  close: "Close",
+  tone: "Skin tone",
+  tones: ["Default skin tone", "Light", "Medium light", "Medium", "Medium dark", "Dark"],
+  failed: "The emoji could not be loaded.",
+  groups: {
+    "smileys-emotion": "Smileys",
+    "people-body": "People",
+    "animals-nature": "Animals and nature",
+    "food-drink": "Food and drink",
+    "travel-places": "Travel and places",
+    activities: "Activities",
+    objects: "Objects",
+    symbols: "Symbols",
+    flags: "Flags",
+  },
+});
