@@ -51,7 +51,7 @@ async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
     """Any value from 0 to a bound that doubles up to 30 s; `reset` starts again."""
     bounds = await run(
         page,
-        {"backoff.js": "Backoff"},
+        {"net/backoff.js": "Backoff"},
         """
         const top = new Backoff({ random: () => 1 });
         const bounds = Array.from({ length: 2000 }, () => top.next());
@@ -67,13 +67,13 @@ async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> 
     """In any order of arrival: sorted by seq, each once, the newer version wins, retracted ones do not come back."""
     seen = await run(
         page,
-        {"room.js": "Room"},
+        {"state/room.js": "Room"},
         """
         const room = new Room('r');
         room.onJoined(joined());
-        room.onNewestPage({ messages: [message(10), message(20)], has_older: true });
+        room.onPage({ messages: [message(10), message(20)], has_older: true });
         const taken = [message(30), message(30), message(20, { version: 40, content: 'new' }), message(20), message(25)]
-          .map((each) => room.onMessage(each));
+          .map((each) => room.onMessage(each)); // whether it is later than everything seen before
         room.onMessage(message(5, { version: 50 })); // of a page that was not read: its neighbours are not here
         room.onRetracted(30);
         room.onRetracted(99);
@@ -81,18 +81,18 @@ async def test_a_room_takes_the_newest_version_of_a_message_once(page: Page) -> 
         return [taken, room.messages.map((each) => `${each.seq}:${each.content}`), room.resume()];
         """,
     )
-    assert seen == [[True, False, False, False, True], ["10:m10", "20:new", "25:m25"], {"since": 99, "epoch": "e"}]
+    assert seen == [[True, False, False, False, False], ["10:m10", "20:new", "25:m25"], {"since": 99, "epoch": "e"}]
 
 
 async def test_an_interrupted_resume_continues_where_it_stopped(page: Page) -> None:
     """The head of `joined` counts only once everything before it has arrived."""
     since = await run(
         page,
-        {"room.js": "Room"},
+        {"state/room.js": "Room"},
         """
         const room = new Room('r');
         room.onJoined(joined({ head: 10 }));
-        room.onNewestPage({ messages: [message(10)], has_older: false });
+        room.onPage({ messages: [message(10)], has_older: false });
         room.onJoined(joined({ head: 40 }));
         const atOnce = room.resume().since;
         room.onMessage(message(20));
@@ -109,15 +109,16 @@ async def test_messages_arriving_while_the_newest_page_loads_are_kept(page: Page
     """If a room was not recovered, the old copy is dropped, live messages are kept, and nothing is there twice."""
     seqs = await run(
         page,
-        {"room.js": "Room"},
+        {"state/room.js": "Room"},
         """
         const room = new Room('r');
         room.onJoined(joined());
-        room.onNewestPage({ messages: [message(1), message(2)], has_older: false });
+        room.onPage({ messages: [message(1), message(2)], has_older: false });
         const read = room.onJoined(joined({ epoch: 'f', head: 50, recovered: false }));
+        room.awaitPage();
         room.onMessage(message(60));
         room.onMessage(message(70));
-        room.onNewestPage({ messages: [message(40), message(50), message(60)], has_older: true });
+        room.onPage({ messages: [message(40), message(50), message(60)], has_older: true });
         return [read, room.messages.map((each) => each.seq), room.resume(), room.hasOlder];
         """,
     )
@@ -128,11 +129,13 @@ async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> 
     """No message overtakes a pending one; one that failed or was seen in the room delays no other."""
     steps = await run(
         page,
-        {"outbox.js": "Outbox"},
+        {"state/outbox.js": "Outbox"},
         """
         const outbox = new Outbox();
-        for (const id of 'abcd') outbox.add(id, 'r', id, { id: 'g_me', name: 'me' }, 0);
-        outbox.add('z', 'other', 'z', { id: 'g_me', name: 'me' }, 0);
+        const author = { id: 'g_me', name: 'me' };
+        const add = (id, room) => outbox.add({ id, room, content: id, author, at: 0, replyTo: null });
+        for (const id of 'abcd') add(id, 'r');
+        add('z', 'other');
         const due = (now = 0) => { const { send, wakeAt } = outbox.due('r', now);
           return [send.map((each) => each.id).join(''), wakeAt === Infinity ? null : wakeAt]; };
         const steps = [due()];
@@ -160,7 +163,7 @@ async def test_a_tampered_outbox_is_harmless(page: Page) -> None:
     """Data from the browser's storage is validated, not trusted."""
     entries = await run(
         page,
-        {"outbox.js": "Outbox"},
+        {"state/outbox.js": "Outbox"},
         """
         const good = { id: 'a', room: 'r', content: 'c', author: { id: 'g', name: 'n' }, state: 'sent', extra: 1 };
         return [null, 5, {}, [null, 5, { id: 1 }, { ...good, author: null }, good]]
@@ -170,49 +173,12 @@ async def test_a_tampered_outbox_is_harmless(page: Page) -> None:
     assert entries == [[], [], [], ["queued"]]
 
 
-async def test_the_timeline_groups_and_orders(page: Page) -> None:
-    """Days, runs of one author within a minute, notices in their place, unsent messages at the end."""
-    lines = await run(
-        page,
-        {"room.js": "Room", "outbox.js": "Outbox", "timeline.js": "timeline"},
-        """
-        const at = (day, time) => `2026-11-${day}T${time}.000000Z`;
-        const room = new Room('r');
-        room.onJoined(joined());
-        room.onNewestPage({ has_older: false, messages: [
-          message(1, { timestamp: at(20, '08:00:01') }), message(2, { timestamp: at(20, '08:00:59') }),
-          message(3, { timestamp: at(20, '08:01:00') }), message(4, { timestamp: at(21, '08:01:01') }),
-          message(5, { timestamp: at(21, '08:01:02'), sender_id: 'g_me', id: 'seen' }) ] });
-        room.notices.say(2, Date.parse(at(20, '08:00:59')), 'hello');
-        room.firstUnread = 4;
-        const outbox = new Outbox();
-        const me = { id: 'g_me', name: 'me' };
-        outbox.add('seen', 'r', 'm5', me, Date.parse(at(21, '08:01:02')));
-        outbox.add('later', 'r', 'x', me, Date.parse(at(19, '00:00:00'))); // a clock that is wrong
-        return timeline(room, outbox.entries, (id) => id === 'g_me').map((line) => line.kind === 'message'
-          ? `${line.text}${line.start ? ' start' : ''}${line.end ? ' end' : ''} ${line.state}` : line.kind);
-        """,
-    )
-    assert lines == [
-        "day",
-        "m1 start sent",
-        "m2 end sent",
-        "notice",
-        "m3 start end sent",
-        "day",
-        "unread",
-        "m4 start end sent",
-        "m5 start end shown",
-        "x start end queued",
-    ]
-
-
 async def test_a_silent_connection_is_detected(page: Page) -> None:
     """After a heartbeat without frames the client pings; without a response it reconnects."""
     await page.clock.install()
     steps = await run(
         page,
-        {"transport.js": "Transport"},
+        {"net/transport.js": "Transport"},
         """
         const made = [];
         class Socket {
@@ -249,7 +215,7 @@ async def test_the_delay_in_goodbye_is_used_once(page: Page) -> None:
     """The reconnect after the goodbye waits as long as the server requested; later ones use the backoff."""
     pauses = await run(
         page,
-        {"transport.js": "Transport"},
+        {"net/transport.js": "Transport"},
         """
         Math.random = () => 1;
         const made = [], pauses = [];
@@ -277,7 +243,7 @@ async def test_typed_text_is_cleaned_as_the_server_requires(page: Page) -> None:
     """No control characters, no lone surrogates, no blank lines around; the first line's indentation is kept."""
     cleaned = await run(
         page,
-        {"protocol.js": "cleanContent, countChars"},
+        {"state/content.js": "cleanContent, countChars"},
         r"""
         const typed = '\n \n  a\r\nb\u0000\u0007\u009f\ud800c\t\n\n ';
         return [cleanContent(typed), cleanContent(' \n '), countChars('a😀é')];
@@ -289,7 +255,7 @@ async def test_typed_text_is_cleaned_as_the_server_requires(page: Page) -> None:
 async def test_a_full_presence_snapshot_leaves_no_ghosts(page: Page) -> None:
     told = await run(
         page,
-        {"presence.js": "Presence"},
+        {"state/presence.js": "Presence"},
         """
         const user = (id) => ({ id, name: id });
         const presence = new Presence();
@@ -303,46 +269,147 @@ async def test_a_full_presence_snapshot_leaves_no_ghosts(page: Page) -> None:
 
 async def test_a_token_that_comes_later_is_saved_and_changes_nothing_else(page: Page) -> None:
     """The server could not sign it when it sent the first `welcome` of the connection."""
-    settled, asked, saved, early = await run(
+    me, asked, saved, early = await run(
         page,
-        {"identity.js": "Identity"},
+        {"net/identity.js": "Identity", "state/state.js": "State"},
         """
         const tab = (saved) => {
-          const kept = { identity: saved };
-          const store = { get: (key) => kept[key], set: (key, value) => { kept[key] = value; }, remove: () => {} };
-          const settled = [], asked = [];
-          const options = { store, ask: (type) => asked.push(type), onKnown: (stranger) => settled.push(stranger) };
-          return { identity: new Identity(options), kept, settled, asked };
+          const kept = saved ? { 'guest:ann': saved } : {};
+          const store = { get: (key) => kept[key], set: (key, value) => { kept[key] = value; }, remove: () => {},
+            keys: (start) => Object.keys(kept).filter((key) => key.startsWith(start)) };
+          const state = new State({ browser: store, tab: store, onChange: () => {} });
+          const asked = [];
+          const identity = new Identity({ state, ask: (type) => asked.push(type), onKnown: () => {} });
+          identity.take('ann');
+          return { identity, kept, state, asked };
         };
         const ann = { id: 'g_1', name: 'ann' }, guest = { id: 'g_2', name: 'ann' };
         const welcome = (token, more = {}) => ({ type: 'welcome', session: 's_1', user: ann, token, ...more });
         const one = tab();
-        one.identity.take('ann');
         one.identity.onWelcome(welcome(''));
         one.identity.onWelcome(welcome('later'));
         one.identity.onDisconnect();
         one.identity.onWelcome(welcome('of another connection', { session: 's_2', user: guest }));
         // A known guest, whose `hello` is not answered yet, or was answered.
-        const other = tab({ token: 'known', user: ann, name: 'ann' });
+        const other = tab({ token: 'known', user: ann, name: 'ann', former: [], at: 1 });
         other.identity.onWelcome(welcome('', { user: guest }));
         other.identity.onWelcome(welcome('of the guest', { user: guest }));
         const early = [...other.asked];
         other.identity.onWelcome(welcome('renewed', { id: 'q-1' }));
         other.identity.onWelcome(welcome('again'));
         other.identity.onWelcome(welcome('of the guest', { user: guest }));
-        return [one.settled, one.asked, [one.kept.identity.token, other.kept.identity.token], early];
+        const tokens = [one.kept['guest:ann'].token, other.kept['guest:ann'].token];
+        return [one.state.me.id, one.asked, tokens, early];
         """,
     )
-    assert settled == [False]
+    assert me == "g_1"
     assert asked == ["hello"]
     assert saved == ["later", "again"]
     assert early == ["hello"]
 
 
+async def test_a_room_keeps_a_window_of_its_log(page: Page) -> None:
+    """At most 450 messages: those above are dropped while its end is read, those below while the past is read."""
+    told = await run(
+        page,
+        {"state/room.js": "Room"},
+        """
+        const page = (from, to, more) =>
+          ({ messages: Array.from({ length: to - from + 1 }, (_, i) => message(from + i)), ...more });
+        const room = new Room('r');
+        const window = () => [room.oldest, room.last, room.messages.length, room.hasOlder, room.hasNewer];
+        room.onJoined(joined());
+        room.onPage(page(1001, 1400, { has_older: true, has_newer: false }));
+        for (let seq = 1401; seq <= 1460; seq++) { room.onMessage(message(seq)); room.trim(true); }
+        const atEnd = window();
+        room.onOlderPage(page(901, 1021, { has_older: true }));
+        const past = window();
+        const late = room.onMessage(message(1500)); // of the present, which is not here
+        room.onMessage(message(950, { version: 1501, content: 'changed' }));
+        const changed = [late, window(), room.message(950).content, room.resume().since];
+        room.awaitPage();
+        room.onMessage(message(1510));
+        room.onNewerPage(page(room.last + 1, 1500, { has_newer: false }));
+        return [atEnd, past, changed, window(), room.last];
+        """,
+    )
+    at_end, past, changed, window, last = told
+    assert at_end == [1022, 1460, 439, True, False]
+    assert past == [901, 1330, 430, True, True]
+    assert changed == [True, [901, 1330, 430, True, True], "changed", 1501]
+    assert window[3:] == [True, False]
+    assert last == 1510
+
+
+async def test_the_counts_of_the_server_hold_but_nothing_that_has_arrived_since_is_forgotten(page: Page) -> None:
+    told = await run(
+        page,
+        {
+            "state/room.js": "Room",
+            "state/state.js": "State",
+            "state/frames.js": "apply",
+            "state/unread.js": "onListed",
+        },
+        """
+        const kept = {};
+        const store = { get: (key) => kept[key], set: () => true, remove: () => {}, keys: () => [] };
+        const state = new State({ browser: store, tab: store, onChange: () => {} });
+        state.me = { id: 'g_me', name: 'Ännchen' };
+        const room = new Room('r');
+        state.rooms.set('r', room);
+        room.onJoined(joined({ head: 10, read: 10 }));
+        let recounts = 0;
+        const effects = { now: () => 0, arrived: () => {}, recount: () => { recounts += 1; } };
+        const take = (frame) => apply(state, { room: 'r', ...frame }, effects);
+        const counts = () => [room.unread, room.mentions, room.firstUnread];
+        const steps = [];
+        take({ type: 'message', ...message(11, { mentions: ['ännchen'] }) });
+        take({ type: 'message', ...message(12) });
+        take({ type: 'message', ...message(13, { sender_id: 'g_me' }) });
+        take({ type: 'message', ...message(12) }); // again, as after a resume
+        steps.push(counts());
+        take({ type: 'read', user: state.me, seq: 11, unread: 0, mentions: 0 }); // counted before 12 was stored
+        steps.push(counts());
+        take({ type: 'deleted', seq: 12, version: 14, sender: 'bob' });
+        steps.push(counts());
+        onListed(room, { read: 11, unread: 100, mentions: 3 });
+        take({ type: 'message', ...message(15) });
+        steps.push(counts());
+        take({ type: 'deleted', seq: 12, version: 16, sender: 'bob' });
+        return [steps, recounts];
+        """,
+    )
+    assert told == [[[2, 1, 11], [1, 0, 11], [0, 0, None], [100, 3, 15]], 1]
+
+
+async def test_reactions_keep_their_order(page: Page) -> None:
+    told = await run(
+        page,
+        {"state/room.js": "Room", "state/state.js": "State", "state/frames.js": "apply"},
+        """
+        const store = { get: () => null, set: () => true, remove: () => {}, keys: () => [] };
+        const state = new State({ browser: store, tab: store, onChange: () => {} });
+        const room = new Room('r');
+        state.rooms.set('r', room);
+        room.onJoined(joined());
+        room.onPage({ messages: [message(1, { reactions: { a: ['g_1'], b: ['g_1'] } })], has_older: false });
+        let version = 1;
+        const react = (id, emoji, on) => {
+          version += 1;
+          apply(state, { type: 'reaction', room: 'r', seq: 1, version, user: { id, name: id }, emoji, on }, {});
+          return Object.entries(room.message(1).reactions).map(([each, ids]) => `${each}${ids.length}`).join('');
+        };
+        return [react('g_2', 'a', true), react('g_2', 'a', true), react('g_1', 'a', false), react('g_2', 'a', false),
+          react('g_2', '__proto__', true), react('g_1', 'c', true)];
+        """,
+    )
+    assert told == ["a2b1", "a2b1", "a1b1", "b1", "b1__proto__1", "b1__proto__1c1"]
+
+
 async def test_a_time_to_wait_has_the_unit_that_people_use(page: Page) -> None:
     said = await run(
         page,
-        {"protocol.js": "withWait"},
+        {"net/api.js": "withWait"},
         "return [undefined, 0.2, 90, 91, 600, 5401, 86400, 604800].map((wait) => withWait('No.', wait));",
     )
     ends = ["a second", "90 seconds", "2 minutes", "10 minutes", "2 hours", "24 hours", "7 days"]

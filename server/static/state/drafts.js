@@ -19,31 +19,31 @@ export class Drafts {
 
   /** @param {string} room @returns {string} */
   get(room) {
-    return this.#all()[room] ?? "";
+    return this.#all().get(room) ?? "";
   }
 
   /** @param {string} room @param {string} text */
   set(room, text) {
     const all = this.#all();
-    if ((all[room] ?? "") === text) return;
-    if (text) all[room] = text;
-    else delete all[room];
-    if (Object.keys(all).length) this.store.set(this.#key, all);
+    if ((all.get(room) ?? "") === text) return;
+    if (text) all.set(room, text);
+    else all.delete(room);
+    if (all.size) this.store.set(this.#key, Object.fromEntries(all));
     else this.store.remove(this.#key);
   }
 
   /** @returns {string[]} the rooms that have one */
   rooms() {
-    return Object.keys(this.#all());
+    return [...this.#all().keys()];
   }
 
   clear() {
     this.store.remove(this.#key);
   }
 
-  /** @returns {Record<string, string>} */
+  /** @returns {Map<string, string>} by room: one may be called "constructor" */
   #all() {
-    const saved = this.store.get(this.#key);
-    return saved && typeof saved === "object" && !Array.isArray(saved) ? saved : {};
+    const saved = Object.entries(this.store.get(this.#key) ?? {});
+    return new Map(saved.filter(([, text]) => typeof text === "string"));
   }
 }

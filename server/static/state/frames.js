@@ -58,12 +58,13 @@ const IN_ROOM = {
   reaction(state, room, { user, emoji, on, ...frame }) {
     state.meet([user]);
     room.onChange(frame, (message) => {
-      const users = (message.reactions?.[emoji] ?? []).filter((id) => id !== user.id);
-      const { [emoji]: _, ...others } = message.reactions ?? {};
-      const place = message.reactions && emoji in message.reactions && (on || users.length);
-      const now = on ? [...users, user.id] : users;
-      if (place) return { ...message, reactions: { ...message.reactions, [emoji]: now } }; // where it was
-      return { ...message, reactions: now.length ? { ...others, [emoji]: now } : others };
+      // A map: a reaction may be called "constructor".
+      const reactions = new Map(Object.entries(message.reactions ?? {}));
+      const others = (reactions.get(emoji) ?? []).filter((id) => id !== user.id);
+      if (on) reactions.set(emoji, [...others, user.id]);
+      else if (others.length) reactions.set(emoji, others);
+      else reactions.delete(emoji);
+      return { ...message, reactions: Object.fromEntries(reactions) };
     });
   },
   pinned(state, room, { on, by, pinned_at, ...frame }) {

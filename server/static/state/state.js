@@ -95,7 +95,9 @@ export class State {
 
   /** @param {Room} room @returns {import("./types.js").Level} */
   levelOf(room) {
-    return this.settings.get("levels")[room.name] ?? (room.direct ? "all" : this.settings.get("notify"));
+    const levels = this.settings.get("levels");
+    if (Object.hasOwn(levels, room.name)) return levels[room.name]; // not every object's own "constructor"
+    return room.direct ? "all" : this.settings.get("notify");
   }
 
   /** Learn how users are called. @param {User[]} users */
