@@ -43,7 +43,7 @@ export function composerView(state, act, room, box, why, now, does) {
       <button id="close-room" class="link" type="button" @click=${() => act.rooms.close(room.name)}>${words.closeRoom}</button>
     </div>
     <div id="hindrance" class="composer-notice" tabindex="-1" ?hidden=${closed || !why}>${notice(why, now, act)}</div>
-    <div class="composer-frame" ?hidden=${!writable}>
+    <div class="composer-body" ?hidden=${!writable}>
       ${bar(state, room, () => does.cancel(box))}
       <div id="composer-box" class="composer-box">
         <label class="sr" for="message">${label}</label>

@@ -4,7 +4,6 @@ import { render } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
 import { MessageBox } from "./box.js";
 import { composerView, hindrance, nextChange, slowUntil, waitText } from "./composer-view.js";
-import { byId } from "./dom.js";
 import { isPicture, refuseDrops } from "./files.js";
 
 const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
@@ -16,7 +15,7 @@ const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
  * @typedef {import("../state/state.js").State} State
  */
 export class Composer {
-  #root = byId("composer");
+  #root;
   /** By room. @type {Map<string, MessageBox>} */ #boxes = new Map();
   /** The box on the page. @type {MessageBox | null} */ #box = null;
   /** @type {import("./completion.js").Completion | null} */ #completion = null;
@@ -31,14 +30,18 @@ export class Composer {
   };
 
   /**
+   * @param {HTMLElement} frame an empty element, which the composer fills
    * @param {State} state @param {any} act
    * @param {{page: (direction: number) => void, toEnd: () => void}} log scrolls by a page, and to the newest message
    */
-  constructor(state, act, log) {
+  constructor(frame, state, act, log) {
+    this.#root = document.createElement("form");
+    Object.assign(this.#root, { id: "composer", className: "composer", noValidate: true });
+    frame.append(this.#root);
     this.state = state;
     this.act = act;
     this.log = log;
-    this.#root.addEventListener("submit", (/** @type {Event} */ event) => {
+    this.#root.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#box) this.#submit(this.#box);
     });
@@ -89,7 +92,7 @@ export class Composer {
   #refocus() {
     const focused = document.activeElement;
     if (this.#root.contains(focused) && focused?.getClientRects().length) return;
-    const [notice] = this.#root.querySelectorAll(".composer-notice:not([hidden])");
+    const notice = /** @type {HTMLElement | null} */ (this.#root.querySelector(".composer-notice:not([hidden])"));
     if (notice) notice.focus();
     else this.focus();
   }
@@ -194,7 +197,7 @@ export class Composer {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const on = /** @type {HTMLElement} */ (event.target);
     const idle = on === document.body || (on.closest("#log") && !on.closest("a, button, input, summary, [role='toolbar'], [role='menu']"));
-    if (idle && event.key.length === 1 && event.key !== " " && this.#open) this.focus();
+    if (idle && event.key.length === 1 && !" ?".includes(event.key) && this.#open) this.focus();
   }
 
   // --- sending -------------------------------------------------------------------------------------------------------
@@ -261,7 +264,7 @@ export class Composer {
     if (!this.#completion && !SIGNS.test(box.text)) return;
     if (!this.#completion) {
       const { Completion } = await import("./completion.js");
-      this.#completion ??= new Completion(this.state, this.act, byId("composer"));
+      this.#completion ??= new Completion(this.state, this.act, this.#root);
     }
     if (box === this.#box) this.#completion.update(box);
   }

@@ -82,7 +82,8 @@ export class MessageTools {
   /** @param {HTMLElement | null} element @returns {Message | undefined} */
   #messageOf(element) {
     const message = element?.isConnected ? this.state.room?.message(Number(element.dataset.seq)) : undefined;
-    return message?.deleted_at ? undefined : message;
+    const gone = !message || message.deleted_at || this.act.messages.isDeleting(message.room, message.seq);
+    return gone ? undefined : message;
   }
 
   // --- actions -------------------------------------------------------------------------------------------------------
