@@ -59,7 +59,8 @@ export class App {
         onMessage,
       },
     });
-    this.act = makeActions({ state: this.state, session: this.session, api });
+    const toPages = { open: (/** @type {string} */ page, options = {}) => this.pages.open(page, options), signOut: () => this.quit() };
+    this.act = makeActions({ state: this.state, session: this.session, api, account: toPages });
     /** @type {Pages} */
     this.pages = this.#makePages();
     const refused = () => this.session.say(words.trouble.cannotStore, true);
@@ -114,8 +115,9 @@ export class App {
 
   /** Sign out of this browser: of an account by its page, of a guest by forgetting it. */
   quit() {
+    if (this.account.me) return this.pages.open("profile");
     this.session.identity.forget();
-    this.login.signOut(true);
+    return this.login.signOut(true);
   }
 
   // --- the browser ---------------------------------------------------------------------------------------------------

@@ -1,5 +1,53 @@
 import { App } from "./app.js";
-const app = new App({ onChange: () => {}, onMessage: () => {} });
-/** @type {any} */ (globalThis).app = app;
-document.body.dataset.view = "x";
+import { Composer } from "./view/composer.js";
+import { byId } from "./view/dom.js";
+import { EntryView } from "./view/entry.js";
+import { LogView } from "./view/log/log.js";
+import { messageActions } from "./view/message-actions.js";
+import { Shell } from "./view/shell.js";
+
+/** Draws the page. The state changes, then everything is drawn once, in the next frame. */
+
+const app = new App({ onChange: schedule, onMessage: () => {} });
+const { state, act } = app;
+
+/** @type {LogView} */
+const log = new LogView(byId("log-frame"), state, act, {
+  actions: (line) => (line.message ? messageActions(line.message, state, act, () => {}) : ""),
+  leave: () => composer.focus(),
+});
+const composer = new Composer(byId("composer-frame"), state, act, log);
+const shell = new Shell(state, act);
+const entry = new EntryView((name, room) => app.start(name, room), (page) => app.pages.open(page));
+
+let scheduled = false;
+
+/** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
+function schedule() {
+  if (scheduled) return;
+  scheduled = true;
+  if (document.hidden) setTimeout(draw, 200);
+  else requestAnimationFrame(draw);
+}
+
+function draw() {
+  scheduled = false;
+  if (state.ui.view === "loading") return;
+  if (state.ui.view === "chat") {
+    log.draw();
+    composer.draw();
+  }
+  if (state.ui.view === "entry") entry.draw(state);
+  shell.draw();
+}
+
+/** New messages count as read if the page is in front and the log at its end. */
+function look() {
+  act.reading.look(state.ui.following, !document.hidden && document.hasFocus());
+}
+
+for (const event of ["focus", "blur"]) addEventListener(event, look);
+document.addEventListener("visibilitychange", look);
+
+look();
 await app.begin();

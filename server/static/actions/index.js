@@ -15,11 +15,14 @@ import { writingActions } from "./writing.js";
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
- *   settings: ReturnType<typeof settingsActions>}} Actions
- * @typedef {{state: State, session: Session, api: Api} & Actions} Context
+ *   settings: ReturnType<typeof settingsActions>, account: AccountActions}} Actions
+ * @typedef {{open: (page: string, options?: object) => void, signOut: () => void}} AccountActions `open`: a page about
+ *   accounts; `signOut`: forget the account, or the guest, in this browser
+ * @typedef {{state: State, session: Session, api: Api, account: AccountActions}} Parts
+ * @typedef {Parts & Actions} Context
  */
 
-/** @param {{state: State, session: Session, api: Api}} parts @returns {Actions} */
+/** @param {Parts} parts @returns {Actions} */
 export function makeActions(parts) {
   const context = /** @type {Context} */ (parts); // each subject may use the others once all are there
   context.ui = uiActions(context);

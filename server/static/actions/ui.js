@@ -10,8 +10,11 @@ import { newId } from "../state/content.js";
 const KEPT_TOASTS = 3;
 
 /** @param {Context} context */
-export function uiActions({ state }) {
+export function uiActions({ state, session }) {
   return {
+    /** Connect now, and not after the pause. */
+    connect: () => session.transport.connect(),
+
     /** Open a panel beside the log, or close it. @param {""|"people"|"search"|"pins"} panel */
     panel(panel) {
       state.ui.panel = panel;

@@ -3,7 +3,7 @@ import { byId, setText } from "./dom.js";
 /**
  * The entry form: a name and a room.
  *
- * @typedef {import("../session.js").Refused} Refused
+ * @typedef {{field: "name"|"room"|"password"|"", text: string}} Refused
  */
 export class EntryView {
   #form = byId("entry");
@@ -27,6 +27,14 @@ export class EntryView {
       start(name, room);
     });
     for (const input of [this.#name, this.#room]) input.addEventListener("input", () => this.#clear());
+  }
+
+  #drawn = false;
+  /** @param {import("../state/state.js").State} state */
+  draw(state) {
+    if (!this.#drawn) this.open(state.name, new URLSearchParams(location.search).get("r") ?? "general", state.account !== null);
+    this.#drawn = true;
+    this.refuse(state.entryError);
   }
 
   /** @param {string} name @param {string} room @param {boolean} signedIn whether the name is that of an account */

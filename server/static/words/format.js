@@ -41,3 +41,9 @@ export function fill(template, values) {
 export function parts(template, values) {
   return template.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? (values[part] ?? "") : part));
 }
+
+/** A list with templates as its members: "ann, bob, and 3 others". @param {unknown[]} members @returns {unknown[]} */
+export function listOf(members) {
+  let next = 0;
+  return lists.formatToParts(members.map(() => "x")).map(({ type, value }) => (type === "element" ? members[next++] : value));
+}

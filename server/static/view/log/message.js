@@ -1,0 +1,213 @@
+import { comparable, kindOf } from "../../state/people.js";
+import { mentionsMe } from "../../state/unread.js";
+import { guard } from "../../vendor/lit-html/directives/guard.js";
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
+import { words } from "../../words.js";
+import { list } from "../../words/format.js";
+import { colors, initials, shapeOf } from "../avatar.js";
+import { icon } from "../icons.js";
+import { addressOf, isForBrowser } from "../links.js";
+import { isOnlyEmoji, plain, text } from "../markdown/text.js";
+import { exactText, timeText } from "../time.js";
+import { foot, footOf, tick } from "./delivery.js";
+
+/**
+ * A message. What is drawn is first gathered in one flat record; a message whose record is as before costs nothing.
+ *
+ * @typedef {import("../../state/timeline.js").MessageLine} MessageLine
+ * @typedef {import("../../state/room.js").Room} Room
+ * @typedef {{state: any, act: any, room: Room, now: number, target: number|null, opened: Set<string>,
+ *   alike: Map<string, string>, acting: string, actions: (line: MessageLine) => unknown,
+ *   toggle: (key: string) => void}} Context `target`: the message that was jumped to; `opened`: the keys of the long
+ *   messages that are not folded; `alike`: what tells authors of one name apart; `acting`: the key of the message whose
+ *   toolbar is shown
+ */
+
+/** Longer messages are folded at first: more than 20 lines, or more characters than fit into 20 lines on any screen. */
+const LINES = 20;
+const CHARS = 2500;
+
+/** The key of a line for its element: one that was drawn while it was unsent keeps that. @param {MessageLine} line */
+export const keyOf = (line) => line.was || line.key;
+
+/** @param {MessageLine} line @param {Context} context */
+export function message(line, context) {
+  const shown = record(line, context);
+  return guard(Object.values(shown), () => draw(line, shown, context));
+}
+
+/** @param {MessageLine} line @param {Context} context */
+function record(line, { state, room, now, target, opened, alike, acting }) {
+  const { message: sent, unsent } = line;
+  const content = sent?.content ?? unsent?.content ?? "";
+  const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
+  return {
+    sent,
+    content,
+    start: line.start,
+    own: line.own,
+    at: line.at,
+    seq: line.seq,
+    author: line.author,
+    name: line.name,
+    end: line.start ? (alike.get(line.author) ?? "") : "",
+    delivered: line.delivered,
+    last: line.last,
+    late: state.late && line.delivered === "shown",
+    foot: footOf(line, now),
+    mention: sent ? mentionsMe(state, sent) : false,
+    fold: long ? (opened.has(keyOf(line)) ? "open" : "folded") : "",
+    target: target !== null && target === line.seq,
+    clock: state.settings.get("clock"),
+    me: state.me,
+    room: room.name,
+    rooms: content.includes("#") ? state.rooms.size : 0, // their names become links
+    reactors: sent?.reactions ? reactors(sent.reactions, state) : "",
+    pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
+    editing: state.ui.editing.get(room.name)?.seq === line.seq && line.seq !== null,
+    toolbar: acting === keyOf(line) ? {} : null, // a new one each time: what it shows may have changed
+  };
+}
+
+/** @typedef {ReturnType<typeof record>} Shown */
+
+/** @param {MessageLine} line @param {Shown} shown @param {Context} context */
+function draw(line, shown, context) {
+  const { sent, content, start, own, at, author, name } = shown;
+  const classes = ["msg", start && "start", own && "own", shown.mention && "mentions-me", shown.target && "target",
+    shown.editing && "editing", shown.delivered !== "sent" && "unsent"].filter(Boolean).join(" ");
+  const edited = sent?.edited_at ? editedText(sent.edited_at) : "";
+  const above = sent?.pinned_at || replyOf(line) ? over(line, shown, context) : start ? head(shown) : nothing;
+  const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || sent?.reactions || shown.toolbar
+    ? under(line, shown, context)
+    : nothing;
+  return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
+    data-state=${shown.delivered} data-time=${start ? nothing : timeText(at)} aria-label=${label(shown, edited)}
+    .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
+      guard([content, shown.rooms, shown.me], () => text(content, textOptions(context)))}</div>${below}</div>`;
+}
+
+/** Few messages have any of these: what is not there costs one marker in the page, not one each.
+ * @param {MessageLine} line @param {Shown} shown @param {Context} context */
+function over(line, shown, context) {
+  return html`${shown.start ? head(shown) : nothing}${shown.sent?.pinned_at ? pinned(shown.pinner) : nothing}${replyHead(line, context)}`;
+}
+
+/** @param {MessageLine} line @param {Shown} shown @param {Context} context */
+function under(line, shown, context) {
+  return html`${shown.fold ? foldButton(line, shown, context) : nothing}${shown.sent?.reactions ? reactions(shown, context) : nothing}${
+    shown.own ? tick(shown) : nothing}${shown.foot ? foot(line, shown.foot, context.act) : nothing}${
+    shown.toolbar ? context.actions(line) : nothing}`;
+}
+
+/** @param {Shown} shown */
+function head({ author, name, at, own, end, sent }) {
+  const kind = kindOf(author);
+  const marks = [];
+  if (end) marks.push(html`<span class="id-end" title=${author} .textContent=${`#${end}`}></span>`);
+  if (own) marks.push(html`<span class="mark you" .textContent=${words.log.you}></span>`);
+  else if (kind) marks.push(html`<span class="mark" title=${words.common.kindMeanings[kind]} .textContent=${words.common.kinds[kind]}></span>`);
+  if (sent?.alias_of) marks.push(html`<span class="mark" title=${words.log.wroteAsGuest(name)} .textContent=${words.log.asGuest}></span>`);
+  return html`<span class=${shapeOf(author)} aria-hidden="true" .textContent=${initials(name)}></span><div class="head"><bdi
+    class="name name-color" .textContent=${name}></bdi>${marks.length > 1 ? marks : (marks[0] ?? nothing)}<time class="time"
+    datetime=${new Date(at).toISOString()} title=${exactText(at)} .textContent=${timeText(at)}></time></div>`;
+}
+
+/** @param {Shown} shown */
+function textClass({ content, fold }) {
+  return `text${isOnlyEmoji(content) ? " jumbo" : ""}${fold ? ` ${fold}` : ""}`;
+}
+
+/** When it was edited: the time, with the day if that is another one than today. @param {string} edited_at */
+function editedText(edited_at) {
+  const at = Date.parse(edited_at);
+  const today = new Date().toDateString() === new Date(at).toDateString();
+  return words.log.editedAt(today ? timeText(at) : exactText(at));
+}
+
+/** What a screen reader says for the whole message. @param {Shown} shown @param {string} edited */
+function label({ sent, content, name, at, delivered }, edited) {
+  const reply = sent?.reply_to;
+  const marks = [
+    reply && (reply.content === undefined ? words.log.replyGone : words.log.replyTo(reply.sender, plain(reply.content))),
+    edited,
+    sent?.pinned_at && words.log.pinned,
+    delivered === "sent" ? "" : words.log.delivered[delivered],
+    ...Object.entries(sent?.reactions ?? {}).map(([emoji, ids]) => `${emoji} ${ids.length}`),
+  ].filter(Boolean);
+  return [words.log.message(name, timeText(at), plain(content)), ...marks].join(". ");
+}
+
+/** @param {string} by */
+function pinned(by) {
+  return html`<div class="pinned-mark">${icon("pin")}${by ? words.log.pinnedBy(by) : words.log.pinned}</div>`;
+}
+
+/** @param {MessageLine} line */
+const replyOf = (line) => line.message?.reply_to ?? line.unsent?.replyTo;
+
+/** The message that is answered, as a button that jumps to it. @param {MessageLine} line @param {Context} context */
+function replyHead(line, { act, room }) {
+  const reply = replyOf(line);
+  if (!reply) return nothing;
+  if (reply.content === undefined) return html`<div class="reply">${icon("reply")}<span class="reply-text">${words.log.replyGone}</span></div>`;
+  const content = plain(reply.content);
+  return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(reply.sender, content)}
+    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi><bdi
+    class="reply-text">${content}</bdi></button>`;
+}
+
+/** @param {MessageLine} line @param {Shown} shown @param {Context} context */
+function foldButton(line, { fold }, { toggle }) {
+  return html`<button type="button" class="link unfold" tabindex="-1" aria-expanded=${fold === "open" ? "true" : "false"}
+    @click=${() => toggle(keyOf(line))}>${fold === "open" ? words.log.showLess : words.log.showMore}</button>`;
+}
+
+/** @param {Shown} shown @param {Context} context */
+function reactions({ sent, seq, room, reactors: names }, { state, act }) {
+  const told = names.split("\n");
+  return html`<div class="reactions">${Object.entries(sent?.reactions ?? {}).map(([emoji, ids], i) => {
+    const mine = ids.some((id) => state.isMine(id));
+    return html`<button type="button" class="reaction" tabindex="-1" aria-pressed=${mine ? "true" : "false"} title=${told[i]}
+      aria-label=${words.log.reaction(emoji, told[i], ids.length)}
+      @click=${() => act.messages.react(room, seq, emoji, !mine)}><span class="emoji">${emoji}</span><span
+      class="count">${ids.length}</span></button>`;
+  })}</div>`;
+}
+
+/** Who reacted, a line for each emoji. @param {Record<string, string[]>} all @param {any} state */
+function reactors(all, state) {
+  const most = 10;
+  return Object.values(all).map((ids) => {
+    const names = ids.slice(0, most).map((id) => nameOf(id, state));
+    return list(ids.length > most ? [...names, words.log.others(ids.length - most)] : names);
+  }).join("\n");
+}
+
+/** @param {string} id @param {any} state @returns {string} */
+function nameOf(id, state) {
+  if (state.isMine(id)) return words.log.you;
+  return state.names.get(id) ?? words.log.somebody;
+}
+
+/** @type {WeakMap<object, import("../markdown/text.js").Options>} */
+const options = new WeakMap();
+
+/** How mentions and rooms in a text are drawn. @param {Context} context */
+function textOptions({ state, act }) {
+  let found = options.get(act);
+  if (!found) {
+    found = {
+      isMe: (name) => state.me !== null && comparable(name) === comparable(state.me.name),
+      hasRoom: (name) => state.rooms.has(name),
+      roomAddress: (name) => addressOf(name),
+      openRoom(name, event) {
+        if (isForBrowser(event)) return;
+        event.preventDefault();
+        act.rooms.enter(name, { stays: true });
+      },
+    };
+    options.set(act, found);
+  }
+  return found;
+}

@@ -1,0 +1,113 @@
+import { words } from "../../words.js";
+import { copy } from "../links.js";
+import { blocks, plainBlocks } from "./blocks.js";
+
+/**
+ * A message's text as nodes, made by hand: a log of many messages has fewer of them than with templates, whose markers
+ * would be most of the page. Data from the wire becomes text and attributes of elements that are named here.
+ *
+ * @typedef {import("./inline.js").Inline} Inline
+ * @typedef {import("./blocks.js").Block} Block
+ * @typedef {{isMe?: (name: string) => boolean, hasRoom?: (name: string) => boolean, roomAddress?: (name: string) => string,
+ *   openRoom?: (name: string, event: MouseEvent) => void, tab?: boolean}} Options `isMe`: whether a mention is of me;
+ *   `hasRoom`: whether a room's name becomes a link, with the other two; `tab`: whether links are tab stops
+ */
+
+const SAID = 2500; // ms to read "Copied"
+const EMOJI = "\\p{Extended_Pictographic}(?:\\uFE0F|\\p{Emoji_Modifier}|\\u200D\\p{Extended_Pictographic})*";
+const ONLY_EMOJI = onlyEmoji();
+
+/** One to six emoji. All that are one sign (flags, keycaps) where the browser knows the list of them. */
+function onlyEmoji() {
+  try {
+    return new RegExp(`^(?:(?:\\p{RGI_Emoji}|${EMOJI})\\s*){1,6}$`, "v");
+  } catch {
+    return new RegExp(`^(?:${EMOJI}\\s*){1,6}$`, "u"); // a browser without the flag `v`, before 2024
+  }
+}
+
+/** @param {string} content */
+export function isOnlyEmoji(content) {
+  return content.length <= 120 && ONLY_EMOJI.test(content);
+}
+
+/**
+ * @param {string} content @param {Options} [options]
+ * @returns {string | DocumentFragment} for an element with `dir="auto"`; a single paragraph is without an element of its
+ *   own. New nodes each time: in a template, within `guard`
+ */
+export function text(content, options = {}) {
+  const parts = blocks(content);
+  const [first] = parts;
+  if (!first) return "";
+  if (parts.length === 1 && first.kind === "p") {
+    if (first.children.length === 1 && typeof first.children[0] === "string") return first.children[0];
+    return fragment(first.children.map((part) => drawInline(part, options)));
+  }
+  return fragment(parts.map((part) => drawBlock(part, options)));
+}
+
+/** The text of a message without its marks, for where nothing can be drawn. @param {string} content */
+export const plain = (content) => plainBlocks(blocks(content));
+
+/** @param {(Node|string)[]} nodes */
+function fragment(nodes) {
+  const all = document.createDocumentFragment();
+  all.append(...nodes);
+  return all;
+}
+
+/** @param {string} tag @param {Record<string, string>} attributes @param {(Node|string)[]} children */
+function make(tag, attributes, children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** @param {Block} part @param {Options} options @returns {HTMLElement} */
+function drawBlock(part, options) {
+  const inner = (/** @type {Block[]} */ all) => all.map((each) => drawBlock(each, options));
+  if (part.kind === "p") return make("p", { dir: "auto" }, part.children.map((each) => drawInline(each, options)));
+  if (part.kind === "quote") return make("blockquote", { dir: "auto" }, inner(part.blocks));
+  if (part.kind === "pre") return drawCode(part.text, options);
+  const items = part.items.map((item) => make("li", { dir: "auto" }, inner(item)));
+  if (part.start === null) return make("ul", { dir: "auto" }, items);
+  return make("ol", { dir: "auto", start: String(part.start) }, items);
+}
+
+/** @param {string} code @param {Options} options */
+function drawCode(code, options) {
+  const button = make("button", { type: "button", class: "copy-code", tabindex: tabOf(options) }, [words.log.copyCode]);
+  button.addEventListener("click", async () => {
+    button.textContent = (await copy(code)) ? words.log.copied : words.log.notCopied;
+    setTimeout(() => (button.textContent = words.log.copyCode), SAID);
+  });
+  // Code is written from left to right, whatever is written around it.
+  return make("div", { class: "code-block" }, [make("pre", { dir: "ltr" }, [make("code", {}, [code])]), button]);
+}
+
+/** @param {Inline} part @param {Options} options @param {boolean} [linked] whether it is within a link @returns {Node|string} */
+function drawInline(part, options, linked = false) {
+  if (typeof part === "string") return part;
+  if (part.kind === "code") return make("code", {}, [part.text]);
+  if (part.kind === "mention") return make("bdi", { class: options.isMe?.(part.name) ? "at-name me" : "at-name" }, [`@${part.name}`]);
+  if (part.kind === "room") return linked ? part.text : drawRoom(part.name, part.text, options);
+  const children = part.children.map((each) => drawInline(each, options, linked || part.kind === "link"));
+  if (part.kind !== "link") return make(part.kind, {}, children);
+  const attributes = { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow", tabindex: tabOf(options) };
+  const link = make("a", attributes, children);
+  return part.host ? fragment([link, " ", make("span", { class: "host" }, [`(${part.host})`])]) : link;
+}
+
+/** @param {string} name @param {string} typed @param {Options} options */
+function drawRoom(name, typed, options) {
+  const { roomAddress, openRoom, hasRoom } = options;
+  if (!roomAddress || !openRoom || !hasRoom?.(name)) return typed;
+  const link = make("a", { class: "room-name", href: roomAddress(name), tabindex: tabOf(options) }, [`#${name}`]);
+  link.addEventListener("click", (event) => openRoom(name, event));
+  return link;
+}
+
+/** @param {Options} options */
+const tabOf = ({ tab }) => (tab ? "0" : "-1");

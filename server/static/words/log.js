@@ -1,0 +1,91 @@
+import { fill, plural, table } from "./format.js";
+
+/** The log of a room, and its messages. */
+export const log = table({
+  today: "Today",
+  yesterday: "Yesterday",
+  /** @param {string} room */
+  label: (room) => fill("Messages in {room}", { room }),
+  heard: "New messages",
+
+  // --- between the messages
+  unread: "New",
+  unreadLabel: "New messages",
+  joined: "{names} joined",
+  left: "{names} left",
+  joinedAndLeft: "{came} joined · {went} left",
+  /** @param {number} n */
+  others: (n) => plural(n, { one: "{n} other", other: "{n} others" }),
+  kind: "{name} ({kind})",
+  /** @param {number} n */
+  deleted: (n) => plural(n, { one: "This message was deleted", other: "{n} messages were deleted" }),
+  /** @param {number} n */
+  blocked: (n) => plural(n, { one: "A message from somebody you block", other: "{n} messages from people you block" }),
+  show: "Show",
+
+  // --- around the messages
+  beginning: "This is the beginning of {room}",
+  empty: "It is quiet in {room}",
+  emptyHint: "Send the first message, or share the link to this room.",
+  emptyDirect: "Nobody else sees what you write here.",
+  loading: "Loading messages",
+  /** @param {string} why a sentence */
+  olderFailed: (why) => fill("Earlier messages did not load. {why}", { why }),
+  /** @param {string} why a sentence */
+  newerFailed: (why) => fill("Newer messages did not load. {why}", { why }),
+  again: "Try again",
+  /** @param {number} n */
+  newMessages: (n) => plural(n, { one: "{n} new message", other: "{n} new messages" }),
+  newMany: "More than 99 new messages",
+  latest: "Jump to latest",
+  present: "Back to the present",
+  toUnread: "Jump to unread",
+
+  // --- a message
+  /** @param {string} time */
+  editedAt: (time) => fill("edited {time}", { time }),
+  you: "you",
+  asGuest: "as guest",
+  /** @param {string} name */
+  wroteAsGuest: (name) => fill("{name} wrote this as a guest", { name }),
+  pinned: "Pinned",
+  /** @param {string} name */
+  pinnedBy: (name) => fill("Pinned by {name}", { name }),
+  showMore: "Show more",
+  showLess: "Show less",
+  copyCode: "Copy",
+  copied: "Copied",
+  notCopied: "Select and copy it",
+  code: "Code",
+  /** @param {string} name @param {string} text */
+  replyTo: (name, text) => fill("Reply to {name}: {text}", { name, text }),
+  replyGone: "Reply to a deleted message",
+  replyLabel: "{name}: {text}",
+  /** @param {string} emoji @param {string} names @param {number} n */
+  reaction: (emoji, names, n) => plural(n, { one: "{emoji}, {n} reaction: {names}", other: "{emoji}, {n} reactions: {names}" }, { emoji, names }),
+  somebody: "somebody",
+  /** What is read out for a message. @param {string} name @param {string} time @param {string} text */
+  message: (name, time, text) => fill("{name}, {time}: {text}", { name, time, text }),
+  /** The same in a text that is copied. @param {string} name @param {string} time @param {string} text */
+  copy: (name, time, text) => fill("{name}, {time}: {text}", { name, time, text }),
+  /** @param {string} name @param {string} text */
+  said: (name, text) => fill("{name}: {text}", { name, text }),
+
+  // --- its delivery
+  delivered: {
+    sent: "Sent",
+    shown: "Sent, not stored yet",
+    sending: "Sending",
+    queued: "Waiting to be sent",
+    failed: "Not sent",
+  },
+  /** @param {string} why a sentence */
+  failed: (why) => fill("Not sent. {why}", { why }),
+  /** @param {string} time "in 5 minutes" */
+  retryIn: (time) => fill("Trying again {time}.", { time }),
+  trying: "Trying again…",
+  waiting: "Waiting to be sent.",
+  retry: "Retry",
+  edit: "Edit",
+  discard: "Discard",
+});
