@@ -89,3 +89,25 @@ export const log = table({
   edit: "Edit",
   discard: "Discard",
 });
+
+/** What has happened in a room, by the `what` of a notice. */
+export const notices = table({
+  guests_talk: "{by} lets guests write here",
+  guests_read: "{by} lets guests only read here",
+  guests_no: "{by} lets no guests in here",
+  title: "{by} renamed the room to “{text}”",
+  no_title: "{by} removed the room’s title",
+  topic: "{by} set the topic: {text}",
+  no_topic: "{by} removed the topic",
+  slow: "{by} turned on slow mode: one message per {time}",
+  no_slow: "{by} turned off slow mode",
+  kick: "{by} removed {user}",
+  ban: "{by} banned {user}",
+  unban: "{by} lifted the ban of {user}",
+  mute: "{by} muted {user}",
+  unmute: "{by} unmuted {user}",
+  set_role: "{by} made {user} {role}",
+  quit: "{user} left the room for good",
+  /** By role, with its article. @type {Record<string, string>} */
+  roles: { owner: "an owner", moderator: "a moderator", member: "a member", readonly: "read-only", admin: "an admin" },
+});

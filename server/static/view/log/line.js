@@ -2,6 +2,7 @@ import { kindOf } from "../../state/people.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
+import { duration } from "../../words/trouble.js";
 import { listOf, parts } from "../../words/format.js";
 import { dayText, exactText, timeText } from "../time.js";
 import { message } from "./message.js";
@@ -35,7 +36,19 @@ function notice({ notice: { told, came, went }, at }) {
   return guard([told, all, at], () => {
     const time = html`<time class="notice-time" datetime=${new Date(at).toISOString()} title=${exactText(at)}>${timeText(at)}</time>`;
     return html`<div class="notice" role="listitem"><span class="notice-text">${
-      told ? words.notices.say(told) : comings(came, went)}</span> ${time}</div>`;
+      told ? event(told) : comings(came, went)}</span> ${time}</div>`;
+  });
+}
+
+/** @param {import("../../state/notices.js").Told} told */
+function event({ what, by, user, text, seconds = 0, role = "member" }) {
+  const { roles, ...texts } = words.notices;
+  return parts(/** @type {Record<string, string>} */ (texts)[what] ?? "", {
+    by: by ? named(by) : words.log.somebody,
+    user: user ? named(user) : words.log.somebody,
+    text: html`<bdi>${text}</bdi>`,
+    time: duration(seconds),
+    role: roles[role] ?? role,
   });
 }
 

@@ -1,6 +1,6 @@
 import { timeline } from "../../state/timeline.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
-import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
+import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
 import { namesakes } from "../names.js";
 import { useClock } from "../time.js";
@@ -38,7 +38,6 @@ export class LogView {
   #opened = new Set();
   /** @type {number | null} */ #target = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #targetTimer;
-  /** The message whose toolbar is shown. */ #acting = "";
   /** The first unread message, once it was in sight. @type {number | null} */ #seen = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #tick;
   /** @type {Map<string, string>} */ #authors = new Map();
@@ -47,18 +46,20 @@ export class LogView {
   /**
    * @param {HTMLElement} frame an empty element, which the log fills
    * @param {any} state @param {any} act
-   * @param {{actions?: (line: MessageLine) => unknown, leave?: () => void}} [hooks] `actions`: the toolbar of a message;
-   *   `leave`: where the focus goes from the log
+   * @param {() => void} leave put the focus where it goes from the log
    */
-  constructor(frame, state, act, { actions = () => nothing, leave = () => {} } = {}) {
+  constructor(frame, state, act, leave) {
     this.state = state;
     this.act = act;
-    this.actions = actions;
     render(html`<div id="log" class="log" role="log" aria-live="off" tabindex="-1"><div id="log-top"
       class="log-top"></div><div id="lines" class="lines" role="list"></div><div id="log-bottom" class="log-bottom"></div></div>
       <div id="jumps" class="jumps"></div><div id="heard" class="sr" role="log" aria-live="polite" aria-label=${words.log.heard}></div>`, frame);
     const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (frame.querySelector(`#${id}`));
-    [this.box, this.top, this.lines, this.bottom, this.jumps] = ["log", "log-top", "lines", "log-bottom", "jumps"].map(at);
+    this.box = at("log");
+    this.top = at("log-top");
+    this.lines = at("lines");
+    this.bottom = at("log-bottom");
+    this.jumps = at("jumps");
     this.scroll = new Scroll(this.box, this.lines);
     this.walk = new Walk(this.lines, { end: () => this.toEnd(), leave });
     this.announcer = new Announcer(at("heard"));
@@ -68,7 +69,6 @@ export class LogView {
     const resized = new ResizeObserver(() => this.#hold());
     resized.observe(this.box);
     resized.observe(this.lines);
-    this.#watchActing();
   }
 
   /** Draw the room in front. */
@@ -138,8 +138,8 @@ export class LogView {
     const lines = this.#slice.take(this.#lines, state.ui.following);
     const now = Date.now();
     const context = {
-      state, act, room, now, target: this.#target, opened: this.#opened, alike: this.#alike, acting: this.#acting,
-      actions: this.actions, toggle: (/** @type {string} */ key) => this.#toggle(key),
+      state, act, room, now, target: this.#target, opened: this.#opened, alike: this.#alike,
+      toggle: (/** @type {string} */ key) => this.#toggle(key),
     };
     const empty = !this.#lines.some((line) => line.kind === "message");
     this.box.setAttribute("aria-label", words.log.label(room.title));
@@ -224,7 +224,6 @@ export class LogView {
     this.#room = null;
     this.#authors.clear();
     this.#opened.clear();
-    this.#acting = "";
     this.#seen = null;
   }
 
@@ -284,29 +283,5 @@ export class LogView {
     if (!closes && this.state.ui.following) this.act.reading.look(false);
     this.draw();
     if (closes) this.lines.querySelector(`[data-key="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" });
-  }
-
-  /** The toolbar is shown where the pointer, the focus or a long press is. */
-  #watchActing() {
-    const show = (/** @type {Event} */ event) => {
-      const message = /** @type {Element} */ (event.target).closest("[data-key]");
-      this.#act(/** @type {HTMLElement | null} */ (message)?.dataset.key ?? "");
-    };
-    this.lines.addEventListener("pointerover", (event) => event.pointerType === "mouse" && show(event));
-    this.box.addEventListener("pointerleave", () => this.#act(this.walk.focused?.key ?? ""));
-    this.lines.addEventListener("focusin", show);
-    this.lines.addEventListener("focusout", (event) => {
-      if (!this.lines.contains(/** @type {Node | null} */ (event.relatedTarget))) this.#act("");
-    });
-    this.lines.addEventListener("contextmenu", (event) => {
-      if (/** @type {PointerEvent} */ (event).pointerType === "touch") show(event); // a long press
-    });
-  }
-
-  /** @param {string} key */
-  #act(key) {
-    if (key === this.#acting) return;
-    this.#acting = key;
-    this.state.changed();
   }
 }

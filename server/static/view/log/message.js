@@ -17,10 +17,8 @@ import { foot, footOf, tick } from "./delivery.js";
  * @typedef {import("../../state/timeline.js").MessageLine} MessageLine
  * @typedef {import("../../state/room.js").Room} Room
  * @typedef {{state: any, act: any, room: Room, now: number, target: number|null, opened: Set<string>,
- *   alike: Map<string, string>, acting: string, actions: (line: MessageLine) => unknown,
- *   toggle: (key: string) => void}} Context `target`: the message that was jumped to; `opened`: the keys of the long
- *   messages that are not folded; `alike`: what tells authors of one name apart; `acting`: the key of the message whose
- *   toolbar is shown
+ *   alike: Map<string, string>, toggle: (key: string) => void}} Context `target`: the message that was jumped to; `opened`:
+ *   the keys of the long messages that are not folded; `alike`: what tells authors of one name apart
  */
 
 /** Longer messages are folded at first: more than 20 lines, or more characters than fit into 20 lines on any screen. */
@@ -37,7 +35,7 @@ export function message(line, context) {
 }
 
 /** @param {MessageLine} line @param {Context} context */
-function record(line, { state, room, now, target, opened, alike, acting }) {
+function record(line, { state, room, now, target, opened, alike }) {
   const { message: sent, unsent } = line;
   const content = sent?.content ?? unsent?.content ?? "";
   const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
@@ -65,7 +63,6 @@ function record(line, { state, room, now, target, opened, alike, acting }) {
     reactors: sent?.reactions ? reactors(sent.reactions, state) : "",
     pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
     editing: state.ui.editing.get(room.name)?.seq === line.seq && line.seq !== null,
-    toolbar: acting === keyOf(line) ? {} : null, // a new one each time: what it shows may have changed
   };
 }
 
@@ -77,39 +74,40 @@ function draw(line, shown, context) {
   const classes = ["msg", start && "start", own && "own", shown.mention && "mentions-me", shown.target && "target",
     shown.editing && "editing", shown.delivered !== "sent" && "unsent"].filter(Boolean).join(" ");
   const edited = sent?.edited_at ? editedText(sent.edited_at) : "";
-  const above = sent?.pinned_at || replyOf(line) ? over(line, shown, context) : start ? head(shown) : nothing;
-  const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || sent?.reactions || shown.toolbar
+  const above = sent?.pinned_at || replyOf(line) ? over(line, shown, context) : start ? head(shown, context) : nothing;
+  const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || sent?.reactions
     ? under(line, shown, context)
     : nothing;
+  // The space at the end keeps what others add to the message (its toolbar) out of the last part's place.
   return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
     data-state=${shown.delivered} data-time=${start ? nothing : timeText(at)} aria-label=${label(shown, edited)}
     .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
-      guard([content, shown.rooms, shown.me], () => text(content, textOptions(context)))}</div>${below}</div>`;
+      guard([content, shown.rooms, shown.me], () => text(content, textOptions(context)))}</div>${below} </div>`;
 }
 
 /** Few messages have any of these: what is not there costs one marker in the page, not one each.
  * @param {MessageLine} line @param {Shown} shown @param {Context} context */
 function over(line, shown, context) {
-  return html`${shown.start ? head(shown) : nothing}${shown.sent?.pinned_at ? pinned(shown.pinner) : nothing}${replyHead(line, context)}`;
+  return html`${shown.start ? head(shown, context) : nothing}${shown.sent?.pinned_at ? pinned(shown.pinner) : nothing}${replyHead(line, context)}`;
 }
 
 /** @param {MessageLine} line @param {Shown} shown @param {Context} context */
 function under(line, shown, context) {
   return html`${shown.fold ? foldButton(line, shown, context) : nothing}${shown.sent?.reactions ? reactions(shown, context) : nothing}${
-    shown.own ? tick(shown) : nothing}${shown.foot ? foot(line, shown.foot, context.act) : nothing}${
-    shown.toolbar ? context.actions(line) : nothing}`;
+    shown.own ? tick(shown) : nothing}${shown.foot ? foot(line, shown.foot, context.act) : nothing}`;
 }
 
-/** @param {Shown} shown */
-function head({ author, name, at, own, end, sent }) {
+/** @param {Shown} shown @param {Context} context */
+function head({ author, name, at, own, end, sent, room }, { act }) {
   const kind = kindOf(author);
   const marks = [];
   if (end) marks.push(html`<span class="id-end" title=${author} .textContent=${`#${end}`}></span>`);
   if (own) marks.push(html`<span class="mark you" .textContent=${words.log.you}></span>`);
   else if (kind) marks.push(html`<span class="mark" title=${words.common.kindMeanings[kind]} .textContent=${words.common.kinds[kind]}></span>`);
   if (sent?.alias_of) marks.push(html`<span class="mark" title=${words.log.wroteAsGuest(name)} .textContent=${words.log.asGuest}></span>`);
-  return html`<span class=${shapeOf(author)} aria-hidden="true" .textContent=${initials(name)}></span><div class="head"><bdi
-    class="name name-color" .textContent=${name}></bdi>${marks.length > 1 ? marks : (marks[0] ?? nothing)}<time class="time"
+  return html`<span class=${shapeOf(author)} aria-hidden="true" .textContent=${initials(name)}></span><div class="head"><button
+    type="button" class="name name-color" dir="auto" tabindex="-1" .textContent=${name}
+    @click=${() => act.ui.profile({ id: author, name }, room)}></button>${marks.length > 1 ? marks : (marks[0] ?? nothing)}<time class="time"
     datetime=${new Date(at).toISOString()} title=${exactText(at)} .textContent=${timeText(at)}></time></div>`;
 }
 

@@ -1,9 +1,10 @@
 /**
- * The log by keyboard: one tab stop, the arrow keys go from message to message, Enter or Tab into a message's links and
- * buttons, Escape out of them and then to the message box.
+ * The log by keyboard: one tab stop, the arrow keys go from message to message, Tab into a message's links and buttons,
+ * Escape out of them and then to the message box. Enter leads to the toolbar.
  */
 
-const CONTROLS = "a[href], button";
+/** The toolbar has its own tab stop: see view/toolbar.js. */
+const CONTROLS = ":is(a[href], button):not(.tools *)";
 
 export class Walk {
   /** The message that is the tab stop. @type {HTMLElement | null} */ #stop = null;
@@ -63,13 +64,12 @@ export class Walk {
     if (this.#inside && !this.#inside.contains(to)) this.#close();
   }
 
-  /** Make the controls of a message tab stops. @param {HTMLElement} message @returns {HTMLElement[]} */
+  /** Make the controls of a message tab stops. @param {HTMLElement} message */
   #open(message) {
     if (this.#inside !== message) this.#close();
     const controls = /** @type {HTMLElement[]} */ ([...message.querySelectorAll(CONTROLS)]);
     for (const control of controls) control.tabIndex = 0;
     this.#inside = controls.length ? message : null;
-    return controls;
   }
 
   #close() {
@@ -91,7 +91,6 @@ export class Walk {
     else if (key === "ArrowUp") this.#go(event, this.#next(message, "previousElementSibling"));
     else if (key === "ArrowDown") this.#go(event, this.#next(message, "nextElementSibling"));
     else if (key === "Home") this.#go(event, this.#messages()[0]);
-    else if (key === "Enter") this.#go(event, this.#open(message)[0] ?? null);
     else if (key === "End" || key === "Escape") {
       event.preventDefault();
       if (key === "Escape") return this.leave();

@@ -4,12 +4,12 @@ import { ADDRESS, isAllowed, trimmed, whereTo } from "./links.js";
  * The marks within a paragraph: emphasis, code, links, mentions. One pass over the text with a stack of what is open,
  * so the time grows with the length of the text, whatever it holds.
  *
- * @typedef {string
- *   | {kind: "em"|"strong"|"del", depth: number, children: Inline[]}
- *   | {kind: "code", text: string}
- *   | {kind: "link", href: string, host: string, depth: number, children: Inline[]} `host`: to be shown after the text,
- *      which does not show it
- *   | {kind: "mention"|"room", name: string, text: string}} Inline
+ * @typedef {{kind: "em"|"strong"|"del", depth: number, children: Inline[]}} Emphasis
+ * @typedef {{kind: "code", text: string}} Code
+ * @typedef {{kind: "link", href: string, host: string, depth: number, children: Inline[]}} Link `host`: to be shown after
+ *   the text, which does not show it
+ * @typedef {{kind: "mention"|"room", name: string, text: string}} Named
+ * @typedef {string | Emphasis | Code | Link | Named} Inline
  * @typedef {{mark: string, at: number, count: number, length: number, both: boolean}} Open what may be closed later: `at` is
  *   its place in the output, `count` what is left of its `length`; `both`: it could close, too
  */
