@@ -3,8 +3,8 @@ import { Composer } from "./view/composer.js";
 import { byId } from "./view/dom.js";
 import { EntryView } from "./view/entry.js";
 import { LogView } from "./view/log/log.js";
-import { messageActions } from "./view/message-actions.js";
 import { Shell } from "./view/shell.js";
+import { MessageTools } from "./view/toolbar.js";
 
 /** Draws the page. The state changes, then everything is drawn once, in the next frame. */
 
@@ -12,11 +12,9 @@ const app = new App({ onChange: schedule, onMessage: () => {} });
 const { state, act } = app;
 
 /** @type {LogView} */
-const log = new LogView(byId("log-frame"), state, act, {
-  actions: (line) => (line.message ? messageActions(line.message, state, act, () => {}) : ""),
-  leave: () => composer.focus(),
-});
+const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(byId("composer-frame"), state, act, log);
+const tools = new MessageTools(state, act, log.box, composer);
 const shell = new Shell(state, act);
 const entry = new EntryView((name, room) => app.start(name, room), (page) => app.pages.open(page));
 
@@ -35,6 +33,7 @@ function draw() {
   if (state.ui.view === "loading") return;
   if (state.ui.view === "chat") {
     log.draw();
+    tools.draw();
     composer.draw();
   }
   if (state.ui.view === "entry") entry.draw(state);
