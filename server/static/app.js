@@ -113,11 +113,11 @@ export class App {
     if (!this.account.me && !session.identity.applied) this.login.require((await this.pages.ask()).guests);
   }
 
-  /** Sign out of this browser: of an account by its page, of a guest by forgetting it. */
-  quit() {
-    if (this.account.me) return this.pages.open("profile");
-    this.session.identity.forget();
-    return this.login.signOut(true);
+  /** Sign out of this browser: an account in all of its tabs, a guest by forgetting it. Unsent messages are lost. */
+  async quit() {
+    if (this.account.me) await this.account.signOut();
+    else this.session.identity.forget();
+    this.login.signOut(true);
   }
 
   // --- the browser ---------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(byId("composer-frame"), state, act, log);
 const tools = new MessageTools(state, act, log.box, composer);
 const shell = new Shell(state, act);
-const entry = new EntryView((name, room) => app.start(name, room), (page) => app.pages.open(page));
+const entry = new EntryView(state, act, (name, room) => app.start(name, room));
 
 let scheduled = false;
 
@@ -30,14 +30,14 @@ function schedule() {
 
 function draw() {
   scheduled = false;
-  if (state.ui.view === "loading") return;
-  if (state.ui.view === "chat") {
+  const view = app.pages.title ? "account" : state.ui.view;
+  if (view === "chat") {
     log.draw();
     tools.draw();
     composer.draw();
   }
-  if (state.ui.view === "entry") entry.draw(state);
-  shell.draw();
+  entry.draw(view === "entry");
+  shell.draw(view);
 }
 
 /** New messages count as read if the page is in front and the log at its end. */

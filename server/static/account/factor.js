@@ -1,5 +1,5 @@
 import { el, setText } from "../view/dom.js";
-import { copy } from "../view/share.js";
+import { copy } from "../view/links.js";
 import { CODE, Form, OLD_PASSWORD } from "./form.js";
 
 /**

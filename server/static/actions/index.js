@@ -16,7 +16,7 @@ import { writingActions } from "./writing.js";
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
  *   settings: ReturnType<typeof settingsActions>, account: AccountActions}} Actions
- * @typedef {{open: (page: string, options?: object) => void, signOut: () => void}} AccountActions `open`: a page about
+ * @typedef {{open: (page: string, options?: object) => void, signOut: () => Promise<void>}} AccountActions `open`: a page about
  *   accounts; `signOut`: forget the account, or the guest, in this browser
  * @typedef {{state: State, session: Session, api: Api, account: AccountActions}} Parts
  * @typedef {Parts & Actions} Context

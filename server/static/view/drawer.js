@@ -4,6 +4,7 @@ import { canFocus, focusHome } from "./focus.js";
  * The sidebar next to the log where there is space, else a drawer over it. What an open drawer covers, and a closed
  * drawer, are inert for the keyboard and screen readers.
  *
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  */
 const WIDE = matchMedia("(min-width: 50rem)");
@@ -12,7 +13,7 @@ export class Drawer {
   #open = false;
   /** @type {Element | null} */ #before = null;
 
-  /** @param {HTMLElement} side @param {State} state @param {any} act */
+  /** @param {HTMLElement} side @param {State} state @param {Actions} act */
   constructor(side, state, act) {
     this.side = side;
     this.state = state;

@@ -1,9 +1,11 @@
 import { Refused } from "../net/api.js";
 
+/** @typedef {import("../actions/index.js").Actions} Actions */
+
 /**
  * Go to a room whose name was typed or found. One that does not exist is not created before the user agrees.
  *
- * @param {import("../state/state.js").State} state @param {any} act @param {string} name
+ * @param {import("../state/state.js").State} state @param {Actions} act @param {string} name
  */
 export async function goTo(state, act, name) {
   if (state.rooms.has(name)) return act.rooms.show(name);
@@ -16,7 +18,7 @@ export async function goTo(state, act, name) {
   }
 }
 
-/** Do what the server may refuse, where there is no better place for the reason. @param {any} act @param {() => unknown} work */
+/** Do what the server may refuse, where there is no better place for the reason. @param {Actions} act @param {() => unknown} work */
 export async function attempt(act, work) {
   try {
     await work();

@@ -9,10 +9,11 @@ import { cut, roomMenu, sign, wanted } from "./room-parts.js";
  * Which room this is, and the ways to what belongs to it.
  *
  * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  */
 
-/** @param {State} state @param {any} act @param {import("./status.js").ConnectionName} connected */
+/** @param {State} state @param {Actions} act @param {import("./status.js").ConnectionName} connected */
 export function header(state, act, connected) {
   const room = state.room;
   return html`
@@ -22,7 +23,7 @@ export function header(state, act, connected) {
     ${room ? buttons(state, room, act) : nothing}`;
 }
 
-/** On phones the only sign of what is unread in other rooms. @param {State} state @param {any} act */
+/** On phones the only sign of what is unread in other rooms. @param {State} state @param {Actions} act */
 function menuButton(state, act) {
   const others = [...state.rooms.values()].filter((room) => room.name !== state.front && state.levelOf(room) !== "none");
   const sum = (/** @type {(room: Room) => number} */ of) => others.reduce((all, room) => all + of(room), 0);
@@ -57,10 +58,10 @@ function connection(name) {
     <span class="dot" aria-hidden="true"></span><span class="status-text">${words.status[name]}</span></div>`;
 }
 
-/** @param {State} state @param {Room} room @param {any} act */
+/** @param {State} state @param {Room} room @param {Actions} act */
 function buttons(state, room, act) {
   const count = room.presence.count; // 0, without even me: the room is not entered yet
-  const toggle = (/** @type {string} */ name) => () => act.ui.panel(state.ui.panel === name ? "" : name);
+  const toggle = (/** @type {State["ui"]["panel"]} */ name) => () => act.ui.panel(state.ui.panel === name ? "" : name);
   const on = (/** @type {string} */ name) => String(state.ui.panel === name);
   const people = !count ? words.header.openPeopleUnknown : words.header.openPeople(count);
   return html`

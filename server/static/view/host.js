@@ -4,8 +4,9 @@ import { words } from "../words.js";
  * Parts of the page that are loaded when they are opened: dialogs, and what the right-hand panel shows. Such a module
  * exports `open(context)`, which returns a part; what a part has to remember while it is open, its closure keeps.
  *
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
- * @typedef {{state: State, act: any, data: Record<string, any>, redraw: () => void, close: () => void}} Context
+ * @typedef {{state: State, act: Actions, data: Record<string, any>, redraw: () => void, close: () => void}} Context
  *   `data`: what it was opened with
  * @typedef {{title: () => unknown, draw: () => unknown, focus?: () => void, closed?: () => void, kind?: string}} Part
  *   `title`: text or a template; `focus`: put the keyboard where one begins; `closed`: it was closed; `kind`: a class

@@ -10,6 +10,7 @@ import { icon } from "./icons.js";
  *
  * @typedef {import("./host.js").Part} Part
  * @typedef {import("./host.js").Load} Load
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  */
 
@@ -25,7 +26,7 @@ export class Panel {
   /** @type {Part | null} */ #part = null;
   /** @type {Element | null} */ #before = null;
 
-  /** @param {State} state @param {any} act */
+  /** @param {State} state @param {Actions} act */
   constructor(state, act) {
     this.state = state;
     this.act = act;

@@ -8,6 +8,7 @@ import { addressOf, copy } from "./links.js";
  * What the sidebar, the header and the quick switcher show of a room, and its menu.
  *
  * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  * @typedef {import("./menu.js").Item} Item
  */
@@ -40,7 +41,7 @@ export function badge(room, muted) {
   return html`<span class="badge ${muted ? "quiet" : ""}"><span aria-hidden="true">${cut(room.unread)}</span><span class="sr"> ${spoken}</span></span>`;
 }
 
-/** @param {State} state @param {Room} room @param {any} act @returns {Item[]} */
+/** @param {State} state @param {Room} room @param {Actions} act @returns {Item[]} */
 export function roomMenu(state, room, act) {
   const { name } = room;
   const level = (/** @type {import("../state/types.js").Level} */ value, /** @type {string} */ label) => ({
@@ -65,13 +66,13 @@ export function roomMenu(state, room, act) {
   ];
 }
 
-/** @param {string} room @param {any} act */
+/** @param {string} room @param {Actions} act */
 async function share(room, act) {
   const done = await copy(addressOf(room));
   act.ui.toast(done ? words.common.copied : words.common.notCopied, { error: !done });
 }
 
-/** @param {Room} room @param {any} act */
+/** @param {Room} room @param {Actions} act */
 function confirmQuit({ name, title }, act) {
   act.ui.dialog("confirm", {
     title: words.rooms.quitTitle(title),

@@ -1,4 +1,5 @@
 import { render } from "../vendor/lit-html/lit-html.js";
+import { words } from "../words.js";
 import { DialogHost } from "./dialogs/host.js";
 import { settle } from "./focus.js";
 import { header } from "./header.js";
@@ -12,10 +13,11 @@ import { announcements, toasts } from "./toasts.js";
 /**
  * Everything around the log and the message box.
  *
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  */
 export class Shell {
-  /** @param {State} state @param {any} act */
+  /** @param {State} state @param {Actions} act */
   constructor(state, act) {
     this.state = state;
     this.act = act;
@@ -24,16 +26,18 @@ export class Shell {
     this.panel = new Panel(state, act);
     this.dialogs = new DialogHost(state, act);
     listenForShortcuts(state, act);
-    this.skip();
+    this.#label();
   }
 
-  /** Draw all of it. Draw the log and the message box before: then the focus can go there. */
-  draw() {
+  /**
+   * Draw all of it. Draw the log and the message box before: then the focus can go there.
+   * @param {State["ui"]["view"]} view what is in front
+   */
+  draw(view) {
     const { state, act } = this;
-    const { view } = state.ui;
     const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
     document.body.dataset.view = view;
-    drawTitle(state);
+    if (view !== "account") drawTitle(state, view); // those pages have titles of their own
     render(toasts(state, act), at(view === "chat" ? "toasts" : "alerts"));
     if (view === "chat") {
       this.banner.draw();
@@ -46,11 +50,15 @@ export class Shell {
     settle();
   }
 
-  /** The link to the message box moves the focus, and leaves the address alone: that of a room is in its query. */
-  skip() {
-    document.getElementById("skip")?.addEventListener("click", (event) => {
+  /** What client.html has without words. */
+  #label() {
+    const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+    at("sidebar").setAttribute("aria-label", words.rooms.landmark);
+    at("skip").textContent = words.rooms.skip;
+    // It moves the focus, and leaves the address alone: that names the room.
+    at("skip").addEventListener("click", (event) => {
       event.preventDefault();
-      document.getElementById("message")?.focus();
+      at("message").focus();
     });
   }
 }

@@ -4,6 +4,7 @@ import { wanted } from "./room-parts.js";
 /**
  * Keys that work everywhere on the page. What is not here belongs to the part that has the focus.
  *
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  */
 
@@ -11,7 +12,7 @@ export const IS_MAC = /Mac|iP(hone|ad)/.test(navigator.platform);
 /** As it is shown in the sidebar. */
 export const SWITCH = IS_MAC ? "⌘K" : "Ctrl K";
 
-/** @param {State} state @param {any} act */
+/** @param {State} state @param {Actions} act */
 export function listenForShortcuts(state, act) {
   document.addEventListener("keydown", (event) => {
     if (state.ui.view !== "chat" || event.isComposing || event.defaultPrevented) return;
@@ -19,7 +20,7 @@ export function listenForShortcuts(state, act) {
   });
 }
 
-/** @param {KeyboardEvent} event @param {State} state @param {any} act @returns {boolean} whether the key means something */
+/** @param {KeyboardEvent} event @param {State} state @param {Actions} act @returns {boolean} whether the key means something */
 function run(event, state, act) {
   const { key, altKey, shiftKey } = event;
   const mod = IS_MAC ? event.metaKey : event.ctrlKey;
@@ -40,7 +41,7 @@ function run(event, state, act) {
   return false;
 }
 
-/** To the room before or after the one in front, as in the sidebar. @param {State} state @param {any} act @param {1 | -1} step @param {boolean} unread */
+/** To the room before or after the one in front, as in the sidebar. @param {State} state @param {Actions} act @param {1 | -1} step @param {boolean} unread */
 function go(state, act, step, unread) {
   const all = inOrder(state);
   const at = all.findIndex((room) => room.name === state.front);

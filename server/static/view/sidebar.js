@@ -19,6 +19,7 @@ import { SWITCH, inOrder } from "./shortcuts.js";
  * The rooms are one stop of the Tab key; arrow keys go from room to room, and Tab to the menu of the one in focus.
  *
  * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  */
 
@@ -29,7 +30,7 @@ export class Sidebar {
 
   /** The rooms that have one. @type {Set<string>} */ #drafts = new Set();
 
-  /** @param {State} state @param {any} act */
+  /** @param {State} state @param {Actions} act */
   constructor(state, act) {
     this.state = state;
     this.act = act;
@@ -159,7 +160,7 @@ export class Sidebar {
       { label: words.rooms.preferences, icon: "settings", run: () => this.#leaveFor(() => act.ui.dialog("settings")) },
       { label: words.rooms.shortcuts, icon: "keyboard", run: () => this.#leaveFor(() => act.ui.dialog("help")) },
       { line: true },
-      { label: state.account ? words.rooms.signOut : words.rooms.signOutGuest, icon: "log-out", run: () => act.account.signOut() },
+      { label: state.account ? words.rooms.signOut : words.rooms.signOutGuest, icon: "log-out", run: () => this.#leaveFor(() => confirmSignOut(state, act)) },
     ]);
   };
 
@@ -194,4 +195,17 @@ export class Sidebar {
     all[next]?.focus();
     event.preventDefault();
   }
+}
+
+/** @param {State} state @param {Actions} act */
+function confirmSignOut(state, act) {
+  const unsent = state.outbox.entries.length;
+  const guest = !state.account;
+  act.ui.dialog("confirm", {
+    title: guest ? words.rooms.signOutGuestTitle : words.rooms.signOutTitle,
+    text: [guest ? words.rooms.signOutGuestText : words.rooms.signOutText, unsent ? ` ${words.rooms.signOutUnsent(unsent)}` : ""],
+    button: guest ? words.rooms.signOutGuest : words.rooms.signOut,
+    danger: guest || unsent > 0,
+    run: () => act.account.signOut(),
+  });
 }

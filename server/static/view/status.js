@@ -4,6 +4,7 @@ import { words } from "../words.js";
 /**
  * The state of the connection: a word in the header, and a line above the log while something is awaited.
  *
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  * @typedef {"online" | "stopped" | "lost" | "connecting"} ConnectionName
  */
@@ -14,7 +15,7 @@ export class Banner {
   #box = /** @type {HTMLElement} */ (document.getElementById("banner"));
   /** @type {ReturnType<typeof setInterval> | undefined} */ #tick;
 
-  /** @param {State} state @param {any} act */
+  /** @param {State} state @param {Actions} act */
   constructor(state, act) {
     this.state = state;
     this.act = act;

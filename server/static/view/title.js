@@ -7,19 +7,19 @@ import { cut } from "./room-parts.js";
  * @typedef {import("../state/state.js").State} State
  */
 
-/** @param {State} state @returns {string} "(3) plans · Parley", "(@1) …" if somebody wants me */
-export function titleOf(state) {
+/** @param {State} state @param {string} view @returns {string} "(3) plans · Parley", "(@1) …" if somebody wants me */
+export function titleOf(state, view) {
   const { unread, mentions } = state.totals;
-  const title = state.room && state.ui.view === "chat" ? words.common.windowTitle(state.room.title) : words.common.product;
+  const title = state.room && view === "chat" ? words.common.windowTitle(state.room.title) : words.common.product;
   const n = mentions ? `@${cut(mentions)}` : unread ? cut(unread) : "";
   return n ? words.common.countedTitle(`(${n})`, title) : title;
 }
 
 let drawn = "";
 
-/** @param {State} state */
-export function drawTitle(state) {
-  const title = titleOf(state);
+/** @param {State} state @param {string} view */
+export function drawTitle(state, view) {
+  const title = titleOf(state, view);
   if (document.title !== title) document.title = title;
   const { unread, mentions } = state.totals;
   const name = mentions ? "icon-mention.svg" : unread ? "icon-unread.svg" : "icon.svg";

@@ -10,11 +10,12 @@ import { exactText, timeText } from "./time.js";
 /**
  * Short notices over the lower edge of the log, and what the operators of the server announce, in a bar below the header.
  *
+ * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
  * @typedef {import("../state/types.js").Toast} Toast
  */
 
-/** Errors interrupt a screen reader, other notices wait. @param {State} state @param {any} act */
+/** Errors interrupt a screen reader, other notices wait. @param {State} state @param {Actions} act */
 export function toasts(state, act) {
   const errors = state.toasts.filter((toast) => toast.error);
   const others = state.toasts.filter((toast) => !toast.error);
@@ -23,7 +24,7 @@ export function toasts(state, act) {
     <div class="toast-list" role="status" aria-label=${words.status.notices}>${each(others)}</div>`;
 }
 
-/** @param {Toast} toast @param {any} act */
+/** @param {Toast} toast @param {Actions} act */
 function one({ key, text, error, action }, act) {
   const run = () => {
     act.ui.dismiss(key);
@@ -36,7 +37,7 @@ function one({ key, text, error, action }, act) {
   </div>`;
 }
 
-/** They stay until they are put away. @param {State} state @param {any} act */
+/** They stay until they are put away. @param {State} state @param {Actions} act */
 export function announcements(state, act) {
   return html`<div role="region" aria-label=${words.status.announcements} aria-live="polite">
     ${repeat(state.announcements, (each) => each.key, ({ key, by, content, at }) => {

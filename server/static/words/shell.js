@@ -50,6 +50,12 @@ export const rooms = table({
   shortcuts: "Keyboard shortcuts",
   signOut: "Sign out",
   signOutGuest: "Leave as this guest",
+  signOutTitle: "Sign out of this browser?",
+  signOutGuestTitle: "Leave for good?",
+  signOutText: "All tabs of this browser sign out.",
+  signOutGuestText: "You are a guest: only this browser knows you. You cannot come back as the same person, and cannot change what you wrote.",
+  signOutUnsent: (/** @type {number} */ n) =>
+    plural(n, { one: "One message is not sent yet. It will be lost.", other: "{n} messages are not sent yet. They will be lost." }),
   guestHint: "Guest in this browser",
   left: (/** @type {string} */ room) => fill("You left {room}.", { room }),
   leftUnsent: (/** @type {string} */ room) =>

@@ -25,7 +25,8 @@ export function open({ act, data, redraw, close }) {
     redraw,
     close,
     submit: async (values) => {
-      const { room, title, topic, password = "", guests } = values;
+      const { room, title, topic, password = "" } = values;
+      const guests = /** @type {"talk" | "read" | "no"} */ (values.guests);
       await act.rooms.create({ room, title, topic, private: isPrivate(values), password, slow_mode: Number(values.slow_mode), guests });
     },
   });

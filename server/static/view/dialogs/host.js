@@ -9,6 +9,7 @@ import { icon } from "../icons.js";
  *
  * @typedef {import("../host.js").Part} Part
  * @typedef {import("../host.js").Load} Load
+ * @typedef {import("../../actions/index.js").Actions} Actions
  * @typedef {import("../../state/state.js").State} State
  */
 
@@ -30,7 +31,7 @@ export class DialogHost {
   /** What is shown, or being loaded. @type {State["ui"]["dialog"]} */ #shown = null;
   /** @type {Part | null} */ #part = null;
 
-  /** @param {State} state @param {any} act */
+  /** @param {State} state @param {Actions} act */
   constructor(state, act) {
     this.state = state;
     this.act = act;
