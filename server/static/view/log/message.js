@@ -102,7 +102,7 @@ function head({ author, name, at, own, end, sent, room }, { act }) {
   const kind = kindOf(author);
   const marks = [];
   if (end) marks.push(html`<span class="id-end" title=${author} .textContent=${`#${end}`}></span>`);
-  if (own) marks.push(html`<span class="mark you" .textContent=${words.log.you}></span>`);
+  if (own) marks.push(html`<span class="mark own-mark" .textContent=${words.log.you}></span>`);
   else if (kind) marks.push(html`<span class="mark" title=${words.common.kindMeanings[kind]} .textContent=${words.common.kinds[kind]}></span>`);
   if (sent?.alias_of) marks.push(html`<span class="mark" title=${words.log.wroteAsGuest(name)} .textContent=${words.log.asGuest}></span>`);
   return html`<span class=${shapeOf(author)} aria-hidden="true" .textContent=${initials(name)}></span><div class="head"><button

@@ -91,7 +91,7 @@ function drawCode(code, options) {
 function drawInline(part, options, linked = false) {
   if (typeof part === "string") return part;
   if (part.kind === "code") return make("code", {}, [part.text]);
-  if (part.kind === "mention") return make("bdi", { class: options.isMe?.(part.name) ? "at-name me" : "at-name" }, [`@${part.name}`]);
+  if (part.kind === "mention") return make("bdi", { class: options.isMe?.(part.name) ? "at-name at-me" : "at-name" }, [`@${part.name}`]);
   if (!("children" in part)) return linked ? part.text : drawRoom(part.name, part.text, options);
   const children = part.children.map((each) => drawInline(each, options, linked || part.kind === "link"));
   if (part.kind !== "link") return make(part.kind, {}, children);
