@@ -124,7 +124,9 @@ export class Session {
     this.state.connection = state;
     if (state.name !== "open") this.#onDisconnect();
     if (state.name === "stopped" && state.code !== 1000) this.#onStopped(state.code ?? 0);
-    if (state.name === "connecting") this.#complaint = null;
+    if (state.name !== "connecting") return this.state.changed();
+    this.#complaint = null;
+    this.state.stopped = "";
     this.state.changed();
   }
 
@@ -133,7 +135,7 @@ export class Session {
     const said = this.#complaint;
     const text = said ? withWait(sentence(said), said.retry_after) : (words.trouble.closed[code] ?? words.trouble.closedOther);
     if (code === 4102) this.#refuseName(text);
-    else if (!this.hooks.onStopped(code)) this.refuse(text);
+    else if (!this.hooks.onStopped(code)) this.state.stopped = text;
   }
 
   #onDisconnect() {

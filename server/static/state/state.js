@@ -45,6 +45,7 @@ export class State {
   /** @type {Server} */ server = { registration: "open", guests: true, mail: true };
   limits = DEFAULT_LIMITS;
   /** @type {import("./types.js").Connection} */ connection = { name: "idle" };
+  /** Why the connection was closed for good, as a sentence. */ stopped = "";
   /** Whether the server has identified me on this connection, so that rooms may be joined. */ known = false;
   /** @type {Map<string, Room>} */ rooms = new Map();
   /** The name of the room in front, "" for none. */ front = "";

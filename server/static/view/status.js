@@ -42,8 +42,8 @@ export class Banner {
   }
 
   #text() {
-    const { room, late } = this.state;
-    if (this.name === "stopped") return words.status.stoppedLong;
+    const { room, late, stopped } = this.state;
+    if (this.name === "stopped") return stopped || words.status.stoppedLong;
     if (this.name === "online") return room?.trouble || (late ? words.status.late : "");
     if (this.name === "connecting") return "";
     if (!navigator.onLine) return words.status.offline;
