@@ -1,7 +1,7 @@
 import { render } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
 import { DialogHost } from "./dialogs/host.js";
-import { settle } from "./focus.js";
+import { focusHome, hasKeyboard, settle } from "./focus.js";
 import { header } from "./header.js";
 import { Panel } from "./panel.js";
 import { listenForShortcuts } from "./shortcuts.js";
@@ -17,6 +17,8 @@ import { announcements, toasts } from "./toasts.js";
  * @typedef {import("../state/state.js").State} State
  */
 export class Shell {
+  /** The room in front when it was drawn last. */ #front = "";
+
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
     this.state = state;
@@ -47,6 +49,11 @@ export class Shell {
       this.panel.draw();
     }
     this.dialogs.draw();
+    const { front } = state;
+    if (view === "chat" && front !== this.#front && !state.ui.dialog) {
+      this.#front = front;
+      if (hasKeyboard()) focusHome(); // one goes to a room to read and write
+    }
     settle();
   }
 
