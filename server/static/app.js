@@ -23,8 +23,8 @@ export class App {
   /** Who opened the page, and where it was asked to go. */
   #opened = takeLink(); // first: its secret is not to stay in the address
 
-  /** @param {{onChange: () => void, onMessage: Hooks["onMessage"]}} options */
-  constructor({ onChange, onMessage }) {
+  /** @param {{onChange: () => void, onMessage: Hooks["onMessage"], onInvited: Hooks["onInvited"]}} options */
+  constructor({ onChange, onMessage, onInvited }) {
     this.state = new State({ browser: browserStore(), tab: tabStore(), onChange });
     this.tabs = new Tabs(this.state);
     const api = new Api();
@@ -57,6 +57,7 @@ export class App {
         onRooms: () => this.#showSome(),
         save: () => this.tabs.save(),
         onMessage,
+        onInvited,
       },
     });
     const toPages = { open: (/** @type {string} */ page, options = {}) => this.pages.open(page, options), signOut: () => this.quit() };

@@ -1,20 +1,28 @@
 import { App } from "./app.js";
+import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
 import { byId } from "./view/dom.js";
 import { EntryView } from "./view/entry.js";
 import { LogView } from "./view/log/log.js";
+import { drawLook } from "./view/look.js";
 import { Shell } from "./view/shell.js";
 import { MessageTools } from "./view/toolbar.js";
 
 /** Draws the page. The state changes, then everything is drawn once, in the next frame. */
 
-const app = new App({ onChange: schedule, onMessage: () => {} });
+const app = new App({
+  onChange: schedule,
+  onMessage: (room, message, mention) => attention.onMessage(room, message, mention),
+  onInvited: (invitation) => attention.onInvited(invitation),
+});
 const { state, act } = app;
+drawLook(state);
 
 /** @type {LogView} */
 const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(byId("composer-frame"), state, act, log);
 const tools = new MessageTools(state, act, log.box, composer);
+const attention = new Attention(state, act);
 const shell = new Shell(state, act);
 const entry = new EntryView(state, act, (name, room) => app.start(name, room));
 
@@ -30,6 +38,7 @@ function schedule() {
 
 function draw() {
   scheduled = false;
+  drawLook(state);
   const view = app.pages.title ? "account" : state.ui.view;
   if (view === "chat") {
     log.draw();
@@ -38,6 +47,7 @@ function draw() {
   }
   entry.draw(view === "entry");
   shell.draw(view);
+  attention.draw();
 }
 
 /** New messages count as read if the page is in front and the log at its end. */

@@ -372,7 +372,7 @@ async def test_the_counts_of_the_server_hold_but_nothing_that_has_arrived_since_
         steps.push(counts());
         take({ type: 'deleted', seq: 12, version: 14, sender: 'bob' });
         steps.push(counts());
-        onListed(room, { read: 11, unread: 100, mentions: 3 });
+        onListed(state, room, { read: 11, unread: 100, mentions: 3 });
         take({ type: 'message', ...message(15) });
         steps.push(counts());
         take({ type: 'deleted', seq: 12, version: 16, sender: 'bob' });

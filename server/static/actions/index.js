@@ -1,3 +1,4 @@
+import { attentionActions } from "./attention.js";
 import { messageActions } from "./messages.js";
 import { peopleActions } from "./people.js";
 import { readingActions } from "./reading.js";
@@ -15,7 +16,7 @@ import { writingActions } from "./writing.js";
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
- *   settings: ReturnType<typeof settingsActions>, account: AccountActions}} Actions
+ *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>, account: AccountActions}} Actions
  * @typedef {{open: (page: string, options?: object) => void, signOut: () => Promise<void>}} AccountActions `open`: a page about
  *   accounts; `signOut`: forget the account, or the guest, in this browser
  * @typedef {{state: State, session: Session, api: Api, account: AccountActions}} Parts
@@ -31,6 +32,7 @@ export function makeActions(parts) {
   context.messages = messageActions(context);
   context.writing = writingActions(context);
   context.people = peopleActions(context);
+  context.attention = attentionActions(context);
   context.settings = settingsActions(context);
   return context;
 }

@@ -1,4 +1,5 @@
 import { Refused } from "../net/api.js";
+import { mark } from "../state/unread.js";
 import { words } from "../words.js";
 
 /**
@@ -71,9 +72,7 @@ export function messageActions(context) {
     markUnread(name, seq) {
       const room = state.rooms.get(name);
       if (!room) return;
-      room.firstUnread = seq;
-      room.unread = room.messages.filter((message) => message.seq >= seq && !state.isMine(message.alias_of ?? message.sender_id)).length;
-      state.ui.following = false; // else it would be read at once
+      mark(state, room, seq);
       state.changed();
     },
 

@@ -1,3 +1,4 @@
+import { mark } from "../state/unread.js";
 import { words } from "../words.js";
 
 /**
@@ -19,6 +20,10 @@ export function roomActions({ state, session, ui }) {
     const [before, room] = [state.room, state.rooms.get(name)];
     if (!room) return;
     if (before && before !== room) leaveFront(before);
+    if (before !== room && room.held) {
+      if (!room.loaded) room.target ??= room.marked;
+      mark(state, room, null); // I come back to it
+    }
     state.front = name;
     state.entryError = null;
     state.ui.view = "chat";
@@ -157,12 +162,16 @@ export function roomActions({ state, session, ui }) {
       const room = state.rooms.get(name);
       if (!room) return;
       room.firstUnread = null;
+      mark(state, room, null);
       session.reader.read(room, Math.max(room.head, room.last, room.read));
     },
 
-    /** What a room notifies of. @param {string} name @param {Level} level */
+    /** What a room notifies of, null for what the other rooms do. @param {string} name @param {Level | null} level */
     setLevel(name, level) {
-      state.settings.set("levels", { ...state.settings.get("levels"), [name]: level });
+      const levels = new Map(Object.entries(state.settings.get("levels")));
+      if (level) levels.set(name, level);
+      else levels.delete(name);
+      state.settings.set("levels", Object.fromEntries(levels));
       state.changed();
     },
 

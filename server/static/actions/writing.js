@@ -1,5 +1,6 @@
 import { cleanContent, newId } from "../state/content.js";
 import { OUTBOX_LIMIT } from "../state/outbox.js";
+import { mark } from "../state/unread.js";
 import { words } from "../words.js";
 
 /**
@@ -44,6 +45,7 @@ export function writingActions(context) {
       state.ui.replyTo.delete(name);
       told.delete(name);
       room.firstUnread = null;
+      mark(state, room, null);
       session.saveOutbox();
       session.flush(room);
       if (room.hasNewer) context.reading.toPresent(name);

@@ -1,4 +1,5 @@
 import { shownName } from "../state/people.js";
+import { onAnew } from "../state/unread.js";
 import { words } from "../words.js";
 import { sentence } from "./api.js";
 import { Backoff } from "./backoff.js";
@@ -65,11 +66,19 @@ export class Entrance {
     const known = room.loaded && room.messages.length > 0;
     this.state.meet(joined.members);
     if (room.onJoined(joined)) {
-      if (known) room.notices.say(0, Date.now(), { what: "anew" });
-      if (room.name === this.state.front) this.read(room);
+      if (known) this.#onAnew(room);
+      if (known || room.name === this.state.front) this.read(room);
     }
     this.session.membership.onJoined(room);
     this.session.flush(room);
+  }
+
+  /** @param {Room} room */
+  #onAnew(room) {
+    onAnew(room);
+    room.anew = true;
+    room.notices.say(0, Date.now(), { what: "anew" });
+    this.session.membership.ask();
   }
 
   /** The server has removed me. @param {Room} room @param {string} reason @param {{by?: User, text?: string}} left */

@@ -1,5 +1,5 @@
 import { Room } from "../state/room.js";
-import { onListed } from "../state/unread.js";
+import { onListed, remark } from "../state/unread.js";
 
 /**
  * Which rooms are mine: those that the server lists, and those that this tab has entered. A room that I leave stays away
@@ -30,6 +30,7 @@ export class Membership {
       room = new Room(name);
       this.state.rooms.set(name, room);
       if (name.startsWith("@")) room.info = { kind: "direct" };
+      remark(this.state, room);
     }
     if (peer) room.peer = peer;
     this.#show(name);
@@ -134,7 +135,7 @@ export class Membership {
       if (peer) room.peer = peer;
       if (role) room.role = role;
       room.size = members ?? 0;
-      onListed(room, { read, unread, mentions });
+      onListed(this.state, room, { read, unread, mentions });
     }
     this.state.invitations = invitations;
     this.session.hooks.onRooms();

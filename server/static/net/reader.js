@@ -1,4 +1,4 @@
-import { inSight, onRead } from "../state/unread.js";
+import { inSight, onAnewPage, onRead } from "../state/unread.js";
 
 /**
  * Tells the server what I have read: what is in sight at the end of a log that I look at.
@@ -25,6 +25,9 @@ export class Reader {
       const first = room.messages.find(({ seq, sender_id, alias_of }) => seq > room.read && !this.state.isMine(alias_of ?? sender_id));
       room.firstUnread = first?.seq ?? null;
     }
+    if (room.anew) onAnewPage(this.state, room);
+    room.anew = false;
+    if (room.marked !== null) room.firstUnread = room.marked;
     this.look();
   }
 
@@ -33,10 +36,10 @@ export class Reader {
     if (inSight(this.state, room)) this.look();
   }
 
-  /** What is in sight is read. */
+  /** What is in sight is read, unless I have just marked it as unread. */
   look() {
     const { room } = this.state;
-    if (!room || !room.loaded || room.status !== "joined" || !inSight(this.state, room)) return;
+    if (!room || !room.loaded || room.status !== "joined" || room.held || !inSight(this.state, room)) return;
     const seq = Math.max(room.last, room.read);
     if (room.unread === 0 && seq <= room.read) return;
     this.read(room, seq);
@@ -45,7 +48,7 @@ export class Reader {
   /** Everything up to a message is read. @param {Room} room @param {number} seq */
   read(room, seq) {
     if (seq <= 0) return;
-    onRead(room, seq, { unread: 0, mentions: 0 });
+    onRead(this.state, room, seq, { unread: 0, mentions: 0 });
     const waiting = this.#waiting.get(room.name);
     if (waiting) waiting.seq = Math.max(waiting.seq, seq);
     else this.#send(room.name, seq);

@@ -28,6 +28,7 @@ import { Reader } from "./reader.js";
  * @property {() => void} onRooms the list of my rooms is here
  * @property {() => void} save the outbox has changed
  * @property {(room: Room, message: Message, mention: boolean) => void} onMessage a message of another user has arrived
+ * @property {(invitation: import("../state/types.js").Invitation) => void} onInvited somebody invites me to a room
  */
 
 export class Session {
@@ -58,6 +59,7 @@ export class Session {
       now: Date.now,
       removed: (room, reason, frame) => this.entrance.onRemoved(room, reason, frame),
       arrived: (room, message, mention) => this.#onArrived(room, message, mention),
+      invited: (invitation) => this.hooks.onInvited(invitation),
       recount: () => this.membership.ask(),
       add: (name, peer) => this.membership.enrol(name, peer),
       redraw: (milliseconds) => setTimeout(() => state.changed(), milliseconds + 50),

@@ -1,4 +1,4 @@
-import { count, inSight, mentionsMe, onRead, uncount } from "./unread.js";
+import { count, inSight, mentionsMe, onRead, recount, uncount } from "./unread.js";
 
 /**
  * How each frame of the server changes the state. What else follows from it (a command to send, a notification) is told to
@@ -12,6 +12,7 @@ import { count, inSight, mentionsMe, onRead, uncount } from "./unread.js";
  * @property {() => number} now the time, in epoch milliseconds
  * @property {(room: Room, reason: string, frame: any) => void} removed the server has removed me from a room
  * @property {(room: Room, message: Message, mention: boolean) => void} arrived a message of another user is new
+ * @property {(invitation: import("./types.js").Invitation) => void} invited somebody invites me to a room
  * @property {() => void} recount the counts of unread messages have to be asked for
  * @property {(name: string, peer?: User) => Room} add a room of mine that I was not in
  * @property {(milliseconds: number) => void} redraw the state looks different after a while
@@ -38,8 +39,10 @@ const IN_ROOM = {
     }
     room.trim(room.name !== state.front || state.ui.following);
   },
-  edited(state, room, { content, edited_at, mentions, ...frame }) {
+  edited(state, room, { content, edited_at, mentions, ...frame }, effects) {
     room.onChange(frame, (message) => ({ ...message, content, edited_at, mentions }));
+    const message = room.message(frame.seq);
+    if (recount(room, frame.seq, message !== undefined && mentionsMe(state, message))) effects.recount();
   },
   deleted(state, room, frame, effects) {
     const { deleted_at = new Date(effects.now()).toISOString() } = frame;
@@ -47,9 +50,9 @@ const IN_ROOM = {
     room.pinned = room.pinned?.filter((message) => message.seq !== frame.seq) ?? null;
     if (uncount(room, frame.seq)) effects.recount();
   },
-  retracted(state, room, frame) {
+  retracted(state, room, frame, effects) {
     room.onRetracted(frame.seq);
-    uncount(room, frame.seq);
+    if (uncount(room, frame.seq)) effects.recount();
   },
   adopted(state, room, frame) {
     state.meet([frame.account]);
@@ -92,7 +95,7 @@ const IN_ROOM = {
       room.reads.set(user.id, Math.max(seq, room.reads.get(user.id) ?? 0));
       return;
     }
-    onRead(room, seq, unread === undefined ? null : { unread, mentions });
+    onRead(state, room, seq, unread === undefined ? null : { unread, mentions });
     if (room.unread === 0 && !inSight(state, room)) room.firstUnread = null;
   },
   synced(state, room, frame) {
@@ -138,9 +141,12 @@ const ELSEWHERE = {
     state.announcements.push({ key: `${timestamp}/${sender.id}`, by: sender, content, at: timestamp });
     if (state.announcements.length > 20) state.announcements.shift();
   },
-  invitation(state, { room, open, info, by, at }) {
-    state.invitations = state.invitations.filter((each) => each.room !== room);
-    if (open) state.invitations.unshift({ room, info, by, at });
+  invitation(state, { room, open, info, by, at }, effects) {
+    const others = state.invitations.filter((each) => each.room !== room);
+    const again = others.length < state.invitations.length;
+    const invitation = { room, info, by, at };
+    state.invitations = open ? [invitation, ...others] : others;
+    if (open && !again) effects.invited(invitation);
   },
   room(state, { room: name, info, role, peer }, effects) {
     const room = effects.add(name, peer);

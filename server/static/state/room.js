@@ -72,6 +72,12 @@ export class Room {
   read = 0;
   /** The first unread message: a line is drawn above it. @type {number | null} */
   firstUnread = null;
+  /** Where what is unread begins, although the server does not count it; `held`: I have marked it so, and it is not read
+   * before I come back to the room. @type {number | null} */
+  marked = null;
+  held = false;
+  /** Whether the log is another one than the page had, and its first page is awaited. */
+  anew = false;
   /** @type {import("./types.js").Mute | null} */ mute = null;
   /** When slow mode lets me write again, in epoch milliseconds. */
   slowUntil = 0;

@@ -9,7 +9,7 @@
 const DEFAULTS = {
   /** @type {"system"|"light"|"dark"|"contrast"} */ theme: "system",
   /** @type {"comfortable"|"compact"} */ density: "comfortable",
-  /** Percent. @type {number} */ fontSize: 100,
+  /** Percent, from 80 to 150. @type {number} */ fontSize: 100,
   /** @type {"auto"|"12"|"24"} */ clock: "auto",
   /** Whether Enter sends, or Ctrl+Enter does. @type {"send"|"line"} */ enter: "send",
   /** Whether to show desktop notifications. */ desktop: false,

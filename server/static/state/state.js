@@ -84,12 +84,17 @@ export class State {
     return id === this.me?.id || this.former.has(id);
   }
 
-  /** The unread messages and mentions that count for the title: those of rooms that are not muted. */
+  /** How many unread messages of a room want me: mentions, and in a direct room all, unless it is muted. @param {Room} room */
+  wantedOf(room) {
+    return room.direct && this.levelOf(room) !== "none" ? room.unread : room.mentions;
+  }
+
+  /** What is unread in all rooms. Of muted ones only mentions count. */
   get totals() {
     let [unread, mentions] = [0, 0];
     for (const room of this.rooms.values()) {
       if (this.levelOf(room) !== "none") unread += room.unread;
-      mentions += room.direct ? room.unread : room.mentions;
+      mentions += this.wantedOf(room);
     }
     return { unread, mentions };
   }

@@ -12,6 +12,9 @@ import { comparable } from "./people.js";
 /** The server counts no further: 100 means 99+. */
 export const MOST_UNREAD = 100;
 
+/** The page remembers at most this many unread messages of a room. */
+const MOST_ARRIVED = 1000;
+
 /** What has arrived since the room was joined and was not read, by seq: whether it mentions me.
  * @type {WeakMap<Room, Map<number, boolean>>} */
 const arrived = new WeakMap();
@@ -26,8 +29,18 @@ function arrivedIn(room) {
 /** Whether a message mentions me, and counts: not by myself, nor by a user whom I block. @param {State} state
  * @param {Message} message */
 export function mentionsMe(state, message) {
-  if (!state.me || !message.mentions?.length || state.blocked.has(message.sender_id)) return false;
+  if (!state.me || !message.mentions?.length || isBlocked(state, message)) return false;
   return !state.isMine(message.alias_of ?? message.sender_id) && message.mentions.includes(comparable(state.me.name));
+}
+
+/** Whether I block who wrote a message. @param {State} state @param {Message} message */
+export function isBlocked(state, { sender_id, alias_of }) {
+  return state.blocked.has(sender_id) || (alias_of !== undefined && state.blocked.has(alias_of));
+}
+
+/** Whether a message that has arrived is still there, and unread. @param {Room} room @param {number} seq */
+export function isUnread(room, seq) {
+  return arrivedIn(room).has(seq);
 }
 
 /** Whether I see what arrives in a room. @param {State} state @param {Room} room */
@@ -40,7 +53,7 @@ export function count(state, room, message) {
   if (message.seq <= room.read) return;
   const mention = mentionsMe(state, message);
   const list = arrivedIn(room);
-  if (list.size < MOST_UNREAD) list.set(message.seq, mention);
+  if (list.size < MOST_ARRIVED) list.set(message.seq, mention);
   room.firstUnread ??= message.seq;
   room.unread = Math.min(MOST_UNREAD, room.unread + 1);
   if (mention) room.mentions = Math.min(MOST_UNREAD, room.mentions + 1);
@@ -55,32 +68,117 @@ export function uncount(room, seq) {
   const mention = list.get(seq);
   if (mention === undefined) return seq > room.read && room.unread > 0;
   list.delete(seq);
-  room.unread = Math.max(0, room.unread - 1);
-  if (mention) room.mentions = Math.max(0, room.mentions - 1);
+  if (room.unread < MOST_UNREAD) room.unread = Math.max(0, room.unread - 1);
+  if (mention && room.mentions < MOST_UNREAD) room.mentions = Math.max(0, room.mentions - 1);
   if (room.unread === 0) room.firstUnread = null;
+  return room.unread === MOST_UNREAD || room.mentions === MOST_UNREAD;
+}
+
+/**
+ * A message was edited: perhaps it mentions me now, or no longer.
+ * @param {Room} room @param {number} seq @param {boolean} mention
+ * @returns {boolean} whether the counts have to be asked for
+ */
+export function recount(room, seq, mention) {
+  const list = arrivedIn(room);
+  const before = list.get(seq);
+  if (before === undefined || !room.loaded) return seq > room.read && room.unread > 0;
+  list.set(seq, mention);
+  if (mention !== before) room.mentions = Math.max(0, Math.min(MOST_UNREAD, room.mentions + (mention ? 1 : -1)));
   return false;
 }
 
 /**
  * I have read up to a message, on this device or another one.
- * @param {Room} room @param {number} seq @param {{unread: number, mentions: number} | null} counted what the server counts as
- *   left, null if it has not said so yet
+ * @param {State} state @param {Room} room @param {number} seq @param {{unread: number, mentions: number} | null} counted what the
+ *   server counts as left, null if it has not said so yet
  */
-export function onRead(room, seq, counted) {
+export function onRead(state, room, seq, counted) {
   room.read = Math.max(room.read, seq);
-  const list = arrivedIn(room);
-  for (const each of list.keys()) if (each <= room.read) list.delete(each);
+  const list = unreadOf(room);
+  if (!room.held && room.marked !== null && room.marked <= room.read) room.marked = null;
   // The server may have counted before it sent what has arrived since.
   const mentions = [...list.values()].filter(Boolean).length;
-  room.unread = Math.max(counted?.unread ?? 0, list.size);
-  room.mentions = Math.max(counted?.mentions ?? 0, mentions);
+  room.unread = Math.min(MOST_UNREAD, Math.max(counted?.unread ?? 0, list.size));
+  room.mentions = Math.min(MOST_UNREAD, Math.max(counted?.mentions ?? 0, mentions));
+  countMarked(state, room);
 }
 
-/** The server's counts of a room, which are of now. @param {Room} room @param {{read?: number, unread?: number, mentions?: number}} listed */
-export function onListed(room, { read = 0, unread = 0, mentions = 0 }) {
+/** The server's counts of a room, which are of now.
+ * @param {State} state @param {Room} room @param {{read?: number, unread?: number, mentions?: number}} listed */
+export function onListed(state, room, { read = 0, unread = 0, mentions = 0 }) {
   room.read = Math.max(room.read, read);
-  arrivedIn(room).clear();
+  const list = unreadOf(room);
+  if (list.size > unread && unread < MOST_UNREAD) list.clear(); // some were deleted while I was away
   room.unread = unread;
   room.mentions = mentions;
-  if (unread === 0) room.firstUnread = null;
+  countMarked(state, room);
+  if (room.unread === 0) room.firstUnread = null;
+}
+
+/** What has arrived and is unread: forget what was read. @param {Room} room */
+function unreadOf(room) {
+  const list = arrivedIn(room);
+  for (const seq of list.keys()) if (seq <= room.read) list.delete(seq);
+  return list;
+}
+
+// --- what the server cannot count ------------------------------------------------------------------------------------
+
+/** The room's log is another one: what I knew of it is gone. @param {Room} room */
+export function onAnew(room) {
+  arrivedIn(room).clear();
+  room.unread = room.mentions = 0;
+  room.firstUnread = room.marked = null;
+  room.held = false;
+}
+
+/**
+ * The page after that is here. A server that keeps nothing counts from when I joined again: so what others wrote before
+ * is counted here. @param {State} state @param {Room} room
+ */
+export function onAnewPage(state, room) {
+  const first = room.messages.find((message) => message.seq > room.read && isOthers(state, message));
+  if (!first) return;
+  room.marked = room.firstUnread = first.seq;
+  countMarked(state, room);
+}
+
+/**
+ * Mark a room as unread from a message on, for this browser, or (null) no longer: the server's cursor never moves back.
+ * @param {State} state @param {Room} room @param {number | null} seq
+ */
+export function mark(state, room, seq) {
+  if (seq === null && room.marked === null) return;
+  room.marked = seq;
+  room.held = seq !== null;
+  if (seq !== null) room.firstUnread = seq;
+  countMarked(state, room);
+  const held = [...state.rooms.values()].filter((each) => each.held);
+  state.browser.set(`marked:${state.person}`, held.map((each) => [each.name, each.marked]));
+}
+
+/** Mark a room as it was before the page was loaded. @param {State} state @param {Room} room */
+export function remark(state, room) {
+  const saved = state.browser.get(`marked:${state.person}`);
+  const found = Array.isArray(saved) ? saved.find((each) => each?.[0] === room.name) : undefined;
+  if (!Number.isSafeInteger(found?.[1])) return;
+  room.marked = found[1];
+  room.held = true;
+  countMarked(state, room);
+}
+
+/** @param {State} state @param {Room} room */
+function countMarked(state, room) {
+  const from = room.marked;
+  if (from === null) return;
+  const since = room.messages.filter((message) => message.seq >= from && isOthers(state, message));
+  room.unread = Math.min(MOST_UNREAD, Math.max(room.unread, since.length, 1));
+  const mentions = since.filter((message) => mentionsMe(state, message)).length;
+  room.mentions = Math.min(MOST_UNREAD, Math.max(room.mentions, mentions));
+}
+
+/** @param {State} state @param {Message} message */
+function isOthers(state, { deleted_at, alias_of, sender_id }) {
+  return !deleted_at && !state.isMine(alias_of ?? sender_id);
 }

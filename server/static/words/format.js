@@ -1,9 +1,11 @@
+import { LOCALE, localized } from "./locale.js";
+
+export { DIRECTION, LOCALE } from "./locale.js";
+
 /**
  * What sentences are made of: templates with names in braces, one form for each plural, lists. A text is a whole
  * sentence or label; it is never glued from parts, because other languages order them differently.
  */
-
-export const LOCALE = "en";
 
 const rules = new Intl.PluralRules(LOCALE);
 const numbers = new Intl.NumberFormat(LOCALE);
@@ -11,7 +13,16 @@ const lists = new Intl.ListFormat(LOCALE);
 
 /** A subject's part of the table. @template {Record<string, any>} T @param {T} texts @returns {Readonly<T>} */
 export function table(texts) {
-  return Object.freeze(texts);
+  return Object.freeze(translated(texts));
+}
+
+/** @param {any} entry @returns {any} */
+function translated(entry) {
+  if (typeof entry === "string") return localized(entry);
+  if (typeof entry === "function") return (/** @type {any[]} */ ...values) => translated(entry(...values));
+  if (Array.isArray(entry)) return entry.map(translated);
+  if (entry?.constructor !== Object) return entry;
+  return Object.fromEntries(Object.entries(entry).map(([key, each]) => [key, translated(each)]));
 }
 
 /** @param {number} n */
@@ -31,7 +42,7 @@ export function plural(n, forms, values = {}) {
 
 /** @param {string} template @param {Record<string, string>} values @returns {string} "{name} is here" with the name */
 export function fill(template, values) {
-  return template.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  return localized(template).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
 /**
@@ -39,7 +50,7 @@ export function fill(template, values) {
  * @param {string} template @param {Record<string, unknown>} values @returns {unknown[]}
  */
 export function parts(template, values) {
-  return template.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? (values[part] ?? "") : part));
+  return localized(template).split(/\{(\w+)\}/).map((part, i) => (i % 2 ? (values[part] ?? "") : part));
 }
 
 /** A list with templates as its members: "ann, bob, and 3 others". @param {unknown[]} members @returns {unknown[]} */

@@ -23,6 +23,7 @@ const DIALOGS = {
   password: () => import("./password.js"),
   report: () => import("./report.js"),
   seen: () => import("./seen.js"),
+  settings: () => import("../settings/dialog.js"),
   switcher: () => import("../switcher.js"),
 };
 

@@ -1,0 +1,114 @@
+import { attention as words } from "../words/attention.js";
+
+/**
+ * Tells a person who does not look at a room what is new there: by a notification of the desktop, and a sound, as they
+ * have chosen. The module that does so is loaded when it is needed.
+ *
+ * @typedef {import("../state/state.js").State} State
+ * @typedef {import("../state/room.js").Room} Room
+ * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("../state/types.js").Invitation} Invitation
+ * @typedef {{key: string, title: string, text: string, room: string, seq: number | null}} Notice `key`: one of a room at a time
+ */
+
+/** A message waits this long for another tab in which I see it, and for the ones after it. In milliseconds. */
+const PAUSE = 400;
+
+export class Attention {
+  /** The newest message of each room that is to be told. @type {Map<string, Message>} */ #waiting = new Map();
+  /** What is shown. @type {Map<string, Notice>} */ #shown = new Map();
+  /** @type {Promise<typeof import("./notify.js")> | null} */ #loading = null;
+
+  #unlocking = false;
+
+  /** @param {State} state @param {any} act */
+  constructor(state, act) {
+    this.state = state;
+    this.act = act;
+    navigator.serviceWorker?.addEventListener("message", ({ data }) => data?.type === "notice" && this.#open(data.room, data.seq));
+  }
+
+  /** A message of another user has arrived. @param {Room} room @param {Message} message @param {boolean} mention */
+  onMessage(room, message, mention) {
+    const { attention } = this.act;
+    if (!this.#wanted || !attention.isWorth(room, message, mention)) return;
+    if (attention.isLookedAt(room)) {
+      attention.take(`${room.name}/${message.seq}`); // I see it in this tab: the others say nothing
+      return;
+    }
+    const waits = this.#waiting.has(room.name);
+    this.#waiting.set(room.name, message);
+    if (!waits) setTimeout(() => this.#tell(room.name), PAUSE);
+  }
+
+  /** Somebody invites me. @param {Invitation} invitation */
+  async onInvited({ room, info, by }) {
+    if (!this.#wanted || this.state.ui.attentive || !(await this.act.attention.take(`${room}/invitation`))) return;
+    this.#show({ key: `${room}/invitation`, title: words.invitation(info.title || room), text: words.invitedBy(by.name), room, seq: null });
+  }
+
+  /** After each change: what was read elsewhere, deleted or answered needs no notification any more. */
+  draw() {
+    const { desktop, sound } = this.state.settings.values;
+    if (desktop || sound) this.#load();
+    if (sound) this.#unlock();
+    for (const { key, room, seq } of this.#shown.values()) {
+      const open = seq === null ? this.state.invitations.some((each) => each.room === room) : this.act.attention.isUnread(room, seq);
+      if (open) continue;
+      this.#shown.delete(key);
+      this.#load().then(({ hide }) => hide(key));
+    }
+  }
+
+  get #wanted() {
+    const { desktop, sound } = this.state.settings.values;
+    return desktop || sound;
+  }
+
+  #load() {
+    this.#loading ??= import("./notify.js");
+    return this.#loading;
+  }
+
+  /** Have the sound ready after the next thing that the user does in the page. */
+  #unlock() {
+    if (this.#unlocking) return;
+    this.#unlocking = true;
+    const gestures = ["pointerup", "keydown"];
+    const done = async () => {
+      for (const each of gestures) removeEventListener(each, done, true);
+      (await this.#load()).unlock();
+    };
+    for (const each of gestures) addEventListener(each, done, true);
+  }
+
+  /** @param {string} name */
+  async #tell(name) {
+    const message = /** @type {Message} */ (this.#waiting.get(name));
+    this.#waiting.delete(name);
+    const { attention } = this.act;
+    const room = this.state.rooms.get(name);
+    if (!room || !attention.isUnread(name, message.seq) || attention.isLookedAt(room)) return;
+    if (!(await attention.take(`${name}/${message.seq}`))) return;
+    const { plain } = await this.#load();
+    const from = room.direct ? message.sender : words.from(message.sender, room.title);
+    this.#show({ key: name, title: from, text: plain(message.content), room: name, seq: message.seq });
+  }
+
+  /** @param {Notice} notice */
+  async #show(notice) {
+    const { desktop, sound } = this.state.settings.values;
+    const { show, chime } = await this.#load();
+    if (sound) chime();
+    if (!desktop) return;
+    this.#shown.set(notice.key, notice);
+    show(notice, `${this.state.person}/${notice.key}`, () => this.#open(notice.room, notice.seq));
+  }
+
+  /** A notification was clicked. @param {string} room @param {number | null} seq */
+  #open(room, seq) {
+    window.focus();
+    if (seq !== null) this.act.rooms.enter(room, { stays: true, seq });
+    else if (matchMedia("(max-width: 50rem)").matches) this.act.ui.drawer(true); // that is where invitations are
+  }
+}

@@ -1,0 +1,70 @@
+import { fill, plural, table } from "./format.js";
+
+/** The settings. */
+export const settings = table({
+  title: "Settings",
+  sections: "Sections",
+  appearance: "Appearance",
+  writing: "Writing",
+  notifications: "Notifications",
+  account: "Account",
+  blocked: "Blocked users",
+
+  theme: "Theme",
+  themes: { system: "Same as the system", light: "Light", dark: "Dark", contrast: "High contrast" },
+  density: "Spacing",
+  densities: { comfortable: "Comfortable", compact: "Compact" },
+  fontSize: "Text size",
+  percent: (/** @type {string} */ n) => fill("{n} %", { n }),
+  clock: "Clock",
+  clocks: { auto: "Automatic", h12: "12 hours", h24: "24 hours" },
+  /** @param {string} time */
+  clockNow: (time) => fill("Now: {time}", { time }),
+
+  enter: "When I press Enter",
+  enters: { send: "Send the message", line: "Start a new line" },
+  enterHints: { send: "Shift + Enter starts a new line.", line: "Ctrl + Enter sends the message." },
+  enterHintMac: "⌘ + Enter sends the message.",
+  shortcuts: "Keyboard shortcuts",
+
+  desktop: "Show desktop notifications",
+  desktopHints: {
+    default: "Your browser will ask for your permission.",
+    granted: "For messages that you do not see at the moment.",
+    denied: "This browser blocks notifications from this page. Allow them in the browser’s settings for this page, then try again.",
+    unsupported: "This browser shows notifications only on pages with https.",
+  },
+  sound: "Play a sound",
+  tryOut: "Play it now",
+  notify: "Notify me of",
+  levels: { all: "All messages", mentions: "Mentions and keywords", none: "Nothing" },
+  notifyHint: "Direct messages and invitations always notify you, unless you mute them.",
+  keywords: "Keywords",
+  keywordsHint: "Separate them with commas. A message that contains one of them notifies you like a mention.",
+  exceptions: "Rooms with other settings",
+  noExceptions: "None. A room’s menu has the setting for that room.",
+  levelOf: (/** @type {string} */ room) => fill("Notify me of, in {room}", { room }),
+  reset: "Reset",
+  resetOf: (/** @type {string} */ room) => fill("Reset {room}", { room }),
+
+  guest: "You are a guest in this browser. With an account you can sign in from any device.",
+  signIn: "Sign in",
+  register: "Create an account",
+  signedInAs: "Signed in as {name}",
+  parts: {
+    name: "Display name",
+    email: "E-mail",
+    password: "Password",
+    "second-factor": "Second factor",
+    "signed-in-devices": "Signed-in devices",
+    "your-data": "Your data",
+    "delete-the-account": "Delete the account",
+  },
+
+  blockedHint: "They cannot write to you directly or invite you. Nothing that they write notifies you.",
+  blockedNone: "You block nobody.",
+  blockedGuest: "Only users with an account can block others.",
+  blockedCount: (/** @type {number} */ n) => plural(n, { one: "{n} user", other: "{n} users" }),
+  unblock: "Unblock",
+  unblockOf: (/** @type {string} */ name) => fill("Unblock {name}", { name }),
+});
