@@ -1,0 +1,104 @@
+"""The modules that a page needs first, joined into one: a quarter smaller when compressed together, and one answer.
+
+Nothing is built: the files are plain modules, and are joined when the server starts. Each keeps its scope, as a
+function that returns what the module exports. The address of a joined module answers with the same exports, so that a
+module that is loaded on demand shares the state of those it imports. What the client's modules do not use is refused,
+not guessed: default exports, exports that change, `import *`, cycles.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+
+_IMPORT = re.compile(r"""(?:(?<=^)|(?<=[;}\n]))[ \t]*import\s*(?:\{([^}]*)\}\s*from\s*)?["'](\.[^"']+)["'];?""")
+_ON_DEMAND = re.compile(r"""\bimport\(\s*(["'`])(\.[^"'`]*)""")
+_DECLARED = re.compile(r"^export\s+((?:async\s+)?function\*?|class|const)\s+([\w$]+)", re.MULTILINE)
+_LISTED = re.compile(r"""(?:(?<=^)|(?<=[;}\n]))[ \t]*export\s*\{([^}]*)\}(?:\s*from\s*["'](\.[^"']+)["'])?;?""")
+_LEFT = re.compile(r"(?:^|[;}\n])[ \t]*(?:import|export)\b(?![\s]*[(.])")
+_MODULES = "$modules"
+
+
+class Bundle:
+    """The joined modules.
+
+    Args:
+        files: the text of every module, by path.
+        first: the module with which the page begins, in the root of the paths. It is not joined: it may wait for a
+            module that is loaded on demand, which waits for those that it imports.
+        name: of the joined module, in the root.
+
+    Attributes:
+        text: the joined module.
+        stubs: what to serve at the addresses of ``first`` and of the joined modules, by path.
+
+    Raises:
+        ValueError: a module has a form of import or export that is not known, or modules import each other in a circle.
+    """
+
+    def __init__(self, files: Mapping[str, str], first: str, name: str) -> None:
+        self._files = files
+        self._name = name
+        self._order: list[str] = []
+        self._exports: dict[str, dict[str, str]] = {}
+        self._add(first, ())
+        joined = self._order[:-1]
+        parts = [f"{_MODULES}[{path!r}]=(()=>{{{self._code(path)}}})();" for path in joined]
+        self.text = "\n".join((f"export const {_MODULES}={{}};", *parts))
+        self.stubs = {path: self._stub(path) for path in joined}
+        self.stubs[first] = f'import{{{_MODULES}}}from"./{name}";\n{self._code(first)}'
+
+    def _add(self, path: str, above: tuple[str, ...]) -> None:
+        """Put a module behind those that it imports."""
+        if path in above:
+            raise ValueError(f"modules import each other in a circle: {' > '.join((*above, path))}")
+        if path in self._order:
+            return
+        for imported in _imports(path, self._files[path]):
+            self._add(imported, (*above, path))
+        self._order.append(path)
+
+    def _code(self, path: str) -> str:
+        """Return the body of the function that is the module, or of the first module as it is."""
+        text = self._files[path]
+        exports = {name: name for _, name in _DECLARED.findall(text)}
+        text = _DECLARED.sub(r"\1 \2", text)
+        for names, source in _LISTED.findall(text):
+            if source:
+                raise ValueError(f"{path} exports from {source}")
+            exports |= {outer: inner for inner, outer in _pairs(names)}
+        text = _IMPORT.sub(lambda found: self._taken(path, *found.groups()), _LISTED.sub("", text))
+        if _LEFT.search(text):
+            raise ValueError(f"{path} has an import or an export of a kind that cannot be joined")
+        text = _ON_DEMAND.sub(lambda found: f"import({found[1]}./{_resolve(path, found[2])}", text)
+        text = text.replace("import.meta.url", f"new URL({path!r},import.meta.url).href")
+        self._exports[path] = exports
+        if path == self._order[-1]:
+            return text
+        returned = ",".join(outer if outer == inner else f"{outer}:{inner}" for outer, inner in exports.items())
+        return f"{text}\nreturn {{{returned}}};"
+
+    def _taken(self, path: str, names: str | None, source: str) -> str:
+        """Return the declaration that replaces an import."""
+        if not names:
+            return ""
+        wanted = ",".join(inner if inner == outer else f"{inner}:{outer}" for inner, outer in _pairs(names))
+        return f"const{{{wanted}}}={_MODULES}[{_resolve(path, source)!r}];"
+
+    def _stub(self, path: str) -> str:
+        above = "../" * path.count("/") or "./"
+        names = ",".join(self._exports[path])
+        return f'import{{{_MODULES}}}from"{above}{self._name}";export const{{{names}}}={_MODULES}[{path!r}];\n'
+
+
+def _resolve(path: str, source: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), source))
+
+
+def _imports(path: str, text: str) -> list[str]:
+    return [_resolve(path, source) for _, source in _IMPORT.findall(text)]
+
+
+def _pairs(names: str) -> list[tuple[str, str]]:
+    """Return ``a, b as c`` as pairs of the names before and after ``as``."""
+    pairs = (name.split(" as ") for name in names.split(",") if name.strip())
+    return [(pair[0].strip(), pair[-1].strip()) for pair in pairs]
