@@ -28,7 +28,7 @@ class ChatPage:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.log = page.get_by_role("log")
+        self.log = page.get_by_role("log", name=re.compile("^Messages in"))
         self.box = page.get_by_role("textbox", name=re.compile("^Message "))
         self.status = page.get_by_role("status", name="Connection")
         self.jump = page.locator("#jump")

@@ -20,12 +20,19 @@ class Peer:
     def __init__(self, connection: ClientConnection, room: str) -> None:
         self._connection = connection
         self._room = room
+        self.ids: dict[str, str] = {}
+        """Who was in the room when it was joined: ids by name."""
 
     async def join(self) -> None:
         """Join the room."""
         await self._send(type="join", id="j", room=self._room)
         while (frame := await self.receive())["type"] != "joined":
             assert frame["type"] != "error", frame
+        self.ids = {member["name"]: member["id"] for member in frame["members"]}
+
+    async def tell(self, **command: object) -> None:
+        """Send a command that has no answer."""
+        await self._send(room=self._room, **command)
 
     async def change(self, **command: object) -> None:
         """Send a command that changes something, and return once that is stored."""

@@ -17,9 +17,10 @@ export function messageActions(context) {
   const { state, session, api } = context;
   /** Deletions that can still be undone. @type {Map<string, {send: () => void, timer: ReturnType<typeof setTimeout>}>} */
   const deleting = new Map();
-  addEventListener("pagehide", () => {
-    for (const { send } of deleting.values()) send();
-  });
+  // A page that is not in sight may end at any time, and must not take them with it.
+  const sendAll = () => [...deleting.values()].forEach(({ send }) => send());
+  addEventListener("pagehide", sendAll);
+  document.addEventListener("visibilitychange", () => document.hidden && sendAll());
 
   /** Send a change, and say why if it is refused. @param {{type: string, [field: string]: unknown}} frame */
   async function change(frame) {

@@ -124,10 +124,10 @@ export function hindrance(state, room, now) {
   if (room.mute && room.mute.until > now) {
     return { text: room.mute.reason ? words.mutedFor(room.mute.reason) : words.muted, until: room.mute.until, sign: false };
   }
-  if (room.mayWrite || room.status !== "joined") return null;
+  if (room.status !== "joined" || room.mayModerate) return null;
   const guest = ["guest", "claimed"].includes(kindOf(state.me?.id ?? ""));
-  const sign = guest && room.guests === "read";
-  return { text: sign ? words.guestsRead : words.readOnly, until: Infinity, sign };
+  if (guest && room.guests === "read") return { text: words.guestsRead, until: Infinity, sign: true };
+  return room.mayWrite ? null : { text: words.readOnly, until: Infinity, sign: false };
 }
 
 /** In place of the box: why it is not there. @param {Hindrance} why @param {number} now @param {any} act */

@@ -1,4 +1,5 @@
 import { kindOf } from "../state/people.js";
+import { hindrance } from "./composer-view.js";
 
 /**
  * What a person may do with a message: nothing is offered that the server would refuse.
@@ -21,7 +22,7 @@ export function offers(message, state, room, now) {
   if (message.deleted_at) return new Set();
   const mine = state.isMine(message.sender_id) || (message.alias_of !== undefined && state.isMine(message.alias_of));
   const joined = room.status === "joined";
-  const writes = joined && room.mayWrite && !(room.mute && room.mute.until > now);
+  const writes = joined && hindrance(state, room, now) === null;
   const age = now - Date.parse(message.timestamp);
   const { edit_window: seconds } = state.limits;
   /** @type {[Action, boolean][]} */
