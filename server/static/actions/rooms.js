@@ -29,7 +29,7 @@ export function roomActions({ state, session, ui }) {
     state.ui.view = "chat";
     state.ui.drawer = false;
     state.ui.found = null;
-    state.ui.following = !room.hasNewer && !room.place;
+    state.ui.following = !room.hasNewer && !room.place && room.firstUnread === null; // else the log says what is in sight
     entrance.enter(room);
     membership.save();
     session.hooks.onRoom();

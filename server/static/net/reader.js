@@ -24,6 +24,8 @@ export class Reader {
     if (room.unread > 0 && room.read > 0) {
       const first = room.messages.find(({ seq, sender_id, alias_of }) => seq > room.read && !this.state.isMine(alias_of ?? sender_id));
       room.firstUnread = first?.seq ?? null;
+      // The log opens there: what is below it is not read before it was in sight.
+      if (first && room.name === this.state.front) this.state.ui.following = false;
     }
     if (room.anew) onAnewPage(this.state, room);
     room.anew = false;

@@ -45,10 +45,11 @@ export function dayOf(at) {
  * @param {Room} room
  * @param {Unsent[]} unsent the room's part of the outbox
  * @param {(id: string) => boolean} isMine
- * @param {(message: Message) => boolean} [isHidden] whether the author is blocked
+ * @param {(message: Message) => "deleted"|"blocked"|""} [hides] why a message that is there is not shown: it is about to
+ *   be deleted, or its author is blocked
  * @returns {Line[]}
  */
-export function timeline(room, unsent, isMine, isHidden = () => false) {
+export function timeline(room, unsent, isMine, hides = () => "") {
   const waiting = new Map(unsent.map((entry) => [`${entry.author.id}/${entry.id}`, entry]));
   /** @type {Line[]} */ const lines = [];
   let dayEnd = -Infinity;
@@ -74,8 +75,8 @@ export function timeline(room, unsent, isMine, isHidden = () => false) {
     notices(message.seq);
     day(at);
     if (message.seq === room.firstUnread) lines.push({ kind: "unread", key: "unread" });
-    if (message.deleted_at) hide(lines, "deleted", message.seq, at);
-    else if (isHidden(message)) hide(lines, "blocked", message.seq, at);
+    const hidden = message.deleted_at ? "deleted" : hides(message);
+    if (hidden) hide(lines, hidden, message.seq, at);
     else {
       const id = `${message.sender_id}/${message.id}`;
       const entry = (message.id && waiting.get(id)) || null;
@@ -140,7 +141,7 @@ function group(lines) {
     if (line.own) mine = line;
     const reply = line.message?.reply_to ?? line.unsent?.replyTo;
     const goes = first?.author === line.author && first.name === line.name && guestOf(first) === guestOf(line);
-    if (first && goes && !reply && line.at - first.at < RUN) line.start = false;
+    if (first && goes && !reply && Math.abs(line.at - first.at) < RUN) line.start = false;
     else first = line;
   }
   if (mine) mine.last = true;

@@ -6,7 +6,6 @@ export const log = table({
   yesterday: "Yesterday",
   /** @param {string} room */
   label: (room) => fill("Messages in {room}", { room }),
-  heard: "New messages",
 
   // --- between the messages
   unread: "New",
@@ -92,6 +91,7 @@ export const log = table({
 
 /** What has happened in a room, by the `what` of a notice. */
 export const notices = table({
+  anew: "The server started anew. Earlier messages are gone.",
   guests_talk: "{by} lets guests write here",
   guests_read: "{by} lets guests only read here",
   guests_no: "{by} lets no guests in here",

@@ -53,7 +53,7 @@ export class LogView {
     this.act = act;
     render(html`<div id="log" class="log" role="log" aria-live="off" tabindex="-1"><div id="log-top"
       class="log-top"></div><div id="lines" class="lines" role="list"></div><div id="log-bottom" class="log-bottom"></div></div>
-      <div id="jumps" class="jumps"></div><div id="heard" class="sr" role="log" aria-live="polite" aria-label=${words.log.heard}></div>`, frame);
+      <div id="jumps" class="jumps"></div><div id="heard" class="sr" aria-live="polite"></div>`, frame);
     const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (frame.querySelector(`#${id}`));
     this.box = at("log");
     this.top = at("log-top");
@@ -115,9 +115,12 @@ export class LogView {
   /** @param {Room} room */
   #timeline(room) {
     const { state } = this;
-    const hidden = (/** @type {import("../../state/types.js").Message} */ { sender_id, alias_of, seq }) =>
-      (state.blocked.has(sender_id) || state.blocked.has(alias_of)) && !this.#opened.has(`seq:${seq}`);
-    const lines = timeline(room, state.outbox.of(room.name), (id) => state.isMine(id), state.blocked.size ? hidden : undefined);
+    const hides = (/** @type {import("../../state/types.js").Message} */ { sender_id, alias_of, seq }) => {
+      if (this.act.messages.isDeleting(room.name, seq)) return "deleted";
+      const blocked = state.blocked.has(sender_id) || (alias_of && state.blocked.has(alias_of));
+      return blocked && !this.#opened.has(`seq:${seq}`) ? "blocked" : "";
+    };
+    const lines = timeline(room, state.outbox.of(room.name), (id) => state.isMine(id), hides);
     let other = false;
     this.#byKey.clear();
     for (const line of lines) {

@@ -3,9 +3,9 @@
  */
 
 // Full-width brackets and punctuation end an address, as do characters that turn the direction of writing. ASCII
-// punctuation may be part of it, but at its end belongs to the sentence.
-const REST = "[^\\s<>\"'`\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\u3001\\u3002\\u3008-\\u3011\\u3014-\\u301b" +
-  "\\uff01\\uff08\\uff09\\uff0c\\uff1a\\uff1b\\uff1f\\uff3b\\uff3d\\uff5b\\uff5d\\uff61-\\uff64]";
+// punctuation may be part of it, but at its end belongs to the sentence. "](" ends the text of a link.
+const REST = "(?:(?!\\]\\()[^\\s<>\"'`\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\u3001\\u3002\\u3008-\\u3011\\u3014-\\u301b" +
+  "\\uff01\\uff08\\uff09\\uff0c\\uff1a\\uff1b\\uff1f\\uff3b\\uff3d\\uff5b\\uff5d\\uff61-\\uff64])";
 const MAIL = "[a-z0-9._%+-]{1,64}@(?:[a-z0-9-]{1,63}\\.){1,8}[a-z]{2,24}(?![a-z0-9-])";
 
 /** The source of a regular expression (flags `giu`) that finds addresses; {@link trimmed} says where they end. */
