@@ -38,15 +38,12 @@ export function trimmed(address) {
  */
 export function whereTo(text) {
   const href = ALLOWED.test(text) ? text : /^www\./i.test(text) ? `https://${text}` : `mailto:${text}`;
-  try {
-    const url = new URL(href);
-    if (!url.protocol.startsWith("http")) return { href, shown: text, host: "" };
-    const written = /^https?:\/\/([^/?#]*)/i.exec(href)?.[1].toLowerCase();
-    const plain = written === url.host || written === `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
-    return url.host ? { href, shown: plain ? text : url.href, host: url.host } : null;
-  } catch {
-    return null; // "https://" and a host that is none, such as "http://["
-  }
+  if (!URL.canParse(href)) return null; // "http://["; an exception instead would cost 50 times as much
+  const url = new URL(href);
+  if (!url.protocol.startsWith("http")) return { href, shown: text, host: "" };
+  const written = /^https?:\/\/([^/?#]*)/i.exec(href)?.[1].toLowerCase();
+  const plain = written === url.host || written === `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
+  return url.host ? { href, shown: plain ? text : url.href, host: url.host } : null;
 }
 
 /** @param {string} address of `[text](address)` @returns {boolean} whether it may be a link */
