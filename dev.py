@@ -361,10 +361,9 @@ def ensure_typescript() -> None:
     """Fetch the compiler that checks the browser client. Raises SetupError."""
     with locked():
         done = subprocess.run(
-            [str(PYTHON), "-m", "tests.support.typescript", "--version"],
+            [str(PYTHON), "-m", "tests.support.typescript", "--ensure"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
             check=False,
         )
     if done.returncode != 0:

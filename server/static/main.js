@@ -1,5 +1,6 @@
 import { App } from "./app.js";
 import { Attention } from "./view/attention.js";
+import { keepPage } from "./net/offline.js";
 import { Composer } from "./view/composer.js";
 import { byId } from "./view/dom.js";
 import { EntryView } from "./view/entry.js";
@@ -27,6 +28,7 @@ const shell = new Shell(state, act);
 const entry = new EntryView(state, act, (name, room) => app.start(name, room));
 
 let scheduled = false;
+let keeping = false; // whether the browser was asked to keep the page
 
 /** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
 function schedule() {
@@ -48,6 +50,8 @@ function draw() {
   entry.draw(view === "entry");
   shell.draw(view);
   attention.draw();
+  if (!keeping && state.room?.loaded) setTimeout(keepPage); // after what matters to the user
+  keeping ||= state.room?.loaded ?? false;
 }
 
 /** New messages count as read if the page is in front and the log at its end. */

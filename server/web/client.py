@@ -14,6 +14,7 @@ from server.http.files import ServedFile
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "static"
 CLIENT = ROOT / "client.html"
+WORKER = ROOT / "service-worker.js"
 
 # The page itself is asked for again each time; it names the files of its version.
 FRESH = {"Cache-Control": "no-cache"}
@@ -22,11 +23,13 @@ FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        "manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "Referrer-Policy": "no-referrer",
     **FRESH,
 }
+# The policy of a worker is that of its script: it asks this server alone.
+WORKER_HEADERS = {"Content-Security-Policy": "default-src 'none'; connect-src 'self'", **FRESH}
 # What is served, by the ending of its name; not types of modules (`.d.ts`), for example.
 MEDIA = {
     ".js": "text/javascript; charset=utf-8",
@@ -34,6 +37,7 @@ MEDIA = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
 }
 # Comments that have lines of their own. A test compares what is left with what TypeScript's compiler makes of each
 # module: there must be no such line in a template. Minifiers that are Python packages take nested templates for code.
@@ -50,6 +54,7 @@ class BrowserClient:
         tree: hash of all files, the name of their folder below ``/static/``.
         files: by their paths in that folder.
         page: ``client.html``, with the addresses of the files in it.
+        worker: ``service-worker.js``.
     """
 
     def __init__(self, static: Path = STATIC, client: Path = CLIENT) -> None:
@@ -70,6 +75,8 @@ class BrowserClient:
             for path, content in contents.items()
         }
         self.page = ServedFile(self._page(client.read_text()).encode(), "text/html; charset=utf-8", PAGE_HEADERS)
+        worker = without_comments(WORKER.name, WORKER.read_bytes())
+        self.worker = ServedFile(worker, MEDIA[WORKER.suffix], WORKER_HEADERS)
 
     def _page(self, html: str) -> str:
         """Complete the page: without the preloads the browser finds a module only in the one that imports it."""

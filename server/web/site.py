@@ -146,6 +146,13 @@ class Site:
                 "GET", "/", "Redirect to the page, keeping the query string", self.index, answers=(_LEADS, _BLOCKED)
             ),
             Endpoint("GET", "/client.html", "The browser client", self.client, answers=(*_file("text/html"), _BLOCKED)),
+            Endpoint(
+                "GET",
+                "/service-worker.js",
+                "The service worker of the browser client",
+                self.worker,
+                answers=_file("text/javascript"),
+            ),
             Endpoint("GET", "/static/{tree}/{file}", "A file of the browser client", self.static, StaticFile, _STATIC),
             Endpoint(
                 "GET",
@@ -193,6 +200,10 @@ class Site:
     async def client(self, request: web.Request, params: Nothing) -> web.StreamResponse:
         """Send the browser client."""
         return await self._client.page.answer(request)
+
+    async def worker(self, request: web.Request, params: Nothing) -> web.StreamResponse:
+        """Send the service worker, which governs the pages next to it."""
+        return await self._client.worker.answer(request)
 
     async def static(self, request: web.Request, params: StaticFile) -> web.StreamResponse:
         """Send a file of the browser client."""

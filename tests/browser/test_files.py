@@ -1,17 +1,40 @@
 """The files of the page, as they are served: that they are what was written, and what loading them costs."""
 
 import json
+import re
 import subprocess
 
 from playwright.async_api import Page
 
 from server.web.client import STATIC
+from tests.browser.chat_page import ChatPage
+from tests.browser.test_offline import kept
 from tests.support.browser import Pages
 from tests.support.chromium import find_node
-from tests.support.page import CLIENT
+from tests.support.page import CLIENT, static
 from tests.support.process import ROOT
+from tests.support.proxy import Network
 from tests.support.server import ServerProcess
 from tests.support.typescript import ensure
+
+# What the first view may cost, compressed: everything that is loaded until a message is visible.
+FIRST_VIEW_BYTES = 90_000
+# Requests of a page that the browser has loaded before: for the page, for who uses it, and for the connection.
+WARM_REQUESTS = 3
+
+
+class Listening(Network):
+    """A network that knows the paths of the requests that passed."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.requests: list[str] = []
+
+    def loses_answer_of(self, piece: bytes) -> bool:
+        """Look at a piece on its way to the server: browsers send a request in one."""
+        if request := re.match(rb"[A-Z]+ (\S+) HTTP/1.1\r\n", piece):
+            self.requests.append(request[1].decode())
+        return super().loses_answer_of(piece)
 
 
 def told() -> dict[str, dict[str, object]]:
@@ -61,3 +84,23 @@ async def rules(page: Page, text: str) -> list[str]:
         "text => { const s = new CSSStyleSheet(); s.replaceSync(text); return [...s.cssRules].map(r => r.cssText); }",
         text,
     )
+
+
+async def test_a_warm_load_asks_for_the_page_and_connects(server: ServerProcess, new_page: Pages, room: str) -> None:
+    """Checking for a newer service worker comes after the load."""
+    async with Listening(server.http_url) as network:
+        page = await new_page(f"{network.url}/client.html?r={room}&u=ann")
+        ann = ChatPage(page)
+        await ann.connected()
+        await ann.say("hello")
+        await ann.delivered("hello")
+        assert static("main.js") in network.requests
+        await kept(page)
+        for _ in range(2):
+            network.requests.clear()
+            await page.reload()
+            await ann.connected()
+            await ann.delivered("hello")
+            requests = [path for path in network.requests if path != "/service-worker.js"]
+            assert len(requests) <= WARM_REQUESTS, requests
+            assert not [path for path in requests if path.startswith("/static/")]

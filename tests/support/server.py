@@ -43,7 +43,7 @@ class ServerProcess:
     ) -> None:
         self.folder = make_temp_folder("server")
         self._python = python
-        self._main = main
+        self.main = main
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
@@ -82,7 +82,7 @@ class ServerProcess:
         """Start the process and return at once, for tests of what happens before it is healthy, or of its exit."""
         if self._process is not None and self._process.poll() is None:
             raise NotReadyError("the server is already running")
-        command: list[str | Path] = [self._python, self._main, *self._arguments]
+        command: list[str | Path] = [self._python, self.main, *self._arguments]
         self._process = spawn(command, log=self.folder / "server.log", env=self.env, cwd=self.folder)
         return self
 

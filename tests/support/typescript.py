@@ -17,6 +17,7 @@ TYPESCRIPT = Package(
     "6.0.3",
     "sha512-y2TvuxSZPDyQakkFRPZHKFm+KKVqIisdg9/CZwm9ftvKXLP8NRWj38/ODjNbr43SsoXqNuAisEf1GdCxqWcdBw==",
 )
+CONFIGURATIONS = ("tsconfig.json", "tsconfig.worker.json")
 
 
 def ensure() -> Path:
@@ -29,13 +30,17 @@ def ensure() -> Path:
 
 
 def check(arguments: list[str]) -> int:
-    """Run the compiler in the repository's folder, where it reads tsconfig.json; return its exit status."""
-    return subprocess.run([find_node(), ensure(), *arguments], cwd=ROOT, check=False).returncode
+    """Run the compiler with each of `CONFIGURATIONS`; return the highest exit status."""
+    command = [str(find_node()), str(ensure()), *arguments]
+    return max(subprocess.run([*command, "-p", name], cwd=ROOT, check=False).returncode for name in CONFIGURATIONS)
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(check(sys.argv[1:]))
+        if sys.argv[1:] == ["--ensure"]:
+            ensure()
+        else:
+            sys.exit(check(sys.argv[1:]))
     except (ChromiumMissingError, SetupError) as error:
         print(f"dev.py: {error}", file=sys.stderr)  # noqa: T201 - dev.py's user reads it
         sys.exit(1)

@@ -1,4 +1,6 @@
+import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { newId } from "../state/content.js";
+import { words } from "../words.js";
 
 /**
  * What is open on the page.
@@ -60,6 +62,23 @@ export function uiActions({ state, session }) {
       const others = state.toasts.filter((toast) => toast.text !== text || action);
       state.toasts = [...others.slice(1 - KEPT_TOASTS), { key, text, error, ...(action ? { action } : {}) }];
       state.changed();
+    },
+
+    /**
+     * Load a module that the first view does not need; if it cannot be loaded, say why. If the server has a newer version
+     * of the page, offer to reload it.
+     * @template T @param {() => Promise<T>} load such as `() => import("../view/search.js")`
+     * @returns {Promise<T | null>}
+     */
+    async load(load) {
+      try {
+        return await onDemand(load);
+      } catch (error) {
+        if (!(error instanceof NotLoaded)) throw error;
+        const action = error.outdated ? { label: words.common.reload, run: () => location.reload() } : undefined;
+        this.toast(error.message, { error: true, key: "load", action });
+        return null;
+      }
     },
 
     /** @param {string} key */

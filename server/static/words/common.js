@@ -8,6 +8,7 @@ export const common = table({
   back: "Back",
   retry: "Retry",
   undo: "Undo",
+  reload: "Reload",
   messageDeleted: "Message deleted",
   dismiss: "Dismiss",
   you: "you",
