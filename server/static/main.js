@@ -42,6 +42,7 @@ function draw() {
   scheduled = false;
   drawLook(state);
   const view = app.pages.title ? "account" : state.ui.view;
+  document.body.dataset.view = view;
   if (view === "chat") {
     log.draw();
     tools.draw();

@@ -57,7 +57,10 @@ class AccountPage(ChatPage):
 
     async def account(self) -> None:
         """Open the user's own account from the chat."""
-        await self.page.get_by_role("button", name="Account", exact=True).click()
+        if not await self.page.locator("#me").is_visible():
+            await self.page.locator("#menu").click()
+        await self.page.locator("#me").click()
+        await self.page.get_by_role("menuitem", name="Account").click()
         await self.at("Your account")
 
     async def at_entry(self) -> None:

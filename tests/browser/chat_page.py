@@ -33,7 +33,7 @@ class ChatPage:
         self.status = page.get_by_role("status", name="Connection")
         self.jump = page.locator("#jump")
         self.closed = page.get_by_role("alert", name="This room")
-        self.people = page.get_by_role("region", name="People").get_by_role("listitem")
+        self.people = page.get_by_role("complementary", name="People").get_by_role("listitem")
 
     @property
     def messages(self) -> Locator:

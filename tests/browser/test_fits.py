@@ -19,7 +19,7 @@ OUTSIDE = """(place) => {
   const frame = whole.getBoundingClientRect();
   const found = [];
   for (const each of whole.querySelectorAll('*')) {
-    if (!each.checkVisibility() || each.closest('svg, .sr, .share-text, .status-text')) continue;
+    if (!each.checkVisibility() || each.matches('.cut *') || each.closest('svg, .sr, .status-text')) continue;
     const box = each.getBoundingClientRect();
     const within = box.left >= frame.left - 1 && box.right <= frame.right + 1;
     if (box.width > 1 && !within) found.push(each.outerHTML.slice(0, 90));
@@ -34,16 +34,17 @@ async def test_a_long_name_covers_nothing(enter: Enter, screen: Mapping[str, Any
     """In the sidebar, in the log, in the header of the room, which has such a name, too."""
     ann = await enter(name, **screen)
     await enter("x" + name[1:])
-    await expect(ann.page.locator("#room-count")).to_have_text("2 people here")
+    await expect(ann.page.locator("#room-count")).to_have_text("2")
     await ann.say("short")
     await ann.delivered("short")
     await _fits(ann.page, "#main")
-    menu = ann.page.get_by_role("button", name="Rooms and people")
+    menu = ann.page.locator("#menu")
     if await menu.is_visible():
         await menu.click()
     await _fits(ann.page, "#sidebar")
-    for button in ("Leave", "Sign in"):
-        await expect(ann.page.get_by_role("button", name=button, exact=True)).to_be_in_viewport(ratio=1)
+    await expect(ann.page.locator("#me")).to_be_in_viewport(ratio=1)
+    await ann.page.locator("#me").click()
+    await _fits(ann.page, ".menu")
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -58,20 +59,13 @@ async def test_a_long_username_fits_the_form_and_the_account(
     await ann.panel.get_by_label("Password").fill(PASSWORD)
     await ann.press("Create account")
     await ann.connected()
-    menu = ann.page.get_by_role("button", name="Rooms and people")
+    menu = ann.page.locator("#menu")
     if await menu.is_visible():
         await menu.click()
     await _fits(ann.page, "#sidebar")
     await ann.account()
     await _fits(ann.page, "#account-view")
     await ann.page.keyboard.press("Escape")
-    if screen is PHONE:
-        await menu.click()
-    await ann.page.get_by_role("button", name="Leave", exact=True).click()
-    await expect(ann.page.get_by_text("Signed in as")).to_be_visible()
-    await _fits(ann.page, "#entry")
-    tops = "each => [...each.children].map(child => Math.round(child.getBoundingClientRect().top / 20))"
-    assert len(set(await ann.page.locator("#entry-as").evaluate(tops))) == 1, "the name and the button share a line"
 
 
 async def _fits(page: Page, place: str) -> None:

@@ -18,6 +18,7 @@ const DEFAULTS = {
   /** What rooms notify of; direct messages always do. @type {Level} */ notify: /** @type {Level} */ ("mentions"),
   /** Words that notify like a mention. @type {string[]} */ keywords: [],
   /** Whether the hint about Shift+Enter was understood. */ knowsEnter: false,
+  /** Whether the list of people is open, where the page is wide enough. */ people: true,
   /** Emoji used last, newest first. @type {string[]} */ emoji: [],
   /** A skin tone from 0 (none) to 5. */ tone: 0,
 };

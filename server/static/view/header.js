@@ -61,12 +61,16 @@ function connection(name) {
 /** @param {State} state @param {Room} room @param {Actions} act */
 function buttons(state, room, act) {
   const count = room.presence.count; // 0, without even me: the room is not entered yet
-  const toggle = (/** @type {State["ui"]["panel"]} */ name) => () => act.ui.panel(state.ui.panel === name ? "" : name);
+  const toggle = (/** @type {State["ui"]["panel"]} */ name) => () => {
+    const open = state.ui.panel !== name;
+    if (name === "people") act.settings.set("people", open);
+    act.ui.panel(open ? name : "");
+  };
   const on = (/** @type {string} */ name) => String(state.ui.panel === name);
-  const people = !count ? words.header.openPeopleUnknown : words.header.openPeople(count);
+  const people = count ? words.header.people(count) : words.header.openPeople;
   return html`
-    <button type="button" id="open-people" class="icon-button people-button" aria-label=${people} title=${people} aria-expanded=${on("people")}
-      aria-controls="panel" @click=${toggle("people")}>${icon("users")}<span id="room-count" class="room-count">${count ? words.header.count(count) : ""}</span></button>
+    ${room.direct ? nothing : html`<button type="button" id="open-people" class="icon-button people-button" aria-label=${people} title=${people} aria-expanded=${on("people")}
+      aria-controls="panel" @click=${toggle("people")}>${icon("users")}<span id="room-count" class="room-count">${count ? words.header.count(count) : ""}</span></button>`}
     <button type="button" id="open-search" class="icon-button" aria-label=${words.header.search} title=${words.header.search} aria-expanded=${on("search")}
       aria-controls="panel" @click=${toggle("search")}>${icon("search")}</button>
     <button type="button" id="open-pins" class="icon-button wide-only" aria-label=${words.header.pins} title=${words.header.pins} aria-expanded=${on("pins")}

@@ -19,6 +19,8 @@ const PANELS = {
   people: () => import("./people.js"),
 };
 const WIDE = matchMedia("(min-width: 64rem)");
+/** Here the log keeps its width next to the list of people, which is open unless it was closed. */
+const ROOMY = matchMedia("(min-width: 75rem)");
 
 export class Panel {
   #box = /** @type {HTMLElement} */ (document.getElementById("panel"));
@@ -33,18 +35,24 @@ export class Panel {
     this.#box.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
       event.preventDefault();
-      act.ui.panel("");
+      this.#close();
     });
+    document.getElementById("backdrop")?.addEventListener("click", () => document.body.classList.contains("panel-covers") && act.ui.panel(""));
     WIDE.addEventListener("change", () => state.changed());
+    if (ROOMY.matches && state.settings.get("people")) state.ui.panel = "people";
   }
 
   draw() {
-    const { ui, front } = this.state;
-    const name = !front ? "" : ui.profile && PANELS.profile ? "profile" : PANELS[ui.panel] ? ui.panel : "";
+    const { ui, front, room } = this.state;
+    const name = !room || (room.direct && ui.panel === "people" && !ui.profile) ? "" : ui.profile && PANELS.profile ? "profile" : PANELS[ui.panel] ? ui.panel : "";
     const shown = name && `${name} ${front} ${ui.profile?.user.id ?? ""}`;
     document.body.classList.toggle("panel-open", Boolean(name));
-    const main = /** @type {HTMLElement} */ (document.getElementById("main"));
-    main.inert ||= Boolean(name) && !WIDE.matches; // the drawer, which is drawn first, has set it
+    const covers = Boolean(name) && !WIDE.matches;
+    document.body.classList.toggle("panel-covers", covers);
+    for (const id of ["main", "sidebar", "skip"]) {
+      const each = /** @type {HTMLElement} */ (document.getElementById(id));
+      each.inert ||= covers; // the drawer, which is drawn first, has set it
+    }
     if (shown === this.#shown) return this.#render();
     const opening = !this.#shown || this.#shown.split(" ")[0] !== name;
     if (!this.#shown) this.#before = document.activeElement;
@@ -74,6 +82,12 @@ export class Panel {
     else if (canFocus(this.#before) && this.#before.id === `open-${name}`) part.focus?.();
   }
 
+  #close = () => {
+    const { ui } = this.state;
+    if (ui.panel === "people" && !ui.profile && ROOMY.matches) this.act.settings.set("people", false);
+    this.act.ui.panel("");
+  };
+
   #render() {
     const part = this.#part;
     if (!part) return;
@@ -81,7 +95,7 @@ export class Panel {
       html`<div class="panel-head">
           <h2 id="panel-title" class="cut">${part.title()}</h2>
           <button type="button" class="icon-button panel-close" aria-label=${words.common.close} title=${words.common.close}
-            @click=${() => this.act.ui.panel("")}>${icon("x")}</button>
+            @click=${this.#close}>${icon("x")}</button>
         </div>
         <div class="panel-body ${part.kind ?? ""}">${part.draw()}</div>`,
       this.#box,

@@ -9,7 +9,7 @@ import { icon } from "./icons.js";
 import { mark, nameOf, namesakes } from "./names.js";
 
 /**
- * The people of a room, by role; in each group those who are here come first, and I am the first of all. Who is here is
+ * The people of a room, by role; in each group I come first, then those who are here. Who is here is
  * live; roles come with the list of members, which is read when the panel opens.
  *
  * @typedef {import("../state/types.js").Member} Member

@@ -8,7 +8,7 @@ import { listenForShortcuts } from "./shortcuts.js";
 import { Sidebar } from "./sidebar.js";
 import { Banner } from "./status.js";
 import { drawTitle } from "./title.js";
-import { announcements, toasts } from "./toasts.js";
+import { announcements, timeToasts, toasts } from "./toasts.js";
 
 /**
  * Everything around the log and the message box.
@@ -38,9 +38,9 @@ export class Shell {
   draw(view) {
     const { state, act } = this;
     const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
-    document.body.dataset.view = view;
     if (view !== "account") drawTitle(state, view); // those pages have titles of their own
     render(toasts(state, act), at(view === "chat" ? "toasts" : "alerts"));
+    timeToasts(state, act);
     if (view === "chat") {
       this.banner.draw();
       render(header(state, act, this.banner.name), at("header"));

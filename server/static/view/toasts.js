@@ -15,6 +15,27 @@ import { exactText, timeText } from "./time.js";
  * @typedef {import("../state/types.js").Toast} Toast
  */
 
+const SHORT = 5000; // ms: what only tells something
+const LONG = 12_000; // what can be undone
+/** The toasts whose time runs. @type {Set<string>} */ const timed = new Set();
+
+/**
+ * Take toasts away after a while; errors stay until they are put away. One that is pointed at or has the focus stays.
+ * @param {State} state @param {Actions} act
+ */
+export function timeToasts(state, act) {
+  for (const { key, error, action } of state.toasts) {
+    if (error || timed.has(key)) continue;
+    timed.add(key);
+    const end = () => {
+      if (document.querySelector(".toast:is(:hover, :focus-within)")) return setTimeout(end, SHORT);
+      timed.delete(key);
+      return act.ui.dismiss(key);
+    };
+    setTimeout(end, action ? LONG : SHORT);
+  }
+}
+
 /** Errors interrupt a screen reader, other notices wait. @param {State} state @param {Actions} act */
 export function toasts(state, act) {
   const errors = state.toasts.filter((toast) => toast.error);

@@ -67,12 +67,10 @@ export const rooms = table({
 /** The header of a room. */
 export const header = table({
   people: (/** @type {number} */ n) => plural(n, { one: "{n} person here", other: "{n} people here" }),
-  onlyYou: "Only you are here",
   count: (/** @type {number} */ n) => number(n),
   entering: "Entering…",
   apart: "You are not in this room",
-  openPeople: (/** @type {number} */ n) => plural(n, { one: "People: {n} here", other: "People: {n} here" }),
-  openPeopleUnknown: "People",
+  openPeople: "People",
   search: "Search",
   pins: "Pinned messages",
   menu: "More about this room",
