@@ -63,14 +63,40 @@ class ChatPage:
             await self.box.fill(text)
             await self.box.press("Enter")
 
+    async def go_to(self, room: str) -> None:
+        """Enter a room by the quick switcher; agree to create it if it does not exist."""
+        await self.page.keyboard.press("Control+k")
+        field = self.page.get_by_role("combobox", name="Find a room or a person")
+        await field.fill(room)
+        await field.press("Enter")
+        create = self.page.get_by_role("button", name="Create room")
+        heading = self.page.get_by_role("heading", level=1, name=room, exact=True)
+        await expect(create.or_(heading)).to_be_visible()
+        if await create.is_visible():
+            await create.click()
+        await expect(heading).to_be_visible()
+        await expect(self.page.locator("#room-count")).not_to_be_empty()  # before, it is not entered yet
+
+    async def choose(self, button: str, item: str) -> None:
+        """Choose an item of the menu that a button opens."""
+        await self.page.get_by_role("button", name=button).click()
+        await self.page.get_by_role("menuitem", name=item).click()
+
+    async def leave_for_good(self) -> None:
+        """Forget the guest: the page asks for a name again."""
+        await self.page.locator("#me").click()
+        await self.page.get_by_role("menuitem", name="Leave as this guest").click()
+        await self.page.get_by_role("button", name="Leave as this guest").click()
+
     async def delivered(self, text: str) -> None:
         """Wait until a message is shown once, with the tick that requires an ack."""
         await expect(self.message(text)).to_have_count(1)
         await expect(self.message(text).get_by_role("img", name="Sent", exact=True)).to_be_visible()
 
     async def identity(self) -> str:
-        """Return the user id of this tab."""
-        found = await self.page.evaluate("JSON.parse(sessionStorage.getItem('parley.identity')).user.id")
+        """Return the user id of the guest that this tab acts for."""
+        name = "JSON.parse(sessionStorage.getItem('parley.name'))"
+        found = await self.page.evaluate(f"JSON.parse(localStorage.getItem(`parley.guest:${{{name}}}`)).user.id")
         return str(found)
 
     async def outbox(self) -> list[dict[str, Any]]:

@@ -456,7 +456,6 @@ async def test_the_account_fits_a_phone_and_has_contrast(join: Join, scheme: str
     """320 CSS pixels wide (WCAG 1.4.10), 24 pixels for each target (2.5.8), 4.5 to 1 for each text (1.4.3)."""
     options: dict[str, Any] = {**PHONE, "viewport": {"width": 320, "height": 640}}
     ann = await join(new_username(), color_scheme=scheme, reduced_motion="reduce", **options)
-    await ann.page.get_by_role("button", name="Rooms and people").click()
     await ann.account()
     await expect(ann.panel.get_by_role("list", name="Signed-in devices").get_by_role("listitem")).to_have_count(1)
     assert await ann.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -22,16 +22,8 @@ def admin() -> str:
 async def in_two_rooms(enter: Enter, room: str) -> ChatPage:
     """Join `room` as Ann, after another room."""
     ann = await enter("ann", room=f"{room}-secret")
-    await go_to(ann, room)
+    await ann.go_to(room)
     return ann
-
-
-async def go_to(person: ChatPage, room: str) -> None:
-    await person.page.get_by_label("Enter another room").fill(room)
-    await person.page.get_by_label("Enter another room").press("Enter")
-    await expect(person.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
-    # It has entered: before, this says "Entering…".
-    await expect(person.page.locator("#room-count")).to_contain_text("here")
 
 
 async def put_out(server: ServerProcess, person: ChatPage, room: str, how: str) -> None:
@@ -99,7 +91,7 @@ async def test_reconnecting_does_not_recreate_a_deleted_room(
     owner = Web(server.port, token=admin())
     await owner.create(room)
     ann = await enter("ann", room=f"{room}-secret", wire=wire)
-    await go_to(ann, room)
+    await ann.go_to(room)
     wire.refuse = True
     await wire.cut()
     assert (await owner.delete(f"/api/rooms/{room}")).status == 204
@@ -111,18 +103,6 @@ async def test_reconnecting_does_not_recreate_a_deleted_room(
     await owner.create(room)
 
 
-async def test_leaving_a_room_that_was_never_joined_sends_nothing(enter: Enter, room: str) -> None:
-    ann = await enter("ann")
-    await ann.page.get_by_label("Enter another room").fill("r" * 65)
-    await ann.page.get_by_label("Enter another room").press("Enter")
-    await expect(ann.closed).to_be_visible()
-    await ann.page.get_by_role("button", name="Leave rrr").click()
-    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
-    await ann.say("all is well")
-    await ann.delivered("all is well")
-    await expect(ann.page.locator(".alert")).to_have_count(0)
-
-
 async def test_visible_messages_in_another_room_are_marked_read(enter: Enter, server: ServerProcess, room: str) -> None:
     """Even if the log of the previous room was not at its end."""
     ann = await enter("ann")
@@ -131,7 +111,7 @@ async def test_visible_messages_in_another_room_are_marked_read(enter: Enter, se
         await bob.say(f"message {i}" for i in range(60))
     await ann.log.evaluate("log => { log.scrollTop = 0 }")
     await expect(ann.jump).to_be_visible()
-    await go_to(ann, other)
+    await ann.go_to(other)
     async with peer(server, other, "bob") as bob:
         await bob.say(["one", "two", "three"])
     await expect(ann.message("three")).to_be_visible()

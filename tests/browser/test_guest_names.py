@@ -19,8 +19,7 @@ async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     """It is asked for another name, and keeps its id, its messages and its rooms under it."""
     name = new_username()
     walter = await enter(name)
-    await walter.page.get_by_label("Enter another room").fill(f"{room}-2")
-    await walter.page.get_by_label("Enter another room").press("Enter")
+    await walter.go_to(f"{room}-2")
     await walter.say("by walter")
     await walter.delivered("by walter")
     who = await walter.identity()
@@ -90,7 +89,7 @@ async def test_a_guest_whose_name_a_room_refuses_is_asked_for_another_one(
 async def test_a_guest_who_chooses_another_name_by_itself_is_another_guest(enter: Enter) -> None:
     ann = await enter("ann")
     who = await ann.identity()
-    await ann.page.get_by_role("button", name="Leave", exact=True).click()
+    await ann.leave_for_good()
     await ann.page.get_by_label("Your name").fill("eve")
     await ann.page.keyboard.press("Enter")
     await ChatPage(ann.page).connected()

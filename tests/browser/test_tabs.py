@@ -68,7 +68,7 @@ async def test_joining_under_another_name_sends_no_messages_of_the_first(enter: 
     ann = await enter("ann", wire=wire)
     await ann.say("a secret of ann")
     await expect(ann.messages).to_have_count(1)
-    await ann.page.get_by_role("button", name="Leave", exact=True).click()
+    await ann.leave_for_good()
     wire.to_server = pass_on
     await ann.page.get_by_label("Your name").fill("bob")
     await ann.page.get_by_role("button", name="Enter", exact=True).click()

@@ -187,8 +187,7 @@ async def test_one_tab_can_be_in_several_rooms(enter: Enter, server: ServerProce
     """A second room is joined besides the first, which counts unread messages; back returns to it."""
     ann = await enter("ann")
     other = f"{room}-b"
-    await ann.page.get_by_label("Enter another room").fill(other)
-    await ann.page.get_by_label("Enter another room").press("Enter")
+    await ann.go_to(other)
     await expect(ann.page.get_by_role("heading", level=1, name=other)).to_be_visible()
     await ann.say("in the other one")
     await ann.delivered("in the other one")
@@ -210,8 +209,7 @@ async def test_a_draft_is_kept_in_its_room(enter: Enter, room: str) -> None:
     """Unfinished text is kept after a reload and after a visit to another room."""
     ann = await enter("ann")
     await ann.box.fill("half a thou")
-    await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
-    await ann.page.get_by_label("Enter another room").press("Enter")
+    await ann.go_to(f"{room}-b")
     await expect(ann.box).to_have_value("")
     await ann.page.reload()
     await ann.connected()
@@ -223,17 +221,14 @@ async def test_unsent_messages_in_a_left_room_are_kept(enter: Enter, wire: Wire,
     """Leaving warns of them; rejoining sends them."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
-    await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
-    await ann.page.get_by_label("Enter another room").press("Enter")
+    await ann.go_to(f"{room}-b")
     await ann.say("left behind")
     await expect(ann.messages).to_have_count(1)
-    await ann.page.get_by_role("link", name=f"{room}-b").hover()
-    await ann.page.get_by_role("button", name=f"Leave {room}-b").click()
-    await expect(ann.page.get_by_role("alert")).to_contain_text([f"Unsent messages to {room}-b"])
+    await ann.choose("More about this room", "Leave")
+    await expect(ann.page.get_by_role("status", name="Notices")).to_contain_text("Unsent messages will be sent")
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
     wire.to_server = pass_on
-    await ann.page.get_by_label("Enter another room").fill(f"{room}-b")
-    await ann.page.get_by_label("Enter another room").press("Enter")
+    await ann.go_to(f"{room}-b")
     await ann.delivered("left behind")
 
 

@@ -15,7 +15,8 @@ import { inOrder } from "./shortcuts.js";
  *
  * @typedef {import("../state/room.js").Room} Room
  * @typedef {import("../state/types.js").User} User
- * @typedef {{key: string, group: string, content: unknown, run: () => void}} Choice
+ * @typedef {{key: string, group: string, content: unknown, run: () => unknown, stays?: boolean}} Choice
+ *   `stays`: the switcher stays open until another room or dialog is in front, and says why that is refused
  */
 
 const MOST = 8; // of a group
@@ -23,7 +24,7 @@ const PAUSE = 200; // milliseconds without a key before the server is asked
 
 /** @param {import("./host.js").Context} context @returns {import("./host.js").Part} */
 export function open({ state, act, redraw, close }) {
-  let [q, at, asked] = ["", 0, 0];
+  let [q, at, asked, error] = ["", 0, 0, ""];
   /** Public rooms that the server has found. @type {{room: string, title?: string}[]} */ let others = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
   /** @type {HTMLInputElement | undefined} */ let field;
@@ -35,17 +36,15 @@ export function open({ state, act, redraw, close }) {
     const people = q ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
     const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room));
     const alike = namesakes(people);
-    const found = [
+    const exact = state.rooms.has(q) || q.startsWith("@");
+    // What the server finds comes last: it must not move what is about to be chosen.
+    return [
       ...group(false),
       ...group(true),
       ...people.slice(0, MOST).map((user) => personChoice(user, alike)),
-      ...others.filter(({ room }) => q && !state.rooms.has(room)).slice(0, MOST).map((each) => otherChoice(each)),
+      ...(q && !exact ? [typedChoice(q)] : []),
+      ...others.filter(({ room }) => q && room !== q && !state.rooms.has(room)).slice(0, MOST).map((each) => otherChoice(each)),
     ];
-    const exact = [...state.rooms.keys(), ...others.map(({ room }) => room)].includes(q);
-    if (q && !exact && !q.startsWith("@")) {
-      found.push({ key: "new", group: "", content: html`${icon("plus")}<span class="cut">${words.switcherCreate(q)}</span>`, run: () => goTo(state, act, q) });
-    }
-    return found;
   }
 
   /** @param {Room} room @returns {Choice} */
@@ -60,6 +59,12 @@ export function open({ state, act, redraw, close }) {
     return { key: `user ${user.id}`, group: words.switcherPeople, content, run: () => attempt(act, () => act.people.direct(user.id)) };
   }
 
+  /** The room with exactly this name: the server knows whether there is one. @param {string} room @returns {Choice} */
+  function typedChoice(room) {
+    const content = html`${icon("arrow-right")}<span class="cut">${words.switcherGo(room)}</span>`;
+    return { key: "typed", group: "", content, stays: true, run: () => goTo(state, act, room, (text) => ((error = text), redraw())) };
+  }
+
   /** @param {{room: string, title?: string}} each @returns {Choice} */
   function otherChoice({ room, title }) {
     const content = html`<span class="room-sign">${icon("hash")}</span><span class="cut"><bdi>${title || room}</bdi></span>`;
@@ -71,8 +76,8 @@ export function open({ state, act, redraw, close }) {
     try {
       const { rooms } = await act.rooms.list(q);
       if (number === asked) others = rooms;
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error; // offline: what is here is found all the same
+    } catch (problem) {
+      if (!(problem instanceof Refused)) throw problem; // offline: what is here is found all the same
     }
     redraw();
   }
@@ -81,16 +86,18 @@ export function open({ state, act, redraw, close }) {
   function typed(event) {
     q = /** @type {HTMLInputElement} */ (event.target).value.normalize("NFC").trim().replace(/^#(?=.)/, "");
     at = 0;
+    error = "";
     clearTimeout(timer);
     if (q) timer = setTimeout(ask, PAUSE);
     redraw();
   }
 
   /** @param {Choice | undefined} choice */
-  function choose(choice) {
+  async function choose(choice) {
     if (!choice) return;
-    close();
-    choice.run();
+    if (!choice.stays) close();
+    await choice.run();
+    if (choice.stays && !error) close();
   }
 
   /** @param {KeyboardEvent} event */
@@ -119,13 +126,14 @@ export function open({ state, act, redraw, close }) {
         <label class="search-field">${icon("search")}<span class="sr">${words.switcherField}</span>
           <input class="input" role="combobox" aria-expanded="true" aria-controls="switch-list" aria-autocomplete="list"
             aria-activedescendant=${all.length ? `switch-${at}` : nothing} placeholder=${words.switcherField} autocomplete="off" autocapitalize="none"
-            spellcheck="false" maxlength="64" dir="auto" enterkeyhint="go" @input=${typed} @keydown=${onKey}
+            spellcheck="false" maxlength="128" dir="auto" enterkeyhint="go" @input=${typed} @keydown=${onKey}
             ${ref((element) => (field = /** @type {HTMLInputElement | undefined} */ (element)))}></label>
+        <p class="field-error" role="alert">${error}</p>
         <p class="sr" role="status">${q ? words.switcherFound(all.length) : ""}</p>
         <div id="switch-list" class="switch-list" role="listbox" aria-label=${words.switcherTitle}>
-          ${all.map(({ group, content, run, key }, i) => html`${group && group !== all[i - 1]?.group ? html`<div class="menu-title" role="presentation">${group}</div>` : nothing}
-            <div id="switch-${i}" class="switch" role="option" aria-selected=${i === at} data-key=${key}
-              @pointermove=${() => at !== i && ((at = i), redraw())} @click=${() => choose({ key, group, content, run })}>${content}</div>`)}
+          ${all.map((choice, i) => html`${choice.group && choice.group !== all[i - 1]?.group ? html`<div class="menu-title" role="presentation">${choice.group}</div>` : nothing}
+            <div id="switch-${i}" class="switch" role="option" aria-selected=${i === at} data-key=${choice.key}
+              @pointermove=${() => at !== i && ((at = i), redraw())} @click=${() => choose(choice)}>${choice.content}</div>`)}
         </div>
         ${all.length ? nothing : html`<p class="dialog-note">${words.switcherNone}</p>`}
         <p class="switch-hint">${words.switcherHint}</p>`;

@@ -60,7 +60,7 @@ export const dialogs = table({
   switcherPeople: "People",
   switcherOther: "Rooms you are not in",
   switcherNone: "Nothing found.",
-  switcherCreate: (/** @type {string} */ room) => fill("Go to or create “{room}”", { room }),
+  switcherGo: (/** @type {string} */ room) => fill("Go to “{room}”", { room }),
   switcherHint: "Arrow keys choose, Enter opens, Escape closes.",
   switcherFound: (/** @type {number} */ n) => plural(n, { one: "{n} result", other: "{n} results" }),
 

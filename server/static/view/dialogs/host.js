@@ -42,7 +42,8 @@ export class DialogHost {
       event.preventDefault();
       close();
     });
-    this.#box.addEventListener("close", () => this.#shown && close()); // a browser closes it without asking at the second Escape
+    // A browser closes it without asking at the second Escape. (When one dialog follows another, this comes late.)
+    this.#box.addEventListener("close", () => !this.#box.open && this.#part && close());
     // A press on the backdrop closes it, unless something was typed. What began inside, like selecting text, does not.
     this.#box.addEventListener("pointerdown", (event) => {
       if (event.target === this.#box && outside(event, this.#box) && !this.#box.querySelector("form")) close();

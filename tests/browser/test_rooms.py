@@ -1,0 +1,195 @@
+"""Rooms: how a user finds, makes, enters and leaves them, and sees what is new in them."""
+
+import re
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from tests.browser.chat_page import SECRET, ChatPage, Enter
+from tests.browser.peer import peer
+from tests.support.server import ServerProcess
+from tests.support.web import Web, token_of
+
+
+def web(server: ServerProcess, name: str) -> Web:
+    """Requests as an account."""
+    return Web(server.port, name, secret=SECRET)
+
+
+def dialog(person: ChatPage) -> Locator:
+    return person.page.get_by_role("dialog")
+
+
+def entry(person: ChatPage, room: str) -> Locator:
+    """The room in the sidebar."""
+    return person.page.get_by_role("navigation", name="Rooms").locator(f'[data-room="{room}"]')
+
+
+async def test_a_name_that_is_no_room_is_not_created_unasked(enter: Enter, server: ServerProcess, room: str) -> None:
+    """A typing error makes no room."""
+    ann = await enter("ann")
+    await ann.page.keyboard.press("Control+k")
+    await ann.page.get_by_role("combobox").fill(f"{room}-typo")
+    await ann.page.keyboard.press("Enter")
+    await expect(dialog(ann)).to_contain_text(f"There is no public room named “{room}-typo”.")
+    await ann.page.keyboard.press("Escape")
+    await expect(dialog(ann)).to_have_count(0)
+    await expect(ann.box).to_be_focused()
+    await expect(entry(ann, f"{room}-typo")).to_have_count(0)
+    assert (await web(server, "eve").get(f"/api/rooms/{room}-typo")).status == 404
+
+
+async def test_public_rooms_are_found_and_entered(enter: Enter, server: ServerProcess, room: str) -> None:
+    owner = web(server, "owner")
+    for name, title in ((f"{room}-a", f"First {room}"), (f"{room}-b", "")):
+        assert (await owner.post("/api/rooms", {"name": name, "title": title, "topic": "All about it"})).status == 201
+    ann = await enter("ann")
+    await ann.page.get_by_role("button", name="Browse rooms").click()
+    await expect(dialog(ann).get_by_role("searchbox")).to_be_focused()
+    await ann.page.keyboard.type(room)
+    await expect(dialog(ann).get_by_role("listitem").filter(has_text="All about it")).to_have_count(2)
+    await dialog(ann).get_by_role("button", name=f"Join First {room}").click()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"First {room}")
+    await expect(ann.page.locator("#topic")).to_have_text("All about it")
+    await expect(ann.box).to_be_focused()
+    await ann.page.get_by_role("button", name="Browse rooms").click()
+    await expect(dialog(ann).get_by_role("button", name=f"Open First {room}")).to_be_visible()
+
+
+async def test_a_private_room_is_made_and_entered_by_its_password(enter: Enter, room: str) -> None:
+    """What is wrong is said next to its field, and what was typed stays."""
+    ann = await enter("ann")
+    secret = f"{room}-secret"
+    await ann.choose("Add a room", "New room")
+    form = dialog(ann)
+    await expect(form.get_by_label("Name", exact=True)).to_be_focused()
+    await form.get_by_role("button", name="Create room").click()
+    await expect(form.get_by_label("Name", exact=True)).to_have_attribute("aria-invalid", "true")
+    await form.get_by_label("Name", exact=True).fill(room)
+    await form.get_by_label("Title").fill("The den")
+    await form.get_by_label("Private").check()
+    await form.get_by_label("Password").fill("sesame")
+    await form.get_by_role("button", name="Create room").click()
+    await expect(form.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)  # the name is taken
+    await form.get_by_label("Name", exact=True).fill(secret)
+    await expect(form.get_by_label("Title")).to_have_value("The den")
+    await form.get_by_role("button", name="Create room").click()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text("The den")
+    await ann.say("only here")
+
+    bob = await enter("bob")
+    await bob.page.keyboard.press("Control+k")
+    await bob.page.get_by_role("combobox").fill(secret)
+    await bob.page.keyboard.press("Enter")
+    await dialog(bob).get_by_role("button", name="I have a password").click()
+    field = dialog(bob).get_by_label("Password")
+    await expect(field).to_be_focused()
+    await field.fill("open")
+    await bob.page.keyboard.press("Enter")
+    await expect(dialog(bob).get_by_role("alert").filter(has_text=re.compile("."))).to_be_visible()
+    await field.fill("sesame")
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.get_by_role("heading", level=1)).to_have_text("The den")
+    await expect(bob.message("only here")).to_be_visible()
+
+
+@pytest.mark.parametrize("answer", ["Accept", "Decline"])
+async def test_an_invitation_says_who_and_is_answered(
+    enter: Enter, server: ServerProcess, room: str, answer: str
+) -> None:
+    ann = await enter("ann")
+    den = f"{room}-den"
+    owner = web(server, "grace")
+    await owner.post("/api/rooms", {"name": den, "title": "The den", "private": True})
+    async with peer(server, den, "grace", token=token_of("grace", secret=SECRET)) as grace:
+        await grace.change(type="invite", user=await ann.identity())
+    rooms = ann.page.get_by_role("navigation", name="Rooms")
+    invitation = rooms.get_by_role("region", name="Invitations")
+    await expect(invitation).to_contain_text("grace invites you")
+    await invitation.get_by_role("button", name=f"{answer}: The den").click()
+    await expect(invitation).to_have_count(0)
+    await expect(entry(ann, den)).to_have_count(1 if answer == "Accept" else 0)
+    title = "The den" if answer == "Accept" else room
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+async def test_a_direct_message_comes_with_the_name_of_its_sender(enter: Enter, room: str) -> None:
+    """Found by the switcher on one side; a room with an unread message on the other."""
+    ann = await enter("ann")
+    bob = await enter("bob")
+    await bob.page.keyboard.press("Control+k")
+    await bob.page.get_by_role("combobox").fill("an")
+    await expect(bob.page.get_by_role("option", name=re.compile("^ann"))).to_have_attribute("aria-selected", "true")
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.get_by_role("heading", level=1)).to_have_text("ann")
+    await bob.say("psst")
+    direct = ann.page.get_by_role("navigation", name="Rooms").get_by_role("region", name="Direct messages")
+    await expect(direct.get_by_role("link", name="bob 1 unread")).to_be_visible()
+    await expect(ann.page).to_have_title(f"(@1) {room} · Parley")
+    await direct.get_by_role("link").click()
+    await expect(ann.message("psst")).to_be_visible()
+    await expect(ann.page).to_have_title("bob · Parley")
+
+
+async def test_what_is_new_is_told_by_type_and_pills(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Bold for unread, a pill of its own colour for mentions, grey if muted; 99+ in the list and in the title."""
+    ann = await enter("ann")
+    await ann.go_to(f"{room}-b")
+    there = entry(ann, room)
+    weight = "link => Number(getComputedStyle(link).fontWeight)"
+    assert await there.evaluate(weight) < 600
+    async with peer(server, room, "bob") as bob:
+        await bob.say(["hello"])
+        await expect(there.locator(".badge")).to_have_text("1 1 unread")
+        assert await there.evaluate(weight) >= 600
+        color = await there.locator(".badge").evaluate("pill => getComputedStyle(pill).backgroundColor")
+        await bob.say(["@ann, look"])
+        await expect(there.locator(".badge")).to_have_text("1 1 mention")
+        assert await there.locator(".badge").evaluate("pill => getComputedStyle(pill).backgroundColor") != color
+        await expect(ann.page).to_have_title(f"(@1) {room}-b · Parley")
+        await there.click()
+        await ann.go_to(f"{room}-b")
+        await bob.say(f"message {i}" for i in range(120))
+    await expect(there.locator(".badge")).to_have_text("99+ more than 99 unread")
+    await expect(ann.page).to_have_title(f"(99+) {room}-b · Parley")
+    await there.click(button="right")
+    await ann.page.get_by_role("menuitemradio", name="Nothing (mute)").click()
+    await expect(there.locator(".badge")).to_have_class(re.compile("quiet"))
+    await expect(ann.page).to_have_title(f"{room}-b · Parley")
+    assert await there.evaluate(weight) < 600
+    await there.click(button="right")
+    await ann.page.get_by_role("menuitem", name="Mark as read").click()
+    await expect(there.locator(".badge")).to_have_count(0)
+
+
+async def test_a_draft_is_marked_in_the_list(enter: Enter, room: str) -> None:
+    ann = await enter("ann")
+    await ann.box.fill("half a thou")
+    await ann.go_to(f"{room}-b")
+    await expect(entry(ann, room)).to_contain_text("draft")
+    await ann.go_to(room)
+    await expect(entry(ann, room)).not_to_contain_text("draft")
+
+
+async def test_leaving_is_undone_and_quitting_is_confirmed(enter: Enter, server: ServerProcess, room: str) -> None:
+    """The focus is never lost on the way."""
+    owner = web(server, "owner")
+    await owner.post("/api/rooms", {"name": f"{room}-b"})
+    ann = await enter("ann")
+    await ann.go_to(f"{room}-b")
+    await ann.choose("More about this room", "Leave")
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    await expect(entry(ann, f"{room}-b")).to_have_count(0)
+    await expect(ann.box).to_be_focused()
+    await ann.page.get_by_role("button", name="Undo").click()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
+    await expect(ann.box).to_be_focused()
+    await ann.choose("More about this room", "Give up membership")
+    await expect(dialog(ann)).to_contain_text("on all your devices")
+    await ann.page.keyboard.press("Escape")
+    await expect(entry(ann, f"{room}-b")).to_have_count(1)
+    await ann.choose("More about this room", "Give up membership")
+    await dialog(ann).get_by_role("button", name="Give up membership").click()
+    await expect(entry(ann, f"{room}-b")).to_have_count(0)
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    await expect(ann.box).to_be_focused()
