@@ -3,7 +3,7 @@
 Nothing is built: the files are plain modules, and are joined when the server starts. Each keeps its scope, as a
 function that returns what the module exports. The address of a joined module answers with the same exports, so that a
 module that is loaded on demand shares the state of those it imports. What the client's modules do not use is refused,
-not guessed: default exports, exports that change, `import *`, cycles.
+not guessed: default exports, exports that change, `import *`, cycles. None of them may `await` while it is loaded.
 """
 
 import posixpath
@@ -63,9 +63,8 @@ class Bundle:
         exports = {name: name for _, name in _DECLARED.findall(text)}
         text = _DECLARED.sub(r"\1 \2", text)
         for names, source in _LISTED.findall(text):
-            if source:
-                raise ValueError(f"{path} exports from {source}")
-            exports |= {outer: inner for inner, outer in _pairs(names)}
+            owner = f"{_MODULES}[{_resolve(path, source)!r}]." if source else ""
+            exports |= {outer: owner + inner for inner, outer in _pairs(names)}
         text = _IMPORT.sub(lambda found: self._taken(path, *found.groups()), _LISTED.sub("", text))
         if _LEFT.search(text):
             raise ValueError(f"{path} has an import or an export of a kind that cannot be joined")
@@ -95,7 +94,7 @@ def _resolve(path: str, source: str) -> str:
 
 
 def _imports(path: str, text: str) -> list[str]:
-    return [_resolve(path, source) for _, source in _IMPORT.findall(text)]
+    return [_resolve(path, source) for _, source in (*_IMPORT.findall(text), *_LISTED.findall(text)) if source]
 
 
 def _pairs(names: str) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The browser client as it is served: the page, and its files under an address that names their content.
 
-So browsers may keep the files for good, and a page never runs modules of two versions. What a browser does not need is
-left out when the server starts: comments, which are a quarter of the bytes that would travel.
+So browsers may keep the files for good, and a page never runs modules of two versions. When the server starts, what a
+browser does not need is left out: comments, which are a quarter of the bytes that would travel. The modules and the
+style sheets that the page needs at first are joined, each kind into one file.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import re
 from pathlib import Path
 
 from server.http.files import ServedFile
+from server.web.bundle import Bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "static"
@@ -39,12 +41,18 @@ MEDIA = {
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
 }
-# Comments that have lines of their own. A test compares what is left with what TypeScript's compiler makes of each
-# module: there must be no such line in a template. Minifiers that are Python packages take nested templates for code.
-_COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
+# The module with which the page begins, and what those that it imports are joined into.
+FIRST = "main.js"
+JOINED = "first.js"
+JOINED_SHEETS = "css/first.css"
+# Comments that have lines of their own, and types. A test compares what is left with what TypeScript's compiler makes
+# of each module: nothing in a template may look like one. Minifiers that are Python packages take nested templates for
+# code.
+_COMMENT = re.compile(
+    r"^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]?", re.MULTILINE
+)
 _PAGE_COMMENT = re.compile(r"^[ \t]*<!--.*?-->[ \t]*\n", re.MULTILINE | re.DOTALL)
-# A static import, or an export from another module; vendored modules have several in a line.
-_IMPORT = re.compile(r"""(?:^|[;}\n])\s*(?:import|export)\b\s*(?:[\w$*{}\s,]+?\bfrom\s*)?["'](\.[^"']+)["']""")
+_SHEET = re.compile(r'[ \t]*<link rel="stylesheet" href="static/([^"]+)">\n')
 
 
 class BrowserClient:
@@ -52,7 +60,8 @@ class BrowserClient:
 
     Attributes:
         tree: hash of all files, the name of their folder below ``/static/``.
-        files: by their paths in that folder.
+        modules: the text of each module as it was written, but without comments, by its path in that folder.
+        files: what is served, by path.
         page: ``client.html``, with the addresses of the files in it.
         worker: ``service-worker.js``.
     """
@@ -66,37 +75,34 @@ class BrowserClient:
         for path, content in contents.items():
             if not path.startswith("vendor/"):  # those are small already, and their licenses want their notices kept
                 contents[path] = without_comments(path, content)
+        html = _PAGE_COMMENT.sub("", client.read_text())
+        self.modules = {path: content.decode() for path, content in contents.items() if path.endswith(".js")}
+        bundle = Bundle(self.modules, FIRST, JOINED)
+        contents |= {path: text.encode() for path, text in {JOINED: bundle.text, **bundle.stubs}.items()}
+        contents[JOINED_SHEETS] = b"".join(contents[path] for path in _SHEET.findall(html))
         digest = hashlib.sha256()
-        for path, content in contents.items():
+        for path, content in sorted(contents.items()):
             digest.update(b"%d %s %d %s" % (len(path), path.encode(), len(content), content))
         self.tree = digest.hexdigest()[:16]
         self.files = {
             path: ServedFile(content, MEDIA[posixpath.splitext(path)[1]], FOR_GOOD)
             for path, content in contents.items()
         }
-        self.page = ServedFile(self._page(client.read_text()).encode(), "text/html; charset=utf-8", PAGE_HEADERS)
+        self.page = ServedFile(self._page(html).encode(), "text/html; charset=utf-8", PAGE_HEADERS)
         worker = without_comments(WORKER.name, WORKER.read_bytes())
         self.worker = ServedFile(worker, MEDIA[WORKER.suffix], WORKER_HEADERS)
 
     def _page(self, html: str) -> str:
-        """Complete the page: without the preloads the browser finds a module only in the one that imports it."""
-        first = '<script type="module" src="static/main.js">'
-        preloads = "".join(f'<link rel="modulepreload" href="static/{path}">\n    ' for path in self.modules("main.js"))
-        html = _PAGE_COMMENT.sub("", html).replace(first, preloads + first)
+        """Complete the page: the joined files, and the addresses of all."""
+        sheet = f'    <link rel="stylesheet" href="static/{JOINED_SHEETS}">\n'
+        first, *rest = _SHEET.split(html)[::2]
+        html = first + sheet * bool(rest) + "".join(rest)
+        script = f'<script type="module" src="static/{FIRST}">'
+        preload = f'<link rel="modulepreload" href="static/{JOINED}">\n    '
+        html = html.replace(script, preload + script)
         return re.sub(r'\b(href|src)="static/', rf'\1="static/{self.tree}/', html)
-
-    def modules(self, first: str) -> list[str]:
-        """Return the modules that are loaded before ``first`` runs, other than itself: the nearest ones first."""
-        found = [first]
-        for path in found:
-            text = self.files[path].content.decode()
-            names = (
-                posixpath.normpath(posixpath.join(posixpath.dirname(path), name)) for name in _IMPORT.findall(text)
-            )
-            found += [name for name in dict.fromkeys(names) if name in self.files and name not in found]
-        return found[1:]
 
 
 def without_comments(path: str, content: bytes) -> bytes:
-    """Return a module or a style sheet without the comments that have lines of their own; other files as they are."""
+    """Return a module or a style sheet without comments that are not within a line of code; other files as they are."""
     return _COMMENT.sub("", content.decode()).encode() if path.endswith((".js", ".css")) else content

@@ -6,7 +6,8 @@ import subprocess
 
 from playwright.async_api import Page
 
-from server.web.client import STATIC
+from server.web.client import CLIENT as PAGE
+from server.web.client import FIRST, JOINED_SHEETS, STATIC
 from tests.browser.chat_page import ChatPage
 from tests.browser.test_offline import kept
 from tests.support.browser import Pages
@@ -38,12 +39,8 @@ class Listening(Network):
 
 
 def told() -> dict[str, dict[str, object]]:
-    """Return what TypeScript's compiler says about each served module."""
-    texts = {
-        path: [(STATIC / path).read_text(), file.content.decode()]
-        for path, file in CLIENT.files.items()
-        if path.endswith(".js")
-    }
+    """Return what TypeScript's compiler says about each module."""
+    texts = {path: [(STATIC / path).read_text(), text] for path, text in CLIENT.modules.items()}
     done = subprocess.run(
         [find_node(), ROOT / "tests" / "support" / "modules.cjs", ensure().parent],
         input=json.dumps(texts), stdout=subprocess.PIPE, text=True, check=True,
@@ -57,26 +54,29 @@ def test_served_modules_are_the_written_ones_without_comments() -> None:
     assert [path for path, facts in told().items() if not facts["same"]] == []
 
 
-def test_the_preloaded_modules_are_those_that_are_imported() -> None:
+def test_what_the_first_module_imports_is_joined_and_nothing_else() -> None:
     facts = told()
-    found = ["main.js"]
+    found = [FIRST]
     for path in found:
         for name in facts[path]["imports"]:  # type: ignore[attr-defined] # a list
             module = (STATIC / path).parent.joinpath(name).resolve().relative_to(STATIC).as_posix()
             if module not in found:
                 found.append(module)
-    assert CLIENT.modules("main.js") == found[1:]
+    joined = {path for path in CLIENT.modules if CLIENT.files[path].content.startswith(b"import{$modules}")}
+    assert joined == set(found)
 
 
 async def test_served_style_sheets_are_the_written_ones_without_comments(
     server: ServerProcess, new_page: Pages
 ) -> None:
     page = await new_page(f"{server.http_url}/client.html")
-    sheets = [path for path in CLIENT.files if path.endswith(".css")]
+    sheets = {path.relative_to(STATIC).as_posix(): path.read_text() for path in STATIC.rglob("*.css")}
     assert sheets
-    for path in sheets:
-        written, served = (STATIC / path).read_text(), CLIENT.files[path].content.decode()
-        assert await rules(page, written) == await rules(page, served) != [], path
+    for path, written in sheets.items():
+        assert await rules(page, written) == await rules(page, CLIENT.files[path].content.decode()) != [], path
+    linked = re.findall(r'<link rel="stylesheet" href="static/([^"]+)">', PAGE.read_text())
+    joined = CLIENT.files[JOINED_SHEETS].content.decode()
+    assert await rules(page, joined) == await rules(page, "".join(sheets[path] for path in linked))
 
 
 async def rules(page: Page, text: str) -> list[str]:

@@ -1,4 +1,5 @@
 import { tabStore } from "../state/storage.js";
+import { pseudo } from "./pseudo.js";
 
 /**
  * The language of the page. `?locale=pseudo` shows every text of the table longer and with accents, `?locale=pseudo-rtl`
@@ -9,10 +10,10 @@ import { tabStore } from "../state/storage.js";
 const store = tabStore();
 const asked = new URLSearchParams(location.search).get("locale");
 if (asked) store.set("locale", asked);
-const pseudo = /^pseudo/.test(asked ?? store.get("locale") ?? "");
+const isPseudo = /^pseudo/.test(asked ?? store.get("locale") ?? "");
 
 export const LOCALE = "en";
-export const DIRECTION = pseudo && (asked ?? store.get("locale")) === "pseudo-rtl" ? "rtl" : "ltr";
+export const DIRECTION = isPseudo && (asked ?? store.get("locale")) === "pseudo-rtl" ? "rtl" : "ltr";
 
 /** What becomes of each text. @type {(text: string) => string} */
-export const localized = pseudo ? (await import("./pseudo.js")).pseudo : (text) => text;
+export const localized = isPseudo ? pseudo : (text) => text;

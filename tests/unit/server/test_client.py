@@ -48,7 +48,8 @@ def test_a_file_without_codings_is_sent_as_it_is() -> None:
     [
         ("// a\nlet b;\n", "let b;\n"),
         ("/** a\n * b */\n  // c\nlet d; // e\n", "let d; // e\n"),
-        ("/** @type {A} */ let b;\n/* c **/\n", "/** @type {A} */ let b;\n"),
+        ("/** @type {A} */ let b;\n/* c **/\n", "let b;\n"),
+        ("let c = (/** @type {A} */ b) => /** @type {B} */ (b); /* d */\n", "let c = (b) => (b); /* d */\n"),
         ("let a = 4\n/ 2 / 1;\n", "let a = 4\n/ 2 / 1;\n"),
         ('let a = "// b";\nlet c = `${"/*"} */`;\n', 'let a = "// b";\nlet c = `${"/*"} */`;\n'),
     ],
@@ -62,13 +63,19 @@ def test_comments_on_lines_of_their_own_are_left_out(written: str, left: str) ->
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "static" / "part").mkdir(parents=True)
     (tmp_path / "static" / "main.js").write_text('import { b } from "./part/b.js";\nimport "./part/c.js";\n')
-    (tmp_path / "static" / "part" / "b.js").write_text('/** @typedef {import("../types.js").A} A */\nexport { b };\n')
-    (tmp_path / "static" / "part" / "c.js").write_text('export {\n  d,\n} from "../d.js";\nimport("../later.js");\n')
-    (tmp_path / "static" / "d.js").write_text('let a;import{b as c}from"./part/b.js";export*from"./e.js";\n')
+    (tmp_path / "static" / "part" / "b.js").write_text(
+        '/** @typedef {import("../types.js").A} A */\nexport const b = 1;\n'
+    )
+    (tmp_path / "static" / "part" / "c.js").write_text('import {\n  d,\n} from "../d.js";\nimport("../later.js");\n')
+    (tmp_path / "static" / "d.js").write_text('let a;import{b as c}from"./part/b.js";import"./e.js";export{a as d};\n')
+    (tmp_path / "static" / "css").mkdir()
+    for name in "xyz":
+        (tmp_path / "static" / "css" / f"{name}.css").write_text(f"/* c */\n.{name} {{ }}\n")
     for name in ("e.js", "later.js", "types.js", "types.d.ts", "LICENSE"):
         (tmp_path / "static" / name).write_text("")
     (tmp_path / "client.html").write_text(
         '<link rel="icon" href="static/icon.svg">\n<!-- a\n b -->\n'
+        '<link rel="stylesheet" href="static/css/y.css">\n<link rel="stylesheet" href="static/css/x.css">\n'
         '<script type="module" src="static/main.js"></script>\n'
     )
     return tmp_path
@@ -78,20 +85,24 @@ def client_of(folder: Path) -> BrowserClient:
     return BrowserClient(folder / "static", folder / "client.html")
 
 
-def test_the_page_preloads_what_is_imported_statically(folder: Path) -> None:
+def test_the_page_has_one_file_of_what_is_imported_and_one_of_its_style_sheets(folder: Path) -> None:
     client = client_of(folder)
-    assert client.modules("main.js") == ["part/b.js", "part/c.js", "d.js", "e.js"]
     at = f"static/{client.tree}"
-    links = [f'<link rel="modulepreload" href="{at}/{path}">' for path in ("part/b.js", "part/c.js", "d.js", "e.js")]
-    lines = [line.strip() for line in client.page.content.decode().splitlines()]
-    assert lines == [
-        f'<link rel="icon" href="{at}/icon.svg">', *links, f'<script type="module" src="{at}/main.js"></script>'
-    ]  # fmt: skip
+    assert [line.strip() for line in client.page.content.decode().splitlines()] == [
+        f'<link rel="icon" href="{at}/icon.svg">',
+        f'<link rel="stylesheet" href="{at}/css/first.css">',
+        f'<link rel="modulepreload" href="{at}/first.js">',
+        f'<script type="module" src="{at}/main.js"></script>',
+    ]
+    assert client.files["css/first.css"].content == b".y { }\n.x { }\n"
+    joined = [path for path, file in client.files.items() if file.content.startswith(b"import{$modules}")]
+    assert sorted(joined) == ["d.js", "e.js", "main.js", "part/b.js", "part/c.js"]
 
 
 def test_only_files_of_known_types_are_served(folder: Path) -> None:
-    names = {"main.js", "part/b.js", "part/c.js", "d.js", "e.js", "later.js", "types.js"}
-    assert set(client_of(folder).files) == names
+    names = {"main.js", "part/b.js", "part/c.js", "d.js", "e.js", "later.js", "types.js", "first.js"}
+    sheets = {"css/first.css", "css/x.css", "css/y.css", "css/z.css"}
+    assert set(client_of(folder).files) == names | sheets
 
 
 def test_the_folder_is_named_for_the_content_of_all_files(folder: Path) -> None:
@@ -102,5 +113,5 @@ def test_the_folder_is_named_for_the_content_of_all_files(folder: Path) -> None:
     assert client_of(folder).tree == first, "nothing that is served has changed"
     (folder / "static" / "e.js").write_text("new()\n")
     second = client_of(folder).tree
-    (folder / "static" / "e.js").rename(folder / "static" / "f.js")
+    (folder / "static" / "later.js").rename(folder / "static" / "last.js")
     assert len({first, second, client_of(folder).tree}) == 3
