@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from server.auth.tokens import sign_account
 from tests.abuse.victim import SECRET
-from tests.support.rawws import NATIVE, PATIENCE, frame, request, upgrade
+from tests.support.process import PATIENCE
+from tests.support.rawws import NATIVE, frame, request, upgrade
 
 Json = dict[str, Any]
 # linux/in.h: the kernel picks the local port when it connects, so that one port may serve many connections.
@@ -131,14 +132,14 @@ class Peer:
             pass  # the server closed the connection
 
 
-async def get(port: int, target: str, headers: Iterable[tuple[str, str]] = ()) -> tuple[int, bytes]:
-    """Send a GET on a connection of its own, and return the status and the body."""
+async def get(port: int, target: str, headers: Iterable[tuple[str, str]] = (), size: int = -1) -> tuple[int, bytes]:
+    """Send a GET on a connection of its own. Return the status and the body, or some of its first `size` bytes."""
     reader, writer = await asyncio.open_connection(sock=await dial(port))
     try:
         writer.write(request(target, [*headers, ("Connection", "close")]))
         async with asyncio.timeout(PATIENCE):
             head = await reader.readuntil(b"\r\n\r\n")
-            return int(head.split(b" ", 2)[1]), await reader.read()
+            return int(head.split(b" ", 2)[1]), await reader.read(size)
     finally:
         writer.close()
 

@@ -110,7 +110,7 @@ def test_a_cancelled_call_ends_at_once_and_its_connection_with_it(
 
         task = asyncio.ensure_future(sleep())
         while not await sleeping(other, connection):  # noqa: ASYNC110  # Postgres has no event to wait for
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait({task}, timeout=PATIENCE / 2)
         assert task.cancelled()

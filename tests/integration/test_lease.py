@@ -57,7 +57,7 @@ async def end_lease_session(url: str, repository: PostgresStorage) -> None:
 async def stores(writer: Writer, repository: PostgresStorage, where: object, seq: int) -> None:
     """Write as a worker does: retry the same batch until it is stored."""
     batch = inserts_more(where, message(where, seq))  # type: ignore[arg-type]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 assert await writer.write(batch) == [STORED]
@@ -231,8 +231,9 @@ async def test_a_returning_server_learns_that_another_wrote(server: Servers, dat
 
 async def in_queue(url: str) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not await execute(url, b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
-            pass
+        waits = b"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not await execute(url, waits):  # noqa: ASYNC110  # another session has no event to wait for
+            await asyncio.sleep(0.02)
 
 
 async def test_each_lease_change_is_logged_once(
@@ -262,8 +263,8 @@ async def test_nothing_is_left_after_close(server: Servers, database_url: str) -
     await repository.close()
     left = b"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     async with asyncio.timeout(PATIENCE):
-        while await execute(database_url, left) != [(0,)]:
-            pass
+        while await execute(database_url, left) != [(0,)]:  # noqa: ASYNC110  # sessions have no event to wait for
+            await asyncio.sleep(0.02)
 
 
 # --- Postgres itself comes and goes ----------------------------------------------------------------------------------

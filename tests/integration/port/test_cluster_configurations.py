@@ -13,7 +13,7 @@ from server.bus.nats import NatsBus
 from tests.contract.records import until
 from tests.support.certificates import Authority
 from tests.support.nats import NatsServer
-from tests.support.process import ROOT, free_port
+from tests.support.process import PATIENCE, ROOT, free_port
 from tests.support.proxies import ProxyProcess
 from tests.support.rawws import NATIVE, RawClient, fetch
 from tests.support.serving import started
@@ -148,12 +148,12 @@ async def test_haproxy_leaves_the_owner_to_its_work(node_settings: dict[str, str
 
     assert (await ready(owner), await ready(edge)) == ((503, "owning"), (200, None))
     assert (await fetch(owner.port, "/ready")).status == 200
-    async with asyncio.timeout(20):
-        while await visited() is not edge:
-            pass
+    async with asyncio.timeout(PATIENCE):
+        while await visited() is not edge:  # noqa: ASYNC110  # it is another program's condition
+            await asyncio.sleep(0.02)
     assert [await visited() for _ in range(4)] == [edge] * 4
     await edge.stop()
-    async with asyncio.timeout(20):
-        while await ready(owner) != (200, None) or await visited() is not owner:
-            pass
+    async with asyncio.timeout(PATIENCE):
+        while await ready(owner) != (200, None) or await visited() is not owner:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.02)
     await owner.stop()
