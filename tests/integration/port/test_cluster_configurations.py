@@ -15,7 +15,7 @@ from tests.support.certificates import Authority
 from tests.support.nats import NatsServer
 from tests.support.process import PATIENCE, ROOT, free_port
 from tests.support.proxies import ProxyProcess
-from tests.support.rawws import NATIVE, RawClient, fetch
+from tests.support.rawws import NATIVE, RawClient, fetch, request
 from tests.support.serving import started
 
 pytestmark = pytest.mark.one_server("it starts the nodes itself")
@@ -138,8 +138,10 @@ async def test_haproxy_leaves_the_owner_to_its_work(node_settings: dict[str, str
 
     async def visited() -> Server | None:
         """The node to which a new client is led; None while haproxy knows of none."""
-        if (await fetch(proxy.port, "/health")).status == 503:
-            return None
+        async with await RawClient.connect(proxy.port) as client:
+            client.send(request("/health"))
+            if (await client.reply()).status == 503:  # haproxy's own answer: the contract has none
+                return None
         async with await RawClient.open(proxy.port, "/chat", NATIVE) as client:
             await client.expect("welcome")
             found = next(node for node in (owner, edge) if any(s.remote is None for s in node.chat.parts.hub.sessions))
