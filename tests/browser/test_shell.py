@@ -1,0 +1,280 @@
+"""What is around the log: sidebar, header, banner, announcements, notices, the list of people, menus and dialogs."""
+
+import contextlib
+import re
+import time
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, expect
+
+from server.auth.tokens import sign_account
+from tests.browser.chat_page import SECRET, Enter, Wire
+from tests.browser.peer import peer
+from tests.browser.test_access import CONTRAST, PHONE
+from tests.support.server import ServerProcess
+from tests.support.web import Web, token_of
+
+NEWS = "The server restarts on Sunday. See https://status.example.com/maintenance for details. " * 4
+
+
+def admin() -> str:
+    return sign_account(SECRET, userid="1", username="root", role="admin", expires=int(time.time()) + 600)
+
+
+async def box(part: Locator) -> dict[str, Any]:
+    """Where it is in the window."""
+    found = await part.bounding_box()
+    assert found is not None
+    return dict(found) | {"bottom": found["y"] + found["height"], "right": found["x"] + found["width"]}
+
+
+@pytest.mark.parametrize("screen", [{}, PHONE], ids=["desktop", "phone"])
+async def test_an_announcement_covers_nothing_and_stays(
+    enter: Enter, server: ServerProcess, room: str, screen: dict[str, Any]
+) -> None:
+    """Below the header, with its time and a link, whatever else is said meanwhile."""
+    ann = await enter("ann", **screen)
+    async with peer(server, room, "root", token=admin()) as root:
+        await root.announce(NEWS)
+        for text in ("one", "two"):
+            await root.announce(text)
+    news = ann.page.get_by_role("region", name="Announcements")
+    first = news.get_by_role("article").filter(has_text="restarts on Sunday")
+    await expect(first).to_contain_text(re.compile(r"Announcement from root, \d"))
+    await expect(first.get_by_role("link").first).to_have_attribute("href", re.compile("^https://status.example.com"))
+    header, bar, log = [await box(ann.page.locator(at)) for at in ("#header", "#announcements", "#log-frame")]
+    assert header["bottom"] <= bar["y"] + 1
+    assert bar["bottom"] <= log["y"] + 1
+    assert log["height"] > 150
+    await first.get_by_role("button", name="Dismiss").click()
+    await expect(first).to_have_count(0)
+    await expect(news.get_by_role("article")).to_have_count(2)
+
+
+async def test_the_banner_pushes_the_log_down_and_is_spoken(enter: Enter, wire: Wire) -> None:
+    """Reason and what waits are in a live region; the count of seconds is not."""
+    ann = await enter("ann", wire=wire, **PHONE)
+    said = ann.page.locator("#banner [role=status]")
+    await expect(said).to_have_text("")
+    before = await box(ann.page.locator("#log-frame"))
+    wire.refuse = True
+    await wire.cut()
+    await ann.say("later")
+    await expect(said).to_contain_text("The connection was lost. One message is waiting to be sent.")
+    await expect(ann.page.locator("#banner-count")).to_have_attribute("aria-hidden", "true")
+    header, banner, log = [await box(ann.page.locator(at)) for at in ("#header", "#banner", "#log-frame")]
+    assert log["y"] > before["y"]
+    assert header["bottom"] <= banner["y"] + 1
+    assert banner["bottom"] <= log["y"] + 1
+    wire.refuse = False
+    await ann.page.get_by_role("button", name="Try now").click()
+    await ann.delivered("later")
+    await expect(said).to_have_text("")
+
+
+async def test_the_menu_button_of_a_phone_counts_what_is_unread_elsewhere(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """And not the people in the room. The open drawer keeps the focus, and gives it back."""
+    ann = await enter("ann", room=f"{room}-b", **PHONE)
+    await ann.page.goto(ann.page.url.replace(f"{room}-b", room))
+    await ann.connected()
+    menu = ann.page.locator("#menu")
+    await expect(menu).to_have_accessible_name("Rooms")
+    await expect(menu.locator(".badge")).to_have_count(0)
+    async with peer(server, f"{room}-b", "bob") as bob:
+        await bob.say(["one", "two"])
+        await expect(menu).to_have_accessible_name("Rooms, 2 unread messages")
+        await bob.say(["@ann"])
+    await expect(menu).to_have_accessible_name("Rooms, 1 mention")
+    await expect(menu.locator(".badge")).to_have_text("1")
+    await menu.click()
+    for _ in range(12):  # all the way round
+        await ann.page.keyboard.press("Tab")
+        inside = "document.querySelector('#sidebar').contains(document.activeElement)"
+        assert await ann.page.evaluate(f"{inside} || document.activeElement === document.body")
+    await ann.page.keyboard.press("Escape")
+    await expect(menu).to_be_focused()
+    await menu.click()
+    await ann.page.get_by_role("link", name=f"{room}-b").click()
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
+    await expect(ann.page.get_by_role("navigation", name="Rooms")).to_be_hidden()
+    await expect(menu.locator(".badge")).to_have_count(0)
+
+
+async def test_people_are_grouped_by_role_and_namesakes_told_apart(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    owner = Web(server.port, "owner", secret=SECRET)
+    await owner.post("/api/rooms", {"name": f"{room}-x"})
+    ann = await enter("ann", room=f"{room}-x")
+    panel = ann.page.get_by_role("complementary", name="People")
+    async with (
+        peer(server, f"{room}-x", "owner", token=token_of("owner", secret=SECRET)),
+        peer(server, f"{room}-x", "ann"),
+        peer(server, f"{room}-x", "zoe"),
+    ):
+        await expect(panel.get_by_role("list", name="Members").get_by_role("listitem")).to_have_count(3)
+        await ann.page.locator("#open-people").click()
+        await ann.page.locator("#open-people").click()  # the list of members is read anew
+        await expect(panel.get_by_role("list", name="Owners").get_by_role("listitem")).to_have_text(
+            [re.compile("owner")]
+        )
+        members = panel.get_by_role("list", name="Members").get_by_role("listitem")
+        await expect(members).to_have_count(3)
+        await expect(members.first).to_have_text(re.compile(r"ann#\S{3,}\s*guest\s*you"))
+        await expect(members.nth(1)).to_have_text(re.compile(r"ann#\S{3,}\s*guest"))
+        await expect(members.last).to_have_text(re.compile(r"zoe\s*guest"))
+
+
+async def test_among_many_people_one_finds_oneself_and_others(enter: Enter, server: ServerProcess, room: str) -> None:
+    names = [f"person {i:02}" for i in range(12)]
+    ann = await enter("zed")
+    async with contextlib.AsyncExitStack() as crowd:
+        for name in names:
+            await crowd.enter_async_context(peer(server, room, name.replace(" ", "%20")))
+        await expect(ann.people).to_have_count(13)
+        await expect(ann.people.first).to_contain_text("zed")
+        await ann.page.get_by_role("searchbox", name="Find a person").fill("PERSON 07")
+        await expect(ann.people).to_have_count(1)
+        await expect(ann.people).to_contain_text("person 07")
+
+
+async def test_the_list_of_people_covers_a_phone_and_gives_the_focus_back(enter: Enter) -> None:
+    ann = await enter("ann", **PHONE)
+    await ann.page.locator("#open-people").click()
+    panel = ann.page.get_by_role("complementary", name="People")
+    await expect(panel.get_by_role("button", name="Close")).to_be_focused()
+    place = await box(panel)
+    assert (place["x"], place["width"], place["height"]) == (0, 360, 640)
+    await expect(ann.page.locator("#main")).to_have_attribute("inert", "")
+    await ann.page.keyboard.press("Escape")
+    await expect(panel).to_be_hidden()
+    await expect(ann.page.locator("#open-people")).to_be_focused()
+    await expect(ann.page.locator("#main")).not_to_have_attribute("inert", "")
+
+
+async def test_a_wide_page_remembers_whether_the_list_of_people_is_open(enter: Enter) -> None:
+    ann = await enter("ann")
+    panel = ann.page.get_by_role("complementary", name="People")
+    await expect(panel).to_be_visible()
+    await panel.get_by_role("button", name="Close").click()
+    await expect(panel).to_be_hidden()
+    await expect(ann.box).to_be_focused()
+    await ann.page.reload()
+    await ann.connected()
+    await expect(panel).to_be_hidden()
+    await ann.page.locator("#open-people").click()
+    await expect(panel).to_be_visible()
+
+
+async def test_a_menu_is_used_by_keys(enter: Enter) -> None:
+    """Arrows, Home, End, first letters; Escape gives the focus back to its button, and closes nothing else."""
+    ann = await enter("ann")
+    keys = ann.page.keyboard
+    button = ann.page.get_by_role("button", name="More about this room")
+    await button.focus()
+    await keys.press("Enter")
+    menu = ann.page.get_by_role("menu", name="More about this room")
+    await expect(menu.get_by_role("menuitem", name="Pinned messages")).to_be_focused()
+    await keys.press("ArrowUp")
+    await expect(menu.get_by_role("menuitem", name="Leave")).to_be_focused()
+    await keys.press("Home")
+    await keys.press("ArrowDown")
+    await expect(menu.get_by_role("menuitem", name="Mark as read")).to_be_focused()
+    await keys.press("n")
+    await expect(menu.get_by_role("menuitemradio", name="Nothing (mute)")).to_be_focused()
+    await keys.press("Escape")
+    await expect(menu).to_have_count(0)
+    await expect(button).to_be_focused()
+    await expect(ann.page.get_by_role("complementary", name="People")).to_be_visible()
+    await button.click()
+    await ann.page.mouse.click(600, 400)
+    await expect(menu).to_have_count(0)
+
+
+async def test_arrow_keys_go_through_the_rooms(enter: Enter, room: str) -> None:
+    """They are one stop of the Tab key; Alt and the arrows change the room from anywhere."""
+    ann = await enter("ann")
+    for name in ("b", "c"):
+        await ann.go_to(f"{room}-{name}")
+    links = ann.page.locator("#rooms").get_by_role("link")
+    await expect(ann.page.locator("#rooms [tabindex='0']:is(a)")).to_have_count(1)
+    await links.last.focus()
+    await ann.page.keyboard.press("ArrowUp")
+    await expect(links.nth(1)).to_be_focused()
+    await ann.page.keyboard.press("Home")
+    await expect(links.first).to_be_focused()
+    await ann.page.keyboard.press("Enter")
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
+    await expect(ann.box).to_be_focused()
+    await ann.page.keyboard.press("Alt+ArrowDown")
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
+    await ann.page.keyboard.press("Alt+ArrowUp")
+    await ann.page.keyboard.press("Alt+ArrowUp")
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-c")
+
+
+async def test_the_shortcuts_are_listed(enter: Enter) -> None:
+    ann = await enter("ann")
+    await ann.box.press("?")
+    await expect(ann.box).to_have_value("?")  # it is text there
+    await ann.page.locator("#open-search").focus()
+    await ann.page.keyboard.press("?")
+    sheet = ann.page.get_by_role("dialog", name="Keyboard shortcuts")
+    await expect(sheet).to_contain_text("Switch to a room or person")
+    await ann.page.keyboard.press("Escape")
+    await expect(sheet).to_have_count(0)
+    await expect(ann.page.locator("#open-search")).to_be_focused()
+
+
+async def test_a_long_topic_is_shown_whole_on_request(enter: Enter, server: ServerProcess, room: str) -> None:
+    topic = "What everyone should know about this room. " * 10
+    await Web(server.port, "owner", secret=SECRET).post("/api/rooms", {"name": f"{room}-x", "topic": topic.strip()})
+    ann = await enter("ann", room=f"{room}-x")
+    line = ann.page.locator("#topic")
+    assert (await box(line))["height"] < 30
+    await line.click()
+    whole = ann.page.get_by_role("dialog", name="Topic of this room")
+    await expect(whole).to_have_text(topic.strip())
+    assert (await box(whole))["right"] <= 1280
+    await ann.page.keyboard.press("Escape")
+    await expect(whole).to_be_hidden()
+
+
+async def test_a_short_notice_goes_and_an_error_stays(enter: Enter, room: str) -> None:
+    """A notice stays while somebody points at it."""
+    ann = await enter("ann")
+    await ann.go_to(f"{room}-b")
+    await ann.page.clock.install()
+    await ann.choose("More about this room", "Leave")
+    notice = ann.page.get_by_role("status", name="Notices").locator(".toast")
+    await notice.hover()
+    await ann.page.clock.run_for(60_000)
+    await expect(notice).to_have_count(1)
+    await ann.page.mouse.move(5, 5)
+    await ann.page.clock.run_for(60_000)
+    await expect(notice).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
+async def test_every_theme_has_contrast(
+    enter: Enter, server: ServerProcess, room: str, scheme: Any, theme: str
+) -> None:
+    """Whatever the system prefers: sidebar, people, announcement, menu, dialog."""
+    ann = await enter("ann", color_scheme=scheme, reduced_motion="reduce")
+    await ann.page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+    async with peer(server, room, "root", token=admin()) as root:
+        await root.announce(NEWS)
+        await root.say(["hello @ann, see https://example.com"])
+    await expect(ann.page.get_by_role("article").first).to_be_visible()
+    assert await ann.page.evaluate(CONTRAST) == []
+    await ann.page.get_by_role("button", name="More about this room").click()
+    assert await ann.page.evaluate(CONTRAST) == []
+    await ann.page.keyboard.press("Escape")
+    await ann.choose("Add a room", "New room")
+    await expect(ann.page.get_by_role("dialog")).to_be_visible()
+    await ann.page.get_by_role("button", name="Create room").click()
+    assert await ann.page.evaluate(CONTRAST) == []
