@@ -1,14 +1,13 @@
-import { Account } from "./account/account.js";
-import { takeLink } from "./account/fragment.js";
-import { PAGES } from "./account/index.js";
-import { TabLogin } from "./account/login.js";
-import { Pages } from "./account/pages.js";
 import { makeActions } from "./actions/index.js";
+import { Changeover } from "./changeover.js";
 import { Api } from "./net/api.js";
+import { takeLink } from "./net/fragment.js";
+import { Login } from "./net/login.js";
 import { socketUrl } from "./net/protocol.js";
 import { Session } from "./net/session.js";
 import { Tabs, onOtherTab } from "./net/tabs.js";
 import { Transport } from "./net/transport.js";
+import { Guests } from "./state/guests.js";
 import { State } from "./state/state.js";
 import { browserStore, tabStore } from "./state/storage.js";
 import { words } from "./words.js";
@@ -28,20 +27,12 @@ export class App {
     this.state = new State({ browser: browserStore(), tab: tabStore(), onChange });
     this.tabs = new Tabs(this.state);
     const api = new Api();
-    this.account = new Account(api, () => this.login.onTabs());
-    /** @type {TabLogin} */
-    this.login = new TabLogin({
-      account: this.account,
-      state: this.state,
-      session: () => this.session,
-      pages: () => this.pages,
-      start: (name, room) => this.start(name, room),
-      forget: (unsent) => this.#forget(unsent),
-    });
+    this.changeover = new Changeover(this);
+    this.login = new Login(api, () => this.changeover.onTabs());
     /** @type {Transport} */
     const transport = new Transport({
       url: () => socketUrl(document.baseURI, this.session.identity.asks),
-      ready: (doubtful) => (this.account.me ? this.login.renew(doubtful) : null),
+      ready: (doubtful) => (this.login.me ? this.changeover.renew(doubtful) : null),
       onState: () => {}, // the session replaces both
       onFrame: () => {},
     });
@@ -50,8 +41,8 @@ export class App {
       state: this.state,
       transport,
       hooks: {
-        onOther: () => this.login.onOther(),
-        onStopped: (code) => this.login.onStopped(code),
+        onOther: () => this.changeover.onOther(),
+        onStopped: (code) => this.changeover.onStopped(code),
         onTokenRefused: () => this.session.refuse(words.trouble.tokenEnded),
         onRoom: () => this.#remember(),
         onRooms: () => this.#showSome(),
@@ -60,10 +51,8 @@ export class App {
         onInvited,
       },
     });
-    const toPages = { open: (/** @type {string} */ page, options = {}) => this.pages.open(page, options), signOut: () => this.quit() };
-    this.act = makeActions({ state: this.state, session: this.session, api, account: toPages });
-    /** @type {Pages} */
-    this.pages = this.#makePages();
+    /** @type {import("./actions/index.js").Actions} */
+    this.act = makeActions({ state: this.state, session: this.session, api, app: this });
     const refused = () => this.session.say(words.trouble.cannotStore, true);
     this.state.browser.onRefused = this.state.tab.onRefused = refused;
     this.#listen();
@@ -71,23 +60,37 @@ export class App {
 
   /** Find out who uses the page, and enter the rooms that it was asked for, or show the entry page. */
   async begin() {
-    const { state, account, session, login } = this;
+    const { state, login, session, changeover } = this;
     await this.tabs.begin();
-    if (this.#opened?.kind === "token" && this.#opened.token) session.identity.apply(this.#opened.token);
-    else if (await account.load((text) => session.say(text))) session.identity.signIn(/** @type {any} */ (account.me));
-    else if (session.identity.appliedToken) session.identity.apply(session.identity.appliedToken);
-    login.tellNews();
-    if (account.denied) return this.pages.open("denied", { lead: account.denied });
+    const link = this.#opened;
+    const me = await login.load((text) => session.say(text));
+    if (me) session.identity.signIn(me);
+    else session.identity.applyKept();
+    if (link?.kind === "token" && link.token) this.apply(link.token);
+    changeover.tellNews();
+    if (login.denied) return this.act.account.open("denied", { lead: login.denied });
     const asked = new URLSearchParams(location.search);
     const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
-    const proven = account.me !== null || session.identity.applied;
-    if (!proven) session.identity.take(clean(asked.get("u")) || clean(state.tab.get("name")) || session.identity.lastGuest);
+    const { proven } = state;
+    const named = clean(asked.get("u"));
+    if (!proven) session.identity.take(named || clean(state.tab.get("name")) || (state.guests.list()[0]?.name ?? ""));
     const saved = session.membership.saved;
     const room = clean(asked.get("r"));
-    if (login.follow(this.#opened?.kind === "token" ? null : this.#opened) && !saved?.front) return this.#showEntry();
-    const known = proven || asked.get("u") || saved || session.identity.guestToken;
-    if (!known || !(room || saved?.front || proven)) return this.#showEntry();
+    if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room);
+    const known = proven || named || saved || session.identity.guestToken;
+    if (!known || !(room || saved?.front || proven)) return this.showEntry(room);
     return this.start(state.name, room || saved?.front || "", Number(asked.get("m")) || undefined);
+  }
+
+  /**
+   * Act for the user of an application's token, unless the browser is signed in to an account: its cookies would act for
+   * that nevertheless.
+   * @param {string} token
+   */
+  apply(token) {
+    const { me } = this.login;
+    if (me) this.state.tab.set("news", words.trouble.tokenBeside(me.name));
+    else this.session.identity.apply(token);
   }
 
   /**
@@ -96,8 +99,62 @@ export class App {
    * @param {number} [seq] the message to show
    */
   async start(name, room, seq) {
-    const { state, session, act } = this;
+    const { state, session } = this;
+    await this.#prepare(name);
+    const saved = session.membership.saved;
+    if (room) this.act.rooms.enter(room, { seq, stays: saved?.staying.includes(room) });
+    state.ui.show("chat");
+    session.start();
+    state.changed();
+    // The connection of a guest would be closed where there are none, but only after 10 s.
+    if (!state.proven) this.changeover.require((await this.askServer()).guests);
+  }
+
+  /** Connect, if I am not connected as this person. @param {string} name a guest's @returns {Promise<string>} "", or why the name was refused */
+  async connect(name) {
+    const { state, session } = this;
+    const other = !state.proven && name !== state.name;
+    if (state.known && !other) return "";
+    await this.#prepare(name);
+    session.start();
+    return session.settled();
+  }
+
+  /** Ask what the server allows. If it does not answer, it is assumed to allow everything. */
+  async askServer() {
+    this.state.server = (await this.login.server()) ?? this.state.server;
+    return this.state.server;
+  }
+
+  /** @param {string} [room] the one to propose */
+  async showEntry(room = "") {
+    const { state } = this;
+    state.ui.proposed = room;
+    const { guests } = await this.askServer();
+    state.ui.show("entry");
+    this.changeover.require(guests);
+    state.changed();
+  }
+
+  /** Forget the person of this tab. @param {boolean} unsent also what was not sent */
+  forget(unsent) {
+    const { state } = this;
+    if (unsent) state.outbox.entries = [];
+    this.tabs.save();
+    state.drop();
+    for (const what of ["rooms", "name"]) state.tab.remove(what);
+    this.session.identity.forget();
+  }
+
+  // --- the browser ---------------------------------------------------------------------------------------------------
+
+  /** Be this person, with what the browser keeps of it. @param {string} name a guest's */
+  async #prepare(name) {
+    const { state, session } = this;
+    const before = { person: state.person, id: state.me?.id };
     session.identity.take(name);
+    const renamed = before.id !== undefined && state.me?.id === before.id;
+    if (state.person !== before.person && !renamed) state.forget();
     state.tab.set("name", state.name);
     state.drafts.of(state.person);
     await this.tabs.load();
@@ -106,22 +163,7 @@ export class App {
     for (const each of [...(saved?.names ?? []), ...state.outbox.entries.map((entry) => entry.room)]) {
       session.membership.add(each).stays ||= saved?.staying.includes(each) ?? false;
     }
-    if (room) act.rooms.enter(room, { seq, stays: saved?.staying.includes(room) });
-    state.ui.view = "chat";
-    session.start();
-    state.changed();
-    // The connection of a guest would be closed where there are none, but only after 10 s.
-    if (!this.account.me && !session.identity.applied) this.login.require((await this.pages.ask()).guests);
   }
-
-  /** Sign out of this browser: an account in all of its tabs, a guest by forgetting it. Unsent messages are lost. */
-  async quit() {
-    if (this.account.me) await this.account.signOut();
-    else this.session.identity.forget();
-    this.login.signOut(true);
-  }
-
-  // --- the browser ---------------------------------------------------------------------------------------------------
 
   #listen() {
     const { transport } = this.session;
@@ -130,11 +172,11 @@ export class App {
       const room = asked.get("r") ?? "";
       // Going back does not undo leaving a room.
       if (this.state.rooms.has(room)) this.act.rooms.enter(room, { seq: Number(asked.get("m")) || undefined });
-      else this.#remember();
+      else this.#remember(true);
     });
     addEventListener("hashchange", () => {
       const link = takeLink();
-      if (link) this.login.follow(link);
+      if (link) this.changeover.follow(link);
     });
     addEventListener("online", () => transport.wake());
     addEventListener("offline", () => transport.wake()); // find out soon whether the connection is really lost
@@ -142,71 +184,35 @@ export class App {
     document.addEventListener("visibilitychange", () => !document.hidden && transport.wake());
     addEventListener("beforeunload", (event) => {
       // The browser asks, because what is not sent stays here until the page is opened again.
-      if (this.state.outbox.entries.length && !this.login.reloading) event.preventDefault();
+      if (this.state.outbox.entries.length && !this.changeover.reloading) event.preventDefault();
     });
     onOtherTab((key) => {
       if (key === "settings") this.state.settings.load();
+      if (key === "applied") this.changeover.onApplied();
+      if (Guests.isKeyOf(key, this.state.name)) this.changeover.onGuest();
       this.state.changed();
     });
   }
 
-  /** Put the room in front into the address bar, so that back, reload and bookmarks work. */
-  #remember() {
+  /** Put the room in front into the address bar, so that back, reload and bookmarks work. @param {boolean} [instead] of
+   * the address that is there */
+  #remember(instead = false) {
     const { room } = this.state;
     const closed = !room || room.status === "closed"; // a reload must not enter it again
     const address = closed ? location.pathname : this.act.messages.link(room.name);
     if (new URL(address, location.href).href === location.href) return;
     const first = !new URLSearchParams(location.search).has("r");
-    if (closed || first) history.replaceState(null, "", address);
+    if (closed || first || instead) history.replaceState(null, "", address);
     else history.pushState(null, "", address);
   }
 
-  /** Show the room used last, if none is in front. */
+  /** My rooms are known: show the one used last, if none is in front, or ask for one. */
   #showSome() {
-    const { rooms, front } = this.state;
+    const { rooms, front, ui } = this.state;
     const names = [...this.session.membership.recent, ...rooms.keys()];
     const name = names.find((each) => rooms.has(each));
-    if (!front && name !== undefined && this.state.ui.view === "chat") this.act.rooms.show(name);
-  }
-
-  async #showEntry() {
-    const { state } = this;
-    state.ui.view = "entry";
-    state.server = await this.pages.ask();
-    this.login.require(state.server.guests);
-    state.changed();
-  }
-
-  /** @param {boolean} unsent */
-  #forget(unsent) {
-    const { state } = this;
-    state.tab.remove("rooms");
-    state.tab.remove("name");
-    state.drafts.clear();
-    if (!unsent) return;
-    state.outbox.entries = [];
-    this.tabs.save();
-  }
-
-  /** @returns {Pages} */
-  #makePages() {
-    const { session, state } = this;
-    return new Pages({
-      account: this.account,
-      pages: PAGES,
-      guest: { token: () => session.identity.guestToken, moved: () => session.identity.forgetGuest() },
-      onClose: () => {
-        if (!this.login.onClose()) state.changed();
-      },
-      onSigned: ({ out = false, news = "" } = {}) => (out ? this.login.signOut(true, news) : this.login.reload(news)),
-      unsent: () => state.outbox.entries.length > 0,
-      forgetInvite: () => state.tab.remove("invite"),
-      acceptAsGuest: (name, token) => this.login.acceptAsGuest(name, token),
-      enter: (room) => {
-        this.pages.close();
-        if (session.transport.state.name === "open") this.act.rooms.enter(room, { stays: true });
-        else this.start(state.name, room);
-      },
-    });
+    if (front || (ui.view === "account" ? ui.back : ui.view) !== "chat") return;
+    if (name !== undefined) this.act.rooms.show(name);
+    else this.showEntry();
   }
 }

@@ -1,6 +1,7 @@
 import { App } from "./app.js";
-import { Attention } from "./view/attention.js";
 import { keepPage } from "./net/offline.js";
+import { AccountView } from "./view/account-view.js";
+import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
 import { byId } from "./view/dom.js";
 import { EntryView } from "./view/entry.js";
@@ -25,7 +26,8 @@ const composer = new Composer(byId("composer-frame"), state, act, log);
 const tools = new MessageTools(state, act, log.box, composer);
 const attention = new Attention(state, act);
 const shell = new Shell(state, act);
-const entry = new EntryView(state, act, (name, room) => app.start(name, room));
+const entry = new EntryView(state, act);
+const accounts = new AccountView(state, act);
 
 let scheduled = false;
 let keeping = false; // whether the browser was asked to keep the page
@@ -41,15 +43,16 @@ function schedule() {
 function draw() {
   scheduled = false;
   drawLook(state);
-  const view = app.pages.title ? "account" : state.ui.view;
+  const { view } = state.ui;
   document.body.dataset.view = view;
   if (view === "chat") {
     log.draw();
     tools.draw();
     composer.draw();
   }
-  entry.draw(view === "entry");
   shell.draw(view);
+  entry.draw();
+  accounts.draw();
   attention.draw();
   if (!keeping && state.room?.loaded) setTimeout(keepPage); // after what matters to the user
   keeping ||= state.room?.loaded ?? false;

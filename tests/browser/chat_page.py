@@ -85,8 +85,8 @@ class ChatPage:
     async def leave_for_good(self) -> None:
         """Forget the guest: the page asks for a name again."""
         await self.page.locator("#me").click()
-        await self.page.get_by_role("menuitem", name="Leave as this guest").click()
-        await self.page.get_by_role("button", name="Leave as this guest").click()
+        await self.page.get_by_role("menuitem", name="Sign out").click()
+        await self.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
 
     async def delivered(self, text: str) -> None:
         """Wait until a message is shown once, with the tick that requires an ack."""
@@ -94,14 +94,23 @@ class ChatPage:
         await expect(self.message(text).get_by_role("img", name="Sent", exact=True)).to_be_visible()
 
     async def identity(self) -> str:
-        """Return the user id of the guest that this tab acts for."""
-        name = "JSON.parse(sessionStorage.getItem('parley.name'))"
-        found = await self.page.evaluate(f"JSON.parse(localStorage.getItem(`parley.guest:${{{name}}}`)).user.id")
+        """Return the user id of the guest that this tab is."""
+        found = await self.page.evaluate(
+            """() => {
+              const name = JSON.parse(sessionStorage.getItem('parley.name'));
+              return JSON.parse(localStorage.getItem(`parley.guest:${name}`)).user.id;
+            }"""
+        )
         return str(found)
 
     async def outbox(self) -> list[dict[str, Any]]:
         """Return what this tab would send after a reload."""
-        found = await self.page.evaluate("JSON.parse(sessionStorage.getItem('parley.outbox')) ?? []")
+        found = await self.page.evaluate(
+            """() => {
+              const tab = JSON.parse(sessionStorage.getItem('parley.tab'));
+              return JSON.parse(localStorage.getItem(`parley.outbox:${tab}`))?.entries ?? [];
+            }"""
+        )
         return list(found)
 
     async def at_end(self) -> None:

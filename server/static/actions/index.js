@@ -1,4 +1,6 @@
+import { accountActions } from "./account.js";
 import { attentionActions } from "./attention.js";
+import { meActions } from "./me.js";
 import { messageActions } from "./messages.js";
 import { peopleActions } from "./people.js";
 import { readingActions } from "./reading.js";
@@ -16,14 +18,13 @@ import { writingActions } from "./writing.js";
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
- *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>, account: AccountActions}} Actions
- * @typedef {{open: (page: string, options?: object) => void, signOut: () => Promise<void>}} AccountActions `open`: a page about
- *   accounts; `signOut`: forget the account, or the guest, in this browser
- * @typedef {{state: State, session: Session, api: Api, account: AccountActions}} Parts
- * @typedef {Parts & Actions} Context
+ *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>,
+ *   account: ReturnType<typeof accountActions>, me: ReturnType<typeof meActions>}} Actions
+ * @typedef {import("../app.js").App} App
+ * @typedef {{state: State, session: Session, api: Api, app: App} & Actions} Context
  */
 
-/** @param {Parts} parts @returns {Actions} */
+/** @param {{state: State, session: Session, api: Api, app: App}} parts @returns {Actions} */
 export function makeActions(parts) {
   const context = /** @type {Context} */ (parts); // each subject may use the others once all are there
   context.ui = uiActions(context);
@@ -34,5 +35,7 @@ export function makeActions(parts) {
   context.people = peopleActions(context);
   context.attention = attentionActions(context);
   context.settings = settingsActions(context);
+  context.account = accountActions(context);
+  context.me = meActions(context);
   return context;
 }

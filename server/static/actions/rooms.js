@@ -12,7 +12,7 @@ import { words } from "../words.js";
  */
 
 /** @param {Context} context */
-export function roomActions({ state, session, ui }) {
+export function roomActions({ state, session, api, ui }) {
   const { membership, entrance } = session;
 
   /** Put a room in front that the page has. @param {string} name */
@@ -26,7 +26,7 @@ export function roomActions({ state, session, ui }) {
     }
     state.front = name;
     state.entryError = null;
-    state.ui.view = "chat";
+    state.ui.show("chat");
     state.ui.drawer = false;
     state.ui.found = null;
     state.ui.following = !room.hasNewer && !room.place && room.firstUnread === null; // else the log says what is in sight
@@ -144,6 +144,15 @@ export function roomActions({ state, session, ui }) {
     /** Rooms that everyone can find. @param {string} [q] @param {string} [cursor] */
     list(q = "", cursor = "") {
       return session.ask({ type: "rooms", limit: 50, ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) });
+    },
+
+    /**
+     * The rooms that everyone can find, also without a connection.
+     * @param {string} q part of a name or title @returns {Promise<{rooms: any[], cursor?: string}>}
+     */
+    published(q = "") {
+      const asked = new URLSearchParams({ limit: "50", ...(q ? { q } : {}) });
+      return api.ask("GET", `rooms?${asked}`, undefined, { token: session.identity.applied ? session.identity.token : undefined });
     },
 
     /** @param {Invitation} invitation */

@@ -6,9 +6,14 @@ import { words } from "../words.js";
 
 const CSRF = /(?:^|; )(?:__Host-|__Secure-)?parley-csrf=([^;]+)/;
 
+/** What the server calls by the name of a field, and a character by its number. */
+const SUBJECT = /^(u|name|username|room|title) (?=contains |has )/;
+const CODE_POINT = / U\+[0-9A-F]{4,6},/;
+
 /** The server's message as a sentence. @param {{message?: string}} error */
 export function sentence({ message }) {
-  const text = String(message ?? "").trim() || words.trouble.refused;
+  const said = String(message ?? "").trim() || words.trouble.refused;
+  const text = said.replace(SUBJECT, (_, field) => `${words.trouble.subjects[field]} `).replace(CODE_POINT, "");
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 }
 

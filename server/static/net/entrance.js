@@ -125,7 +125,7 @@ export class Entrance {
   /** @param {Room} room @param {any} error */
   #onRefusedEntry(room, error) {
     const named = refusesName(error);
-    if (named) this.session.identity.refuseName();
+    if (named) this.session.identity.renames();
     const text = sentence(error);
     if (room.name !== this.state.front) return this.session.membership.remove(room);
     const others = this.state.rooms.size > 1 || room.loaded;

@@ -1,23 +1,22 @@
 import { kindOf } from "../state/people.js";
+import { userOf } from "./token.js";
 
 /**
  * Who this page acts for: the account that the browser is signed in to, the user of an application's token, or a guest that
- * the server has created. The browser keeps a guest under its name, for all tabs and for later, until its user signs out.
+ * the server has created. The browser keeps guests and the application's token for all tabs and for later.
  *
  * @typedef {import("../state/state.js").State} State
  * @typedef {import("../state/types.js").User} User
+ * @typedef {import("../state/guests.js").Guest} Guest
  * @typedef {(type: "hello"|"name", frame: object) => void} Ask
  */
-
-/** How many guests a browser keeps: the ones used last. */
-const KEPT_GUESTS = 8;
 
 export class Identity {
   /** The guest that the server created for this connection, until my own identity is settled. @type {any} */
   #guest = null;
   /** The token of the guest that I am, or of the application. */ #token = "";
   /** Whether the token is the application's. */ #applied = false;
-  /** Whether the server refused the name of the guest that I am: I stay that guest under another one. */ #renames = false;
+  /** Whether I stay the guest that I am under the next name: the name was refused, or is to be another one. */ #renames = false;
   /** The server's id of this connection. */ #connection = "";
 
   /**
@@ -46,9 +45,14 @@ export class Identity {
     this.#token = token;
     this.#applied = true;
     this.state.former.clear();
-    const user = this.state.browser.get("applied")?.user;
+    const user = userOf(token);
     if (user) this.#be(user);
-    this.state.browser.set("applied", { token, user });
+    this.state.browser.set("applied", { token });
+  }
+
+  /** Act for the user whose token the browser keeps, if it does. */
+  applyKept() {
+    if (this.appliedToken) this.apply(this.appliedToken);
   }
 
   /** The application's token that the browser keeps, "" without one. */
@@ -71,59 +75,48 @@ export class Identity {
     return this.state.account || this.#applied ? "" : this.state.name;
   }
 
-  /** The guest that this browser used last. @returns {string} its name, "" without one */
-  get lastGuest() {
-    return this.#guests()[0]?.name ?? "";
-  }
-
   /** The token of the guest with the current name; "" if there is none. */
   get guestToken() {
-    return this.#applied ? "" : String(this.state.browser.get(`guest:${this.state.name}`)?.token ?? "");
-  }
-
-  /** The guest has become the account: its token says nothing any more. @param {string} [name] */
-  forgetGuest(name = this.state.name) {
-    this.state.browser.remove(`guest:${name}`);
+    return this.#applied ? "" : (this.state.guests.get(this.state.name)?.token ?? "");
   }
 
   /** Sign the guest, or the user of the application, out of this browser. */
   forget() {
-    if (this.#applied) this.state.browser.remove("applied");
-    else this.forgetGuest();
+    const { account, browser, guests, name } = this.state;
+    if (this.#applied) browser.remove("applied");
+    else if (!account) guests.forget(name);
     this.#token = "";
     this.#applied = false;
+    Object.assign(this.state, { account: null, me: null, name: "" });
   }
 
   /**
-   * Be the guest with this name: the one that the browser knows, or a new one. If the name before was refused, I stay the
-   * same guest under the new name.
+   * Be the guest with this name: the one that the browser knows, or a new one. If the name before was refused or is to be
+   * replaced, I stay the same guest under the new one.
    * @param {string} name
    */
   take(name) {
     const { state } = this;
     if (state.account || this.#applied || (name === state.name && this.#token)) return;
-    const before = state.name;
+    const saved = state.guests.get(name);
+    if (this.#renames && this.#token && !saved) return this.#rename(name);
+    this.#renames = false;
     state.name = name;
-    if (this.#renames && this.#token) {
-      this.forgetGuest(before);
-      return this.#save();
-    }
-    const saved = state.browser.get(`guest:${name}`);
-    this.#token = saved?.token ? String(saved.token) : "";
-    state.me = this.#token ? saved.user : null;
-    state.former = new Set(this.#token ? saved.former : []);
+    this.#token = "";
+    state.me = null;
+    state.former = new Set();
+    if (saved) this.#restore(saved);
     return undefined;
   }
 
-  /** Call the guest that I am something else, with the next connection. @param {string} name */
-  rename(name) {
+  /** I stay the guest that I am under the next name: the server refuses this one, a room does, or I want another one. */
+  renames() {
     this.#renames = true;
-    this.take(name);
   }
 
-  /** The server refuses my name, or a room does. What I wrote, and my roles, stay mine under the next one. */
-  refuseName() {
-    this.#renames = true;
+  /** A connection is open. The application's token names its user; others wait for the server's `welcome`. */
+  onOpen() {
+    if (this.#applied) this.#hello();
   }
 
   onDisconnect() {
@@ -135,20 +128,23 @@ export class Identity {
   onWelcome(welcome) {
     if (this.state.account) return this.#onAccount(welcome);
     if (welcome.id !== undefined) return this.#become(welcome);
+    if (this.#applied) return this.state.known ? this.onKnown(false) : undefined; // before `hello` is answered: a guest
     if (kindOf(welcome.user.id) !== "guest" && welcome.session !== this.#connection) return this.onOther();
     if (welcome.session === this.#connection) return this.#onToken(welcome);
     this.#connection = welcome.session;
     this.#guest = welcome;
     // A different name: the server's spelling of the requested one, or a substitute for one that it refuses. The reason
     // arrives before the answer to anything sent now, and the substitute never enters a room.
-    if (!this.#applied && welcome.user.name !== this.state.name) this.ask("name", { type: "ping" });
+    if (welcome.user.name !== this.state.name) this.ask("name", { type: "ping" });
     else this.onNameTaken();
     return undefined;
   }
 
-  /** Restore my earlier identity, if there is one, now that the name is accepted. */
+  /** The name is accepted. Be the guest that I was, or that another tab has become under this name since. */
   onNameTaken() {
-    if (this.#token) this.ask("hello", { type: "hello", token: this.#token });
+    const saved = this.state.guests.get(this.state.name);
+    if (!this.#token && saved) this.#restore(saved);
+    if (this.#token) this.#hello();
     else this.#become(this.#guest);
   }
 
@@ -156,7 +152,7 @@ export class Identity {
   onRefused(error) {
     const guest = this.#guest;
     if (error.retryable) {
-      const again = () => guest === this.#guest && this.onNameTaken();
+      const again = () => guest === this.#guest && !this.state.known && this.#hello();
       setTimeout(again, Math.max(1, error.retry_after ?? 0) * 1000);
     } else if (this.#applied) {
       this.forget();
@@ -165,6 +161,10 @@ export class Identity {
       this.#token = "";
       this.#become(guest);
     }
+  }
+
+  #hello() {
+    this.ask("hello", { type: "hello", token: this.#token });
   }
 
   /** @param {any} welcome of a connection that a cookie has opened */
@@ -178,7 +178,7 @@ export class Identity {
    * @param {any} welcome */
   #onToken(welcome) {
     if (this.#guest) this.#guest = welcome;
-    else if (this.state.me?.id === welcome.user.id && !this.#applied && welcome.token) {
+    else if (this.state.me?.id === welcome.user.id && welcome.token) {
       this.#token = welcome.token;
       this.#save();
     }
@@ -188,14 +188,15 @@ export class Identity {
   /** Act as this principal from now on. @param {any} welcome */
   #become({ user, token }) {
     const { me } = this.state;
-    const stranger = me !== null && me.id !== user.id;
+    const stranger = !this.#applied && me !== null && me.id !== user.id;
     if (me && stranger) this.state.former.add(me.id);
     this.#guest = null;
-    if (!this.#applied) this.#token = token;
     this.#renames = false;
     this.#be(user);
-    if (this.#applied) this.state.browser.set("applied", { token: this.#token, user });
-    else this.#save();
+    if (!this.#applied) {
+      this.#token = token;
+      this.#save();
+    }
     this.#known(stranger);
   }
 
@@ -212,22 +213,25 @@ export class Identity {
     this.state.meet([user]);
   }
 
-  #save() {
-    const { state } = this;
-    state.browser.set(`guest:${state.name}`, {
-      token: this.#token,
-      user: state.me,
-      name: state.name,
-      former: [...state.former],
-      at: Date.now(),
-    });
-    for (const { name } of this.#guests().slice(KEPT_GUESTS)) if (name !== state.name) this.forgetGuest(name);
+  /** @param {Guest} saved */
+  #restore({ token, user, former }) {
+    this.#token = token;
+    this.state.me = user;
+    this.state.former = new Set(former);
   }
 
-  /** The guests of this browser, the one used last first. @returns {{name: string, at: number}[]} */
-  #guests() {
-    const { browser } = this.state;
-    const guests = browser.keys("guest:").map((key) => browser.get(key));
-    return guests.filter((guest) => typeof guest?.name === "string").sort((a, b) => b.at - a.at);
+  /** @param {string} name */
+  #rename(name) {
+    const { state } = this;
+    const [before, person] = [state.name, state.person];
+    state.name = name;
+    this.#save(); // first, so that other tabs find the guest under one name or the other
+    state.guests.forget(before);
+    state.moved(person);
+  }
+
+  #save() {
+    const { me, name, former, guests } = this.state;
+    guests.save({ token: this.#token, user: me, name, former: [...former], at: Date.now() });
   }
 }

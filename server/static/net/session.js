@@ -110,7 +110,7 @@ export class Session {
   refuse(text, field = "") {
     this.transport.stop();
     this.state.entryError = { field, text };
-    this.state.ui.view = "entry";
+    this.state.ui.show("entry");
     this.#settle(text);
     this.state.changed();
   }
@@ -124,7 +124,8 @@ export class Session {
   #onState() {
     const { state } = this.transport;
     this.state.connection = state;
-    if (state.name !== "open") this.#onDisconnect();
+    if (state.name === "open") this.identity.onOpen();
+    else this.#onDisconnect();
     if (state.name === "stopped" && state.code !== 1000) this.#onStopped(state.code ?? 0);
     if (state.name !== "connecting") return this.state.changed();
     this.#complaint = null;
@@ -137,7 +138,14 @@ export class Session {
     const said = this.#complaint;
     const text = said ? withWait(sentence(said), said.retry_after) : (words.trouble.closed[code] ?? words.trouble.closedOther);
     if (code === 4102) this.#refuseName(text);
-    else if (!this.hooks.onStopped(code)) this.state.stopped = text;
+    else if (!this.hooks.onStopped(code)) this.#giveUp(text);
+  }
+
+  /** @param {string} text */
+  #giveUp(text) {
+    this.state.stopped = text;
+    if (this.#settling.length) this.state.entryError = { field: "", text };
+    this.#settle(text);
   }
 
   #onDisconnect() {
@@ -185,7 +193,7 @@ export class Session {
         if (asked && frame.action !== "update_room") this.membership.add(frame.room, frame.peer).status = "joining"; // `joined` follows
         break;
       case "left":
-        if (frame.reason === "name") this.identity.refuseName();
+        if (frame.reason === "name") this.identity.renames();
         break;
     }
     apply(state, frame, this.effects);
@@ -236,7 +244,7 @@ export class Session {
   /** @param {any} error one without an id: it says why the connection ends, or is for no command of this page */
   #onComplaint(error) {
     this.#complaint = error;
-    if (error.field === "u") this.#refuseName(sentence(error).replace(/^U /, "The name "));
+    if (error.field === "u") this.#refuseName(sentence(error));
   }
 
   // --- who I am ------------------------------------------------------------------------------------------------------
@@ -283,8 +291,11 @@ export class Session {
 
   /** @param {string} text */
   #refuseName(text) {
-    this.identity.refuseName();
-    this.refuse(text, "name");
+    this.identity.renames();
+    const asked = this.#settling.length > 0;
+    this.transport.stop();
+    this.#settle(text);
+    if (!asked) this.refuse(text, "name"); // else it is said where the name was typed
   }
 
   // --- small parts ---------------------------------------------------------------------------------------------------

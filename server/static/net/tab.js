@@ -21,18 +21,21 @@ const CHANNEL = "parley.tab";
  */
 export async function claimTab(store) {
   const id = store.get("tab");
-  if (typeof id === "string" && (await claim(id))) return id;
+  if (typeof id === "string" && (await claim(id, LOCK_WAIT))) return id;
   const fresh = newId("t-");
   store.set("tab", fresh);
-  claim(fresh); // a new id cannot be in use: no need to wait
+  claim(fresh, LOCK_WAIT); // a new id cannot be in use: no need to wait
   return fresh;
 }
 
-/** The lock that an open tab with this id holds. @param {string} id */
-export const lockOf = (id) => `parley.tab.${id}`;
+/** Claim the id of a tab that may be closed. @param {string} id @returns {Promise<boolean>} whether it is ours now */
+export const claimClosed = (id) => claim(id, 0);
 
-/** @param {string} id @returns {Promise<boolean>} whether it is ours */
-async function claim(id) {
+/**
+ * @param {string} id @param {number} patience milliseconds in which a page that is being closed may give up its lock
+ * @returns {Promise<boolean>} whether it is ours
+ */
+async function claim(id, patience) {
   const given = new AbortController();
   const channel = openChannel();
   const nonce = newId("");
@@ -46,9 +49,10 @@ async function claim(id) {
       if (data.type === "taken" && !settled) resolve(false);
     });
   });
-  const free = navigator.locks ? lock(id, given.signal) : wait(ASK_WAIT, true);
+  const free = navigator.locks ? lock(id, patience, given.signal) : wait(ASK_WAIT, true);
   channel?.postMessage({ type: "claim", id, nonce });
-  const mine = await Promise.race([free, taken, wait(LOCK_WAIT, !navigator.locks)]);
+  const late = wait(Math.max(patience, 2 * ASK_WAIT), !navigator.locks);
+  const mine = await Promise.race([free, taken, late]);
   settled = mine;
   const release = () => {
     channel?.close();
@@ -60,19 +64,19 @@ async function claim(id) {
 }
 
 /**
- * @param {string} id
+ * @param {string} id @param {number} patience 0: do not wait for another page
  * @param {AbortSignal} signal releases the lock, or stops waiting for it
- * @returns {Promise<boolean>} resolved when the lock is ours
+ * @returns {Promise<boolean>} resolved when the lock is ours, or is another page's
  */
-function lock(id, signal) {
+function lock(id, patience, signal) {
   return new Promise((resolve) => {
-    const held = () =>
-      new Promise((free) => {
-        signal.addEventListener("abort", free);
-        resolve(true);
-      });
+    const held = (/** @type {Lock | null} */ granted) => {
+      resolve(granted !== null);
+      return granted && new Promise((free) => signal.addEventListener("abort", free));
+    };
+    const options = patience ? { signal } : { ifAvailable: true }; // not both, by the standard
     // Rejected by `signal`, when the result is no longer awaited, or because the user has disabled storage.
-    navigator.locks.request(lockOf(id), { signal }, held).catch(() => resolve(true));
+    navigator.locks.request(`parley.tab.${id}`, options, held).catch(() => resolve(true));
   });
 }
 

@@ -1,6 +1,6 @@
 import { Outbox } from "../state/outbox.js";
 import { PREFIX } from "../state/storage.js";
-import { claimTab, lockOf } from "./tab.js";
+import { claimClosed, claimTab } from "./tab.js";
 
 /**
  * The unsent messages of this tab, kept where the next one finds them: each tab writes its own list, and a tab that starts
@@ -9,6 +9,9 @@ import { claimTab, lockOf } from "./tab.js";
  *
  * @typedef {import("../state/state.js").State} State
  */
+
+const KEY = "outbox:";
+
 export class Tabs {
   #id = "";
 
@@ -22,15 +25,19 @@ export class Tabs {
     this.#id = await claimTab(this.state.tab);
   }
 
-  /** Load what this person has not sent. */
+  /**
+   * Load what this person has not sent. What was written in this tab as somebody else stays here, too: it is not sent
+   * before the user agrees.
+   */
   async load() {
-    const own = this.#saved(this.#id);
-    const entries = own && own.person === this.state.person ? own.entries : [];
-    for (const id of await this.#closed()) {
-      const list = this.#saved(id);
-      if (list?.person !== this.state.person) continue;
-      entries.push(...list.entries);
-      this.state.browser.remove(`outbox:${id}`);
+    const entries = this.#saved(this.#id)?.entries ?? [];
+    const { browser, person } = this.state;
+    const others = browser.keys(KEY).map((key) => key.slice(KEY.length)).filter((id) => id !== this.#id);
+    const closed = others.filter((id) => this.#saved(id)?.person === person);
+    for (const [i, mine] of (await Promise.all(closed.map(claimClosed))).entries()) {
+      if (!mine) continue;
+      entries.push(...(this.#saved(closed[i])?.entries ?? [])); // none if another tab has just taken them
+      browser.remove(KEY + closed[i]);
     }
     this.state.outbox.entries = Outbox.from(entries).entries;
     this.save();
@@ -38,23 +45,14 @@ export class Tabs {
 
   save() {
     const { outbox, person, browser } = this.state;
-    if (outbox.entries.length) browser.set(`outbox:${this.#id}`, { person, entries: outbox });
-    else browser.remove(`outbox:${this.#id}`);
+    if (outbox.entries.length) browser.set(KEY + this.#id, { person, entries: outbox });
+    else browser.remove(KEY + this.#id);
   }
 
   /** @param {string} id @returns {{person: string, entries: any[]} | null} */
   #saved(id) {
-    const saved = this.state.browser.get(`outbox:${id}`);
+    const saved = this.state.browser.get(KEY + id);
     return Array.isArray(saved?.entries) ? saved : null;
-  }
-
-  /** The ids of other tabs that have left a list and are closed. Without locks this cannot be known, and none is taken. */
-  async #closed() {
-    const left = this.state.browser.keys("outbox:").map((key) => key.slice("outbox:".length));
-    if (!navigator.locks || !left.length) return [];
-    const { held = [] } = await navigator.locks.query();
-    const open = new Set(held.map(({ name }) => name));
-    return left.filter((id) => id !== this.#id && !open.has(lockOf(id)));
   }
 }
 

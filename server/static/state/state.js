@@ -1,5 +1,7 @@
 import { Drafts } from "./drafts.js";
+import { Guests } from "./guests.js";
 import { Outbox } from "./outbox.js";
+import { kindOf } from "./people.js";
 import { Settings } from "./settings.js";
 
 /**
@@ -10,8 +12,12 @@ import { Settings } from "./settings.js";
  * @typedef {import("./room.js").Room} Room
  * @typedef {import("./storage.js").Store} Store
  * @typedef {"name"|"room"|"password"|""} EntryField
+ * @typedef {"loading"|"entry"|"chat"|"account"} View
  * @typedef {{registration: "open"|"invite"|"closed", guests: boolean, mail: boolean}} Server
  */
+
+/** What the browser keeps for each person. */
+const OF_PERSON = ["drafts", "recent", "hidden", "marked"];
 
 /** The limits until `welcome` sends others. @type {Limits} */
 export const DEFAULT_LIMITS = {
@@ -25,7 +31,10 @@ export const DEFAULT_LIMITS = {
 
 /** What is open and being done on the page, apart from the text that is typed. */
 export class Ui {
-  /** @type {"loading"|"entry"|"chat"|"account"} */ view = "loading";
+  /** @type {View} */ view = "loading";
+  /** What the page about accounts is in front of. @type {View} */ back = "loading";
+  /** The page about accounts. @type {{name: string, options: any} | null} */ page = null;
+  /** The room that the entry page proposes, "" for the one used last. */ proposed = "";
   /** Whether the sidebar is open, where the page is narrow. */ drawer = false;
   /** @type {""|"people"|"search"|"pins"} */ panel = "";
   /** The user whose card is open. @type {{user: User, room: string} | null} */ profile = null;
@@ -36,6 +45,12 @@ export class Ui {
   /** Whether the page is at the end of the room in front, and whether the user looks at it. */
   following = true;
   attentive = false;
+
+  /** Show a view; a page about accounts stays in front of it. @param {View} view */
+  show(view) {
+    if (this.view === "account") this.back = view;
+    else this.view = view;
+  }
 }
 
 export class State {
@@ -67,6 +82,7 @@ export class State {
     this.changed = onChange;
     this.settings = new Settings(browser);
     this.drafts = new Drafts(browser);
+    this.guests = new Guests(browser);
   }
 
   /** The room in front. */
@@ -74,9 +90,42 @@ export class State {
     return this.rooms.get(this.front) ?? null;
   }
 
+  /** Whether I am more than a guest: an account of the server or of an application. */
+  get proven() {
+    return this.me !== null && kindOf(this.me.id) !== "guest";
+  }
+
   /** Whose drafts, outbox and rooms these are: an account, or the guest of this browser with a name. */
   get person() {
-    return this.account ? String(this.account.id) : `guest:${this.name}`;
+    return this.me && this.proven ? this.me.id : `guest:${this.name}`;
+  }
+
+  /** The person is called something else: what the browser keeps for it, too. @param {string} before */
+  moved(before) {
+    for (const what of OF_PERSON) {
+      const kept = this.browser.get(`${what}:${before}`);
+      if (kept !== null) this.browser.set(`${what}:${this.person}`, kept);
+      this.browser.remove(`${what}:${before}`);
+    }
+    this.drafts.of(this.person);
+  }
+
+  /** Remove what the browser keeps for this person. */
+  drop() {
+    for (const what of OF_PERSON) this.browser.remove(`${what}:${this.person}`);
+  }
+
+  /** Another person uses the page: nothing of the one before is to be seen. */
+  forget() {
+    this.rooms.clear();
+    this.front = "";
+    this.invitations = [];
+    this.announcements = [];
+    this.blocked.clear();
+    this.ui.replyTo.clear();
+    this.ui.editing.clear();
+    this.ui.found = this.ui.profile = null;
+    this.ui.panel = "";
   }
 
   /** @param {string} id */

@@ -1,101 +1,247 @@
+import { live } from "../vendor/lit-html/directives/live.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { Refused } from "../net/api.js";
 import { parts } from "../words/format.js";
 import { words } from "../words.js";
+import { avatar } from "./avatar.js";
+import { EntryRooms } from "./entry-rooms.js";
 import { canFocus } from "./focus.js";
+import { icon } from "./icons.js";
+import { confirmForget } from "./sign-out.js";
 
 /**
  * The page where one comes in: a name and a room, or the ways to an account.
  *
  * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
- * @typedef {"name" | "room"} Field
+ * @typedef {"name"|"room"|"password"|""} Field "" is the form as a whole
  */
 
 const LOGO = new URL("../icon.svg", import.meta.url).href;
 
 export class EntryView {
   #box = /** @type {HTMLElement} */ (document.getElementById("entry-view"));
-  /** What is wrong with a field, as far as this page can tell. @type {{field: Field, text: string} | null} */ #wrong = null;
+  /** What was typed, null for what is proposed. @type {{name: string | null, room: string | null, password: string}} */
+  #typed = { name: null, room: null, password: "" };
+  /** What is wrong with a field. @type {{field: Field, text: string} | null} */ #wrong = null;
   /** The refusal that was shown last: it goes when something is typed. @type {State["entryError"]} */ #shown = null;
+  /** The room that there is not, until one is created or the name changed: by typing errors rooms are not made. */ #missing = "";
+  /** Whether the password of that room is asked for. */ #locked = false;
+  /** Counts what was begun: an answer to what was given up changes nothing. */ #attempt = 0;
+  #busy = false;
   #open = false;
 
-  /** @param {State} state @param {Actions} act @param {(name: string, room: string) => void} start */
-  constructor(state, act, start) {
+  /** @param {State} state @param {Actions} act */
+  constructor(state, act) {
     this.state = state;
     this.act = act;
-    this.start = start;
+    this.rooms = new EntryRooms(state, act, (room) => this.#choose(room));
   }
 
-  /** @param {boolean} open whether it is in front */
-  draw(open) {
+  draw() {
+    const open = this.state.ui.view === "entry";
     const opening = open && !this.#open;
     this.#open = open;
     if (!open) return;
+    if (opening) this.#begin();
     const { entryError } = this.state;
     const refused = entryError !== this.#shown ? entryError : null;
     this.#shown = entryError;
-    if (refused) this.#wrong = { field: refused.field === "room" || this.state.account ? "room" : "name", text: refused.text };
-    const asked = new URLSearchParams(location.search);
-    render(this.#template(this.state.name || (asked.get("u") ?? ""), asked.get("r") ?? ""), this.#box);
+    if (refused) this.#wrong = { field: this.state.proven && refused.field === "name" ? "" : refused.field, text: refused.text };
+    render(this.#template(), this.#box);
     if (refused) this.#focusWrong();
     else if (opening) this.#focus();
   }
 
-  /** @param {string} name @param {string} room what is suggested: what was typed stays */
-  #template(name, room) {
-    const { account, server } = this.state;
-    const closed = !server.guests && !account;
-    return html`<form id="entry" class="entry" novalidate @submit=${this.#submit} @input=${this.#clear}>
-      <img class="logo" src=${LOGO} alt="" width="56" height="56">
-      <h1>${words.common.product}</h1>
-      <p id="lead" class="lead">${closed ? words.entry.leadAccount : account ? words.entry.leadSignedIn : words.entry.lead}</p>
-      ${account
-        ? html`<p id="entry-as" class="entry-as"><span>${parts(words.entry.signedInAs, { name: html`<bdi id="entry-me" class="me-name">${name}</bdi>` })}</span>
-            <button id="entry-account" class="link" type="button" @click=${() => this.act.account.open("profile")}>${words.entry.account}</button></p>`
-        : nothing}
-      ${account || closed ? nothing : this.#field("name", words.entry.name, name, "nickname", "words")}
-      ${closed ? nothing : this.#field("room", words.entry.room, room || words.entry.general, "off", "none", words.entry.roomHint)}
-      ${closed ? nothing : html`<button id="join" class="primary" type="submit">${words.entry.enter}</button>`}
-      ${account
-        ? nothing
-        : html`<div id="entry-guest" class="links">
-            <button id="entry-sign-in" class="link" type="button" @click=${() => this.act.account.open("signIn")}>${words.entry.signIn}</button>
-            ${server.registration === "closed" ? nothing : html`<button id="entry-register" class="link" type="button" @click=${() => this.act.account.open("register")}>${words.entry.register}</button>`}
-          </div>`}
-    </form>`;
+  #begin() {
+    this.#busy = this.#locked = false;
+    this.#missing = "";
+    this.#typed = { name: null, room: null, password: "" };
+    this.act.account.askServer();
+    this.rooms.load();
   }
 
-  /** @param {Field} id @param {string} label @param {string} value @param {string} complete @param {string} capitals @param {string} [hint] */
-  #field(id, label, value, complete, capitals, hint) {
-    const wrong = this.#wrong?.field === id ? this.#wrong.text : "";
+  get #name() {
+    return this.#typed.name ?? this.state.name;
+  }
+
+  get #room() {
+    const [recent] = this.act.rooms.recent();
+    return this.#typed.room ?? (this.state.ui.proposed || recent || words.entry.general);
+  }
+
+  #template() {
+    const { account, proven, server, me } = this.state;
+    const closed = !server.guests && !proven;
+    const lead = closed ? words.entry.leadAccount : proven ? words.entry.leadSignedIn : words.entry.lead;
+    return html`<div class="entry">
+      <form id="entry" class="entry-form" novalidate @submit=${this.#submit} @input=${this.#onInput}>
+        <img class="logo" src=${LOGO} alt="" width="56" height="56">
+        <h1>${words.common.product}</h1>
+        <p id="lead" class="lead">${lead}</p>
+        <p id="entry-error" class="field-error entry-error" role="alert">${this.#textOf("") === lead ? "" : this.#textOf("")}</p>
+        ${me && proven
+          ? html`<p id="entry-as" class="entry-as"><span>${parts(words.entry.signedInAs, { name: html`<bdi id="entry-me" class="me-name">${me.name}</bdi>` })}</span>
+              ${account ? html`<button id="entry-account" class="link" type="button" @click=${() => this.act.account.open("profile")}>${words.entry.account}</button>` : nothing}</p>`
+          : nothing}
+        ${proven || closed ? nothing : this.#nameField()}
+        ${closed ? nothing : this.#field({ id: "room", label: words.entry.room, value: this.#room })}
+        ${closed ? nothing : this.#missing ? this.#question() : this.#button()}
+        ${proven
+          ? nothing
+          : html`<div id="entry-guest" class="links">
+              <button id="entry-sign-in" class="link" type="button" @click=${() => this.act.account.open("signIn")}>${words.entry.signIn}</button>
+              ${server.registration === "closed" ? nothing : html`<button id="entry-register" class="link" type="button" @click=${() => this.act.account.open("register")}>${words.entry.register}</button>`}
+            </div>`}
+      </form>
+      ${closed ? nothing : this.rooms.template()}
+    </div>`;
+  }
+
+  #nameField() {
+    const guests = this.state.guests.list();
+    const again = !this.state.known && guests.some(({ name }) => name === this.#name);
+    const forget = html`<button type="button" class="link" aria-label=${words.entry.forgetOf(this.#name)} @click=${() => confirmForget(this.act, this.#name)}>${words.entry.forget}</button>`;
+    return html`${this.#field({
+      id: "name",
+      label: words.entry.name,
+      value: this.#name,
+      complete: "nickname",
+      capitals: "words",
+      hint: again ? html`${words.entry.nameAgain} ${forget}` : nothing,
+    })}
+    ${guests.length > 1
+      ? html`<div class="entry-chips" role="group" aria-label=${words.entry.guests}>
+          ${guests.map(
+            ({ name, user }) => html`<button type="button" class="chip" aria-pressed=${name === this.#name} @click=${() => this.#be(name)}>
+              ${avatar(user ?? { id: "", name })}<bdi class="cut">${name}</bdi></button>`,
+          )}
+        </div>`
+      : nothing}`;
+  }
+
+  /** @param {{id: Field, label: string, value: string, complete?: string, capitals?: string, type?: string, hint?: unknown}} field */
+  #field({ id, label, value, complete = "off", capitals = "none", type = "text", hint = nothing }) {
+    const wrong = this.#textOf(id);
     return html`<div id="entry-${id}" class="field">
       <label for=${id}>${label}</label>
-      <input id=${id} name=${id} value=${value} autocomplete=${/** @type {any} */ (complete)} autocapitalize=${capitals} spellcheck="false" maxlength="128"
-        aria-invalid=${wrong ? "true" : nothing} aria-describedby="${id}-hint ${id}-error" dir="auto">
-      <p id="${id}-hint" class="field-hint">${hint ?? nothing}</p>
+      <input id=${id} name=${id} type=${/** @type {any} */ (type)} .value=${live(value)} autocomplete=${/** @type {any} */ (complete)} autocapitalize=${capitals} spellcheck="false"
+        maxlength="128" aria-invalid=${wrong ? "true" : nothing} aria-describedby="${id}-hint ${id}-error" dir="auto">
+      <p id="${id}-hint" class="field-hint">${hint}</p>
       <p id="${id}-error" class="field-error" role="alert">${wrong}</p>
     </div>`;
   }
 
-  #submit = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    const value = (/** @type {Field} */ id) => (this.#input(id)?.value ?? "").normalize("NFC").trim();
-    const name = value("name");
-    this.#wrong = !name && !this.state.account ? { field: "name", text: words.entry.nameMissing } : null;
-    if (!this.#wrong) this.start(name, value("room") || words.entry.general);
+  #button() {
+    const away = this.#busy && this.state.connection.name === "waiting";
+    return html`<button id="join" class="primary" type="submit" aria-disabled=${this.#busy ? "true" : nothing}>${this.#busy ? words.entry.entering : words.entry.enter}</button>
+      <p class="entry-away" role="status">${away ? words.entry.away : ""}</p>`;
+  }
+
+  #question() {
+    const text = html`<p class="entry-missing" role="alert">${parts(words.entry.missing, { room: html`<bdi>${this.#missing}</bdi>` })}</p>`;
+    if (this.#locked) {
+      return html`${text}${this.#field({ id: "password", label: words.entry.password, value: this.#typed.password, type: "password" })}${this.#button()}`;
+    }
+    return html`${text}
+      <div class="entry-choice">
+        <button type="button" class="primary" @click=${() => this.#enter({ create: true })}>${words.entry.create(this.#missing)}</button>
+        <button type="button" class="button" @click=${this.#unlock}>${icon("lock")}${words.entry.usePassword}</button>
+      </div>`;
+  }
+
+  /** What is wrong with a field. @param {Field} field */
+  #textOf(field) {
+    return this.#wrong?.field === field ? this.#wrong.text : "";
+  }
+
+  // --- what a person does --------------------------------------------------------------------------------------------
+
+  #onInput = (/** @type {Event} */ event) => {
+    const { id, value } = /** @type {HTMLInputElement} */ (event.target);
+    this.#typed[/** @type {"name"|"room"|"password"} */ (id)] = value;
+    this.#wrong = null;
+    this.#busy = false;
+    this.#attempt += 1; // what is under way was for something else
+    if (id !== "password") this.#missing = "";
+    if (id !== "password") this.#locked = false;
     this.state.changed();
-    this.#focusWrong();
   };
 
-  #clear = () => {
-    if (!this.#wrong) return;
+  #submit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (this.#busy) return;
+    // A link to a room makes it, and so does the name that is always proposed: those are no typing errors.
+    const room = this.#room.normalize("NFC").trim();
+    if (this.#locked) this.#enter({ password: this.#typed.password });
+    else this.#enter({ create: room === this.state.ui.proposed || room === words.entry.general });
+  };
+
+  /** Be a guest that this browser knows. @param {string} name */
+  #be(name) {
+    this.#typed.name = this.#wrong = null;
+    this.act.account.choose(name);
+  }
+
+  /** Enter a room of a list. @param {string} room */
+  #choose(room) {
+    this.#typed.room = room;
+    this.#missing = "";
+    this.#locked = false;
+    this.#enter({});
+  }
+
+  #unlock = () => {
+    this.#locked = true;
+    this.state.changed();
+    requestAnimationFrame(() => this.#input("password")?.focus());
+  };
+
+  /** @param {{create?: boolean, password?: string}} how */
+  async #enter(how) {
+    const [name, room] = [this.#name, this.#room].map((text) => text.normalize("NFC").trim());
+    if (!name && !this.state.proven) return this.#refuse("name", words.entry.nameMissing);
+    if (!room) return this.#refuse("room", words.entry.roomMissing);
+    if (how.password === "") return this.#refuse("password", words.entry.passwordMissing);
+    this.#attempt += 1;
+    const attempt = this.#attempt;
+    this.#busy = true;
     this.#wrong = null;
     this.state.changed();
-  };
+    try {
+      await this.act.account.enter(name, room, how);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (attempt === this.#attempt) this.#explain(error, room, how.password !== undefined);
+    }
+    if (attempt !== this.#attempt) return undefined;
+    this.#busy = false;
+    return this.state.changed();
+  }
+
+  /** @param {Refused} error @param {string} room @param {boolean} tried whether a password was tried */
+  #explain(error, room, tried) {
+    if (error.fields.name) this.#refuse("name", error.fields.name);
+    else if (error.code !== "no_such_room") this.#refuse(error.code && !this.state.entryError ? "room" : "", error.message);
+    else if (tried) this.#refuse("password", words.entry.passwordWrong);
+    else {
+      this.#missing = room;
+      this.#input("room")?.focus();
+    }
+  }
+
+  /** @param {Field} field @param {string} text */
+  #refuse(field, text) {
+    this.#wrong = { field, text };
+    render(this.#template(), this.#box);
+    this.#focusWrong();
+  }
+
+  // --- focus ---------------------------------------------------------------------------------------------------------
 
   /** @param {Field} id */
   #input(id) {
-    return /** @type {HTMLInputElement | null} */ (this.#box.querySelector(`#${id}`));
+    return /** @type {HTMLInputElement | null} */ (id && this.#box.querySelector(`#${id}`));
   }
 
   #focus() {

@@ -11,6 +11,7 @@ import { openMenu } from "./menu.js";
 import { mark } from "./names.js";
 import { badge, roomMenu, sign } from "./room-parts.js";
 import { SWITCH, inOrder } from "./shortcuts.js";
+import { confirmSignOut } from "./sign-out.js";
 
 /**
  * My rooms, invitations, and me. Rooms are ordered by name: a list that is ordered by activity moves under the hand
@@ -144,7 +145,7 @@ export class Sidebar {
     const me = state.me ?? { id: "", name: state.name };
     return html`<div class="side-foot">
       <button type="button" id="me" class="me" title=${me.name} aria-haspopup="menu" aria-expanded="false" @click=${this.#openMe}>
-        ${avatar(me)}<span class="me-words"><span class="me-name cut"><bdi>${me.name}</bdi></span>${state.account ? nothing : html`<span class="me-kind">${words.rooms.guestHint}</span>`}</span>
+        ${avatar(me)}<span class="me-words"><span class="me-name cut"><bdi>${me.name}</bdi></span>${state.proven ? nothing : html`<span class="me-kind">${words.rooms.guestHint}</span>`}</span>
         <span class="sr">${words.rooms.me}</span>${icon("ellipsis")}
       </button>
     </div>`;
@@ -155,12 +156,13 @@ export class Sidebar {
     const page = (/** @type {string} */ name) => () => this.#leaveFor(() => act.account.open(name));
     openMenu(/** @type {Element} */ (event.currentTarget), [
       state.account && { label: words.rooms.account, icon: "user", run: page("profile") },
-      !state.account && { label: words.rooms.signIn, icon: "log-in", run: page("signIn") },
-      !state.account && state.server.registration !== "closed" && { label: words.rooms.register, icon: "user-plus", run: page("register") },
+      !state.proven && { label: words.rooms.changeName, icon: "pencil", run: () => this.#leaveFor(() => act.ui.dialog("name")) },
+      !state.proven && { label: words.rooms.signIn, icon: "log-in", run: page("signIn") },
+      !state.proven && state.server.registration !== "closed" && { label: words.rooms.register, icon: "user-plus", run: page("register") },
       { label: words.rooms.preferences, icon: "settings", run: () => this.#leaveFor(() => act.ui.dialog("settings")) },
       { label: words.rooms.shortcuts, icon: "keyboard", run: () => this.#leaveFor(() => act.ui.dialog("help")) },
       { line: true },
-      { label: state.account ? words.rooms.signOut : words.rooms.signOutGuest, icon: "log-out", run: () => this.#leaveFor(() => confirmSignOut(state, act)) },
+      { label: words.rooms.signOut, icon: "log-out", run: () => this.#leaveFor(() => confirmSignOut(state, act)) },
     ]);
   };
 
@@ -195,17 +197,4 @@ export class Sidebar {
     all[next]?.focus();
     event.preventDefault();
   }
-}
-
-/** @param {State} state @param {Actions} act */
-function confirmSignOut(state, act) {
-  const unsent = state.outbox.entries.length;
-  const guest = !state.account;
-  act.ui.dialog("confirm", {
-    title: guest ? words.rooms.signOutGuestTitle : words.rooms.signOutTitle,
-    text: [guest ? words.rooms.signOutGuestText : words.rooms.signOutText, unsent ? ` ${words.rooms.signOutUnsent(unsent)}` : ""],
-    button: guest ? words.rooms.signOutGuest : words.rooms.signOut,
-    danger: guest || unsent > 0,
-    run: () => act.account.signOut(),
-  });
 }

@@ -1,4 +1,4 @@
-import { table } from "./format.js";
+import { fill, number, plural, table } from "./format.js";
 
 /** The page where one comes in. */
 export const entry = table({
@@ -9,11 +9,38 @@ export const entry = table({
   account: "Account",
   name: "Your name",
   nameMissing: "Choose a name that others will see.",
+  nameAgain: "You were here before: your rooms and messages are still yours.",
+  nameOfOther: "Another guest of this browser has this name.",
+  guests: "Guests of this browser",
+  forget: "Sign out",
+  /** @param {string} name */
+  forgetOf: (name) => fill("Sign out {name}", { name }),
   room: "Room",
-  roomHint: "A new room is created when you enter it.",
+  roomMissing: "Choose a room.",
   enter: "Enter",
+  entering: "Entering…",
+  away: "The server cannot be reached. Trying again…",
+  missing: "There is no room “{room}”, or it is private.",
+  /** @param {string} room */
+  create: (room) => fill("Create {room}", { room }),
+  usePassword: "Enter with a password",
+  password: "Password of the room",
+  passwordMissing: "Type the password of the room.",
+  passwordWrong: "This password is wrong, or there is no such room.",
   signIn: "Sign in",
   register: "Create an account",
+  recent: "Recent rooms",
+  public: "Public rooms",
+  search: "Search public rooms",
+  noneFound: "No public room has this in its name or title.",
+  members: (/** @type {number} */ n) => plural(n, { one: "{n} member", other: "{n} members" }),
+  /** @param {number} members @param {number} online */
+  membersOnline: (members, online) =>
+    plural(members, { one: "{n} member, {online} online", other: "{n} members, {online} online" }, { online: number(online) }),
   /** The room that is suggested. */
   general: "general",
+
+  renameTitle: "Change your name",
+  renameText: "You stay the same guest: your rooms and messages remain yours.",
+  rename: "Change name",
 });

@@ -35,12 +35,16 @@ export const trouble = table({
   guestsRead: "Guests may only read here. Sign in to write.",
   guestsNo: "This room admits no guests. Sign in to enter it.",
   refused: "The server refused this.",
+  /** What a refusal is about, by the field. @type {Record<string, string>} */
+  subjects: { u: "The name", name: "The name", username: "The username", room: "The name of the room", title: "The title" },
   stranger: "The server no longer recognises you, so you are a new guest here.",
   strangerUnsent:
     "The server no longer recognises you, so you are a new guest here. Unsent messages will be sent under the new identity.",
   cannotStore: "This browser does not allow the page to store anything. Reloading the page loses unsent messages.",
   signInAgain: "You were signed out. Sign in to continue.",
   tokenEnded: "The application’s sign-in has ended. Open the chat from the application again.",
+  /** @param {string} name */
+  tokenBeside: (name) => fill("You are signed in as {name}. Sign out first to use the application’s sign-in.", { name }),
   loginNotAccepted: "The server did not accept the login of this browser. Its operator has to check PUBLIC_URL.",
   /** @param {number} n */
   tooManyRooms: (n) => fill("You are in {n} rooms, which is the most that this server allows. Leave one first.", { n: number(n) }),

@@ -19,6 +19,7 @@ const DIALOGS = {
   confirm: () => import("./confirm.js"),
   create: () => import("./create.js"),
   help: () => import("./help.js"),
+  name: () => import("./name.js"),
   missing: () => import("./missing.js"),
   password: () => import("./password.js"),
   report: () => import("./report.js"),

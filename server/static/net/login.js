@@ -1,10 +1,11 @@
-import { Backoff } from "../net/backoff.js";
-import { Refused, csrfToken } from "../net/api.js";
+import { Refused, csrfToken } from "./api.js";
+import { Backoff } from "./backoff.js";
 
 /**
  * This browser's login: which account all of its tabs act for.
  *
- * @typedef {import("../net/api.js").Api} Api
+ * @typedef {import("./api.js").Api} Api
+ * @typedef {import("../state/state.js").Server} Server
  * @typedef {{id: string, username: string, name: string, role: string, email?: string, email_pending?: string,
  *   second_factor?: boolean, recovery_codes?: number}} Me
  */
@@ -15,12 +16,13 @@ const EARLY = 60000;
 /** A token that the server has just accepted serves for a connection that is opened at once. */
 const JUST = 20000;
 
-export class Account {
+export class Login {
   /** @type {Me | null} */ me = null;
   /** Why the account may not be used, "" if it may: suspended, or the address is blocked. */ denied = "";
   /** When the access token in the cookie ends, in epoch milliseconds; 0 if that is unknown. */
   #until = 0;
   /** @type {BroadcastChannel | null} */ #tabs = null;
+  /** @type {Promise<Server> | null} */ #server = null;
 
   /** @param {Api} api @param {() => void} onOther another tab has signed in or out, or changed the account */
   constructor(api, onOther) {
@@ -31,6 +33,18 @@ export class Account {
       this.#tabs.addEventListener("message", ({ data }) => data === this.path && onOther());
     } catch {
       // missing, or storage is disabled: other tabs notice when they connect
+    }
+  }
+
+  /** What the server allows, asked once. @returns {Promise<Server | null>} null if it does not answer */
+  async server() {
+    try {
+      this.#server ??= this.api.ask("GET", "server");
+      return await this.#server;
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#server = null;
+      return null;
     }
   }
 

@@ -1,19 +1,18 @@
-import { el, setText } from "../view/dom.js";
-import { Refused } from "../net/api.js";
+import { Refused } from "../../net/api.js";
+import { account as words } from "../../words/account.js";
+import { el, setText } from "../dom.js";
 
 /**
  * Forms of the account pages: every field has a label and a place for what is wrong with it; what concerns the whole
  * form is said above its button.
  *
  * @typedef {{name: string, label: string, type?: string, autocomplete?: string, hint?: string, value?: string,
- *   inputmode?: string, optional?: boolean, later?: boolean, maxlength?: number, autofocus?: boolean}} Field `later`:
- *   hidden, and not sent, until the server asks for it; `autofocus`: it gets the focus, and not the first field
+ *   inputmode?: string, optional?: boolean, later?: boolean, maxlength?: number, autofocus?: boolean,
+ *   proof?: string}} Field `later`: hidden, and not sent, until the server asks for it; `autofocus`: it gets the focus, and
+ *   not the first field; `proof`: its part in proving who the user is, a word of the keys of `words.wrong`
  * @typedef {Record<string, string>} Values
  */
 
-const CODE_REQUIRED = "This account has a second factor: enter the code.";
-/** The fields that prove who the user is: the server does not say which of them is wrong. */
-const PROOFS = new Set(["username", "current-password", "one-time-code"]);
 let made = 0;
 
 export class Form {
@@ -25,7 +24,7 @@ export class Form {
 
   /**
    * @param {{fields: Field[], button: string, danger?: boolean, username?: string,
-   *   submit: (values: Values, form: Form) => Promise<void>}} options `username`: for password managers, where the form
+   *   submit: (values: Values, form: Form) => Promise<unknown>}} options `username`: for password managers, where the form
    *   does not ask for it; `submit` may throw `Refused`
    */
   constructor({ fields, button, danger = false, username, submit }) {
@@ -89,7 +88,7 @@ export class Form {
     for (const [name, { field, box, input }] of this.#rows) {
       if (box.hidden) continue;
       const value = field.type === "password" ? input.value : input.value.normalize("NFC").trim();
-      if (!value && !field.optional) return this.#refuse(name, `${field.label} is missing.`);
+      if (!value && !field.optional) return this.#refuse(name, words.missing(field.label));
       values[name] = value;
     }
     this.#busy = true;
@@ -98,7 +97,7 @@ export class Form {
       await this.submit(values, this);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.code === "code_required" && this.#rows.has("code")) this.#reveal("code", CODE_REQUIRED);
+      if (error.code === "code_required" && this.#rows.has("code")) this.#reveal("code", words.codeRequired);
       else this.#show(error);
     } finally {
       this.#busy = false;
@@ -122,8 +121,8 @@ export class Form {
 
   /** What may be wrong, by the fields that this form shows: "The username or the password is wrong." */
   #wrongProof() {
-    const shown = [...this.#rows.values()].filter(({ field, box }) => !box.hidden && PROOFS.has(field.autocomplete ?? ""));
-    return `The ${shown.map(({ field }) => field.label.replace(" or ", ", the ").toLowerCase()).join(" or the ")} is wrong.`;
+    const shown = [...this.#rows.values()].filter(({ field, box }) => !box.hidden && field.proof);
+    return words.wrong[shown.map(({ field }) => field.proof).join(" ")];
   }
 
   /** @param {string} name @param {string} text */
@@ -145,23 +144,23 @@ export class Form {
 }
 
 // The fields that several forms have, as password managers know them.
-export const USERNAME = { name: "username", label: "Username", autocomplete: "username", maxlength: 64 };
-export const PASSWORD = { name: "password", label: "Password", type: "password", autocomplete: "current-password" };
-export const OLD_PASSWORD = { ...PASSWORD, name: "old_password", label: "Current password" };
+export const USERNAME = { name: "username", label: words.username, autocomplete: "username", maxlength: 64, proof: "username" };
+export const PASSWORD = {
+  name: "password",
+  label: words.password,
+  type: "password",
+  autocomplete: "current-password",
+  proof: "password",
+};
+export const OLD_PASSWORD = { ...PASSWORD, name: "old_password", label: words.oldPassword };
 export const NEW_PASSWORD = {
   name: "password",
-  label: "New password",
+  label: words.newPassword,
   type: "password",
   autocomplete: "new-password",
-  hint: "At least 8 characters. A few unrelated words are easy to remember and hard to guess.",
+  hint: words.passwordHint,
 };
-export const CODE = {
-  name: "code",
-  label: "Code",
-  autocomplete: "one-time-code",
-  maxlength: 64,
-  hint: "From your authenticator app, or one of your recovery codes.",
-};
+export const CODE = { name: "code", label: words.code, autocomplete: "one-time-code", maxlength: 64, hint: words.codeHint, proof: "code" };
 /** Where only the server knows whether the account has a second factor now: another device may have changed it. */
 export const LATER_CODE = { ...CODE, later: true, optional: true };
 

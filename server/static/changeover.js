@@ -1,0 +1,170 @@
+import { Refused, csrfToken } from "./net/api.js";
+import { words } from "./words.js";
+
+/**
+ * What the page does when whoever it acts for changes: the account that the cookies name, the user of an application's
+ * token, or a guest. The page begins again then, and keeps its rooms and unsent messages.
+ *
+ * @typedef {import("./net/fragment.js").Link} Link
+ * @typedef {import("./app.js").App} App
+ */
+
+/** The pages to which links lead. */
+const LINKED = /** @type {const} */ ({ reset: "reset", email: "confirmEmail", admin: "firstAdmin" });
+
+export class Changeover {
+  /** Whether the page is about to begin again. */ reloading = false;
+  /** Whether the login ended while this page acted for it. */ #ended = false;
+  /** Whether the user was shown that a login is required. */ #required = false;
+
+  /** @param {App} app */
+  constructor(app) {
+    this.app = app;
+  }
+
+  /** Begin again. @param {string} [news] what to tell the user then */
+  reload(news = "") {
+    if (news) this.app.state.tab.set("news", news);
+    this.reloading = true;
+    location.reload();
+  }
+
+  /** Forget the person, and the address of the room. @param {boolean} unsent whether also what was not sent
+   * @param {string} [news] */
+  signOut(unsent, news) {
+    this.app.session.transport.stop();
+    this.app.forget(unsent);
+    history.replaceState(null, "", location.pathname);
+    this.reload(news);
+  }
+
+  /** Tell the user what was to be told when the page began again. */
+  tellNews() {
+    const { tab } = this.app.state;
+    const news = tab.get("news");
+    tab.remove("news");
+    if (typeof news === "string") this.app.session.say(news);
+  }
+
+  /** Have a valid token in the cookie. @param {boolean} doubtful see `Login.ready` @returns {Promise<boolean>} */
+  async renew(doubtful) {
+    const { login, session, act } = this.app;
+    try {
+      if (await login.ready(doubtful)) {
+        if (login.me) session.identity.signIn(login.me);
+        return true;
+      }
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 403) throw error;
+      session.transport.stop();
+      act.account.open("denied", { lead: error.message });
+      return false;
+    }
+    if (csrfToken()) this.reload();
+    else this.#signedOut();
+    return false;
+  }
+
+  /** Another tab has signed in or out, or changed the account. */
+  async onTabs() {
+    const { login, session, state } = this.app;
+    const before = login.me?.id;
+    const me = await login.load(() => {});
+    if (before && !me) return this.signOut(false);
+    if (me?.id !== before) return this.reload();
+    if (me) session.identity.signIn(me);
+    return state.changed();
+  }
+
+  /** Another tab has changed what the browser keeps of my guest: signed it out, renamed it, or created it as well. */
+  onGuest() {
+    const { login, session, state } = this.app;
+    if (login.me || session.identity.applied || !state.me) return undefined;
+    const saved = state.guests.get(state.name);
+    if (saved?.user?.id === state.me.id) return undefined;
+    const renamed = state.guests.nameOf(state.me.id);
+    if (renamed) state.tab.set("name", renamed);
+    return saved || renamed ? this.reload() : this.signOut(false);
+  }
+
+  /** Another tab has a new token of the application, or has signed its user out. */
+  onApplied() {
+    const { session, state } = this.app;
+    if (!session.identity.applied) return state.entryError && session.identity.appliedToken ? this.reload() : undefined;
+    return session.identity.appliedToken ? this.reload() : this.signOut(false);
+  }
+
+  /** The server takes this page for another user than the one that it acts for. */
+  async onOther() {
+    const { login, session } = this.app;
+    const before = login.me?.id;
+    session.transport.stop();
+    const now = await login.load(() => {});
+    if (now?.id !== before) return this.reload();
+    // Reloading would meet the same: the server does not take its own page for its own, or the browser keeps no cookies.
+    return session.refuse(words.trouble.loginNotAccepted);
+  }
+
+  /** @param {number} code @returns {boolean} whether a page about accounts says what has happened */
+  onStopped(code) {
+    if (code === 4101) {
+      this.require(false);
+      return true;
+    }
+    if (code !== 4105 || !this.app.login.me) return false;
+    // The cookies of a login that has ended are removed by the answer to a refresh.
+    this.renew(true).catch((error) => {
+      if (!(error instanceof Refused)) throw error;
+      this.#signedOut();
+    });
+    return true;
+  }
+
+  /** A page about accounts was closed. @returns {boolean} whether the page begins again: it has no user any more */
+  onClose() {
+    if (this.#ended) this.reload();
+    return this.#ended;
+  }
+
+  /** Ask to sign in, once, if the server has no guests. @param {boolean} guests */
+  require(guests) {
+    const { login, session, state, act } = this.app;
+    if (guests || login.me || session.identity.applied) return;
+    if (!state.entryError) session.refuse(words.trouble.closed[4101]); // else something more important is said
+    if (state.ui.view !== "account" && !this.#required && state.entryError?.text === words.trouble.closed[4101]) {
+      act.account.open("signIn", { lead: words.trouble.closed[4101] });
+    }
+    this.#required = true; // "Back" leads to the entry page, which has nothing for guests
+  }
+
+  /**
+   * Show the page that a link leads to, at first or after signing in.
+   * @param {Link | null} link the one in the address @returns {boolean} whether there is one
+   */
+  follow(link) {
+    const { state, act } = this.app;
+    if (link?.kind === "token") return this.#apply(link.token);
+    if (link?.kind === "invite" && link.token) state.tab.set("invite", link.token);
+    const invited = state.tab.get("invite");
+    if (link && !link.token) act.account.open("incomplete");
+    else if (link && link.kind !== "invite") act.account.open(LINKED[link.kind], { token: link.token });
+    else if (typeof invited === "string") act.account.open("invite", { token: invited });
+    return Boolean(link ?? invited);
+  }
+
+  /** The application has given a token to the page that is open: act for its user. @param {string} token */
+  #apply(token) {
+    if (!token) return false;
+    this.app.apply(token);
+    this.reload();
+    return true;
+  }
+
+  /** The login has ended: the page keeps its rooms and unsent messages for when the user signs in again. */
+  #signedOut() {
+    const { session, login, act } = this.app;
+    session.transport.stop();
+    this.#ended = true;
+    act.account.open("signIn", { lead: words.trouble.signInAgain, username: login.me?.username });
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * The guests that this browser knows, by name: each with the token that makes it the same user again, in all tabs and
+ * later, until it signs out.
+ *
+ * @typedef {import("./storage.js").Store} Store
+ * @typedef {import("./types.js").User} User
+ * @typedef {{token: string, user: User | null, name: string, former: string[], at: number}} Guest `name`: as typed;
+ *   `former`: ids under which the server no longer recognises it; `at`: when it was used last, in epoch milliseconds
+ */
+
+const KEY = "guest:";
+/** How many guests a browser keeps: the ones used last. */
+const KEPT = 16;
+
+export class Guests {
+  /** @param {Store} store the browser's */
+  constructor(store) {
+    this.store = store;
+  }
+
+  /** @param {string} name @returns {Guest | null} */
+  get(name) {
+    const saved = this.store.get(KEY + name);
+    return typeof saved?.token === "string" && saved.name === name ? saved : null;
+  }
+
+  /** Those of this browser, the one used last first. @returns {Guest[]} */
+  list() {
+    const found = this.store.keys(KEY).map((key) => this.get(key.slice(KEY.length)));
+    return found.filter((guest) => guest !== null).sort((a, b) => b.at - a.at);
+  }
+
+  /** The name under which a user is kept, "" if it is not. @param {string} id */
+  nameOf(id) {
+    return this.list().find(({ user }) => user?.id === id)?.name ?? "";
+  }
+
+  /** @param {Guest} guest */
+  save(guest) {
+    this.store.set(KEY + guest.name, guest);
+    for (const { name } of this.list().slice(KEPT)) if (name !== guest.name) this.forget(name);
+  }
+
+  /** @param {string} name */
+  forget(name) {
+    this.store.remove(KEY + name);
+  }
+
+  /** Whether the browser's storage has this key for the guest with this name. @param {string} key @param {string} name */
+  static isKeyOf(key, name) {
+    return key === KEY + name;
+  }
+}

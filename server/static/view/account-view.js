@@ -1,0 +1,47 @@
+import { NotLoaded, onDemand } from "../net/ondemand.js";
+import { words } from "../words.js";
+import { byId } from "./dom.js";
+
+/**
+ * The place of the pages about accounts, in front of the chat, which stays connected. They are loaded when the first one is
+ * opened.
+ *
+ * @typedef {import("../actions/index.js").Actions} Actions
+ * @typedef {import("../state/state.js").State} State
+ */
+export class AccountView {
+  #panel = byId("account-panel");
+  /** @type {State["ui"]["page"]} */ #shown = null;
+  /** @type {import("./account/pages.js").Pages | null} */ #pages = null;
+
+  /** @param {State} state @param {Actions} act */
+  constructor(state, act) {
+    this.state = state;
+    this.act = act;
+    byId("account-close").textContent = words.common.back;
+    byId("account-close").addEventListener("click", () => act.account.close());
+    byId("account-view").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && act.account.close());
+  }
+
+  draw() {
+    const { page } = this.state.ui;
+    if (page === this.#shown) return;
+    this.#shown = page;
+    if (page) this.#open(page);
+    else this.#panel.replaceChildren(); // passwords and codes, too
+  }
+
+  /** @param {NonNullable<State["ui"]["page"]>} page */
+  async #open(page) {
+    try {
+      const [{ Pages }] = await Promise.all([onDemand(() => import("./account/pages.js")), this.act.account.askServer()]);
+      this.#pages ??= new Pages(this.state, this.act, this.#panel);
+    } catch (error) {
+      if (!(error instanceof NotLoaded)) throw error;
+      this.act.account.close();
+      this.act.ui.toast(error.message, { error: true });
+      return;
+    }
+    if (this.state.ui.page === page) this.#pages.show(page);
+  }
+}
