@@ -168,6 +168,7 @@ export class App {
   #listen() {
     const { transport } = this.session;
     addEventListener("popstate", () => {
+      if (location.hash) return; // a link that was pasted: `hashchange` follows
       const asked = new URLSearchParams(location.search);
       const room = asked.get("r") ?? "";
       // Going back does not undo leaving a room.
