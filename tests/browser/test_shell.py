@@ -35,11 +35,11 @@ async def test_an_announcement_covers_nothing_and_stays(
 ) -> None:
     """Below the header, with its time and a link, whatever else is said meanwhile."""
     ann = await enter("ann", **screen)
-    async with peer(server, room, "root", token=admin()) as root:
-        await root.announce(NEWS)
-        for text in ("one", "two"):
-            await root.announce(text)
     news = ann.page.get_by_role("region", name="Announcements")
+    async with peer(server, room, "root", token=admin()) as root:
+        for text in (NEWS, "one", "two"):
+            await root.announce(text)
+        await expect(news.get_by_role("article")).to_have_count(3)
     first = news.get_by_role("article").filter(has_text="restarts on Sunday")
     await expect(first).to_contain_text(re.compile(r"Announcement from root, \d"))
     await expect(first.get_by_role("link").first).to_have_attribute("href", re.compile("^https://status.example.com"))
