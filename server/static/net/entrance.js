@@ -56,7 +56,7 @@ export class Entrance {
     const first = room.target ?? room.place?.seq ?? (room.unread > 0 && room.read > 0 ? room.read : 0);
     const around = newest ? 0 : first;
     const frame = { type: "history", room: room.name, limit: PAGE, ...(around ? { around } : {}) };
-    this.#ask("page", room, frame, (page) => this.#onPage(room, page));
+    this.#ask("page", room, frame, (page) => this.#onPage(room, page, newest));
   }
 
   /** @param {Room} room @param {any} joined the answer, or one that follows a change of nodes */
@@ -103,12 +103,12 @@ export class Entrance {
     for (const room of this.#again.keys()) this.forget(room);
   }
 
-  /** @param {Room} room @param {any} page */
-  #onPage(room, page) {
+  /** @param {Room} room @param {any} page @param {boolean} newest */
+  #onPage(room, page, newest) {
     this.forget(room);
     this.session.meetAuthors(page.messages);
     room.onPage(page);
-    this.session.reader.onPage(room);
+    this.session.reader.onPage(room, newest);
     this.session.delivery.onPage(room, !room.hasNewer);
     this.session.flush(room);
   }

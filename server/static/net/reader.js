@@ -1,4 +1,4 @@
-import { inSight, onAnewPage, onRead } from "../state/unread.js";
+import { inSight, isUnread, onAnewPage, onRead } from "../state/unread.js";
 
 /**
  * Tells the server what I have read: what is in sight at the end of a log that I look at.
@@ -19,23 +19,20 @@ export class Reader {
     this.state = session.state;
   }
 
-  /** The first page is here: know where the unread messages begin. @param {Room} room */
-  onPage(room) {
+  /** The first page is here: know where the unread messages begin. @param {Room} room
+   * @param {boolean} newest whether I asked for the present */
+  onPage(room, newest) {
     if (room.unread > 0 && room.read > 0) {
       const first = room.messages.find(({ seq, sender_id, alias_of }) => seq > room.read && !this.state.isMine(alias_of ?? sender_id));
       room.firstUnread = first?.seq ?? null;
-      // The log opens there: what is below it is not read before it was in sight.
-      if (first && room.name === this.state.front) this.state.ui.following = false;
+      // The log opens there, unless it has just arrived: what is below is not read before it was in sight.
+      const opens = first && !newest && !isUnread(room, first.seq);
+      if (opens && room.name === this.state.front) this.state.ui.following = false;
     }
     if (room.anew) onAnewPage(this.state, room);
     room.anew = false;
     if (room.marked !== null) room.firstUnread = room.marked;
     this.look();
-  }
-
-  /** @param {Room} room in which a message has arrived */
-  onArrived(room) {
-    if (inSight(this.state, room)) this.look();
   }
 
   /** What is in sight is read, unless I have just marked it as unread. */

@@ -302,7 +302,6 @@ export class Session {
 
   /** @param {Room} room @param {Message} message @param {boolean} mention */
   #onArrived(room, message, mention) {
-    this.reader.onArrived(room);
     this.hooks.onMessage(room, message, mention);
   }
 

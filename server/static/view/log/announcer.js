@@ -30,6 +30,7 @@ export class Announcer {
       this.#heard = room.loaded ? Math.max(last, 1) : 0;
       return;
     }
+    if (room.hasNewer) this.#heard = Math.max(this.#heard, room.head); // what is read on the way to the present is not new
     if (last <= this.#heard) return;
     const fresh = [];
     for (let i = lines.length - 1; i >= 0; i -= 1) {

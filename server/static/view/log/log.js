@@ -1,4 +1,5 @@
 import { timeline } from "../../state/timeline.js";
+import { isBlocked } from "../../state/unread.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
@@ -33,6 +34,7 @@ export class LogView {
   /** @type {Line[]} */ #lines = [];
   /** @type {Map<string, MessageLine>} */ #byKey = new Map();
   #slice = new Slice();
+  /** The width for which it was scrolled. */ #width = 0;
   /** What is read. @type {ReturnType<Scroll["places"]>} */ #places = [];
   /** Keys of long messages that are unfolded, and of messages of blocked users that are shown. @type {Set<string>} */
   #opened = new Set();
@@ -79,6 +81,7 @@ export class LogView {
     useClock(this.state.settings.get("clock"));
     const fresh = room !== this.#room || room.messages !== this.#window;
     const focused = this.walk.focused;
+    this.#holdWidth();
     const places = fresh ? [] : this.scroll.places();
     this.#room = room;
     this.#window = room.messages;
@@ -94,6 +97,8 @@ export class LogView {
     this.walk.settle(focused);
     this.announcer.tell(room, this.#lines);
     this.#settle();
+    // What has arrived is read now that it was drawn, and not before: the reader may have begun to scroll meanwhile.
+    if (this.state.ui.following) this.act.reading.look(true);
   }
 
   /** Scroll to the newest message, and follow the end. */
@@ -115,10 +120,10 @@ export class LogView {
   /** @param {Room} room */
   #timeline(room) {
     const { state } = this;
-    const hides = (/** @type {import("../../state/types.js").Message} */ { sender_id, alias_of, seq }) => {
+    const hides = (/** @type {import("../../state/types.js").Message} */ message) => {
+      const { seq } = message;
       if (this.act.messages.isDeleting(room.name, seq)) return "deleted";
-      const blocked = state.blocked.has(sender_id) || (alias_of && state.blocked.has(alias_of));
-      return blocked && !this.#opened.has(`seq:${seq}`) ? "blocked" : "";
+      return isBlocked(state, message) && !this.#opened.has(`seq:${seq}`) ? "blocked" : "";
     };
     const lines = timeline(room, state.outbox.of(room.name), (id) => state.isMine(id), hides);
     let other = false;
@@ -191,7 +196,7 @@ export class LogView {
   #wanted(room, fresh) {
     if (!room.loaded || !room.messages.length) return null;
     if (room.target !== null) return { seq: room.target, top: null, mark: room.target !== room.firstUnread };
-    if (!fresh || (this.state.ui.following && room.firstUnread === null)) return null;
+    if (!fresh || this.state.ui.following) return null;
     if (room.place) return { ...room.place, mark: false };
     return room.firstUnread === null ? null : { seq: room.firstUnread, top: null, mark: false };
   }
@@ -242,6 +247,7 @@ export class LogView {
 
   #onScroll() {
     if (!this.#room) return;
+    this.#holdWidth();
     this.#look();
     this.#settle();
   }
@@ -266,11 +272,17 @@ export class LogView {
     this.#places = this.scroll.places();
   }
 
-  /** Something has changed its size. */
+  /** Something has changed its size: what was read stays. */
   #hold() {
+    this.#width = this.box.clientWidth;
     if (!this.#room) return;
     if (this.state.ui.following) this.scroll.toEnd();
     else this.scroll.keep(this.#places);
+  }
+
+  /** A drawing or a scroll event may come between a new width and its observer. */
+  #holdWidth() {
+    if (this.box.clientWidth !== this.#width) this.#hold();
   }
 
   // --- single messages -----------------------------------------------------------------------------------------------

@@ -47,15 +47,17 @@ export class Scroll {
   }
 
   /**
-   * What is read now: the topmost messages, because the first of them may be gone when they are looked for.
+   * What is read now: the topmost messages, because the first of them may be gone when they are looked for. One that begins
+   * above the log counts only if no other begins in it: with another width its end may be elsewhere.
    * @returns {{element: HTMLElement, key: string, seq: number|null, top: number}[]}
    */
   places(most = 8) {
     const found = [];
     for (const element of this.fromTop()) {
-      const top = element.getBoundingClientRect().top - this.top;
       const { key = "", seq } = element.dataset;
-      found.push({ element, key, seq: seq === undefined ? null : Number(seq), top });
+      const place = { element, key, seq: seq === undefined ? null : Number(seq), top: topOf(element) - this.top };
+      if (found.length === 1 && found[0].top < 0 && place.top < this.box.clientHeight) found.pop();
+      found.push(place);
       if (found.length === most) break;
     }
     return found;
@@ -70,9 +72,9 @@ export class Scroll {
     return false;
   }
 
-  /** @param {Element} element @param {number} top its distance from the top of the log */
+  /** @param {Element} element @param {number} top the distance of its text from the top of the log */
   put(element, top) {
-    const moved = element.getBoundingClientRect().top - this.top - top;
+    const moved = topOf(element) - this.top - top;
     if (moved) this.box.scrollTop += moved;
     return true;
   }
@@ -84,4 +86,9 @@ export class Scroll {
     }
     return null;
   }
+}
+
+/** Where a message's text begins: its head may come or go, as the messages above it do. @param {Element} message */
+function topOf(message) {
+  return (message.querySelector(":scope > .text") ?? message).getBoundingClientRect().top;
 }
