@@ -216,6 +216,18 @@ async def test_arrow_keys_go_through_the_rooms(enter: Enter, room: str) -> None:
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-c")
 
 
+async def test_a_long_list_of_rooms_keeps_the_button_that_adds_one_in_sight(enter: Enter, room: str) -> None:
+    ann = await enter("ann", viewport={"width": 1280, "height": 320})
+    for name in "bcde":
+        await ann.go_to(f"{room}-{name}")
+    add = ann.page.get_by_role("button", name="Add a room")
+    await ann.page.get_by_role("link", name=f"{room}-e").scroll_into_view_if_needed()
+    await expect(ann.page.get_by_role("link", name=room, exact=True)).not_to_be_in_viewport()
+    await expect(add).to_be_in_viewport(ratio=1)
+    await add.click()
+    await expect(ann.page.get_by_role("menuitem", name="Browse rooms")).to_be_visible()
+
+
 async def test_the_shortcuts_are_listed(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.box.press("?")

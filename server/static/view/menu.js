@@ -50,8 +50,8 @@ export function openMenu(anchor, items, { label = anchor.getAttribute("aria-labe
   addEventListener("pointerdown", outside, true);
   addEventListener("resize", away);
   render(items.map((item) => draw(item, close)), box);
-  // In a modal dialog everything outside of it is inert.
-  (anchor.closest("dialog") ?? document.body).append(box);
+  // In its landmark, for screen readers; and in a modal dialog, because everything outside of that is inert.
+  (anchor.closest("dialog, nav, main, aside") ?? document.body).append(box);
   open = { box, close };
   anchor.setAttribute("aria-expanded", "true");
   box.showPopover();
