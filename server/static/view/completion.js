@@ -27,6 +27,8 @@ export class Completion {
   /** Where the token begins that was dismissed with Escape: it is not completed again. */
   #dismissed = -1;
   #timer = 0;
+  /** Where the caret was at the last update. */
+  #caret = 0;
 
   /** @param {State} state @param {any} act @param {HTMLElement} root */
   constructor(state, act, root) {
@@ -36,20 +38,24 @@ export class Completion {
     this.#list.setAttribute("role", "listbox");
     this.#list.addEventListener("pointerdown", (event) => event.preventDefault()); // the box keeps the focus
     root.append(this.#list);
+    // The caret was moved without typing: what is before it now is something else.
+    document.addEventListener("selectionchange", () => {
+      if (this.#box && this.#box.input.selectionEnd !== this.#caret) this.close();
+    });
   }
 
-  /** What was typed has changed. @param {MessageBox} box */
-  update(box) {
+  /** What is in the box has changed. @param {MessageBox} box @param {boolean} typed rather than pasted, or undone */
+  update(box, typed) {
     clearTimeout(this.#timer);
     const { selectionStart: caret, selectionEnd: end, value } = box.input;
-    const code = shortCodeAt(value, caret);
+    const code = typed ? shortCodeAt(value, caret) : null;
     if (code) this.#replaceCode(box, code);
     const token = caret === end ? tokenAt(value, caret) : null;
     const room = this.state.rooms.get(box.room);
     if (token?.start !== this.#dismissed) this.#dismissed = -1;
     if (!token || !room || this.#dismissed >= 0) return this.close();
     if (token.start !== this.#token?.start || token.kind !== this.#token?.kind) this.#moved = false;
-    [this.#box, this.#token] = [box, token];
+    [this.#box, this.#token, this.#caret] = [box, token, caret];
     this.#show(suggest(token, this.state, room));
     const more = async () => {
       const found = await suggestMore(token, this.state, this.act, room)?.catch((/** @type {unknown} */ error) => {

@@ -106,7 +106,7 @@ export class Composer {
     const box = new MessageBox(name);
     this.#boxes.set(name, box);
     box.input.addEventListener("keydown", (event) => this.#onKey(box, event));
-    box.input.addEventListener("input", () => this.#onInput(box));
+    box.input.addEventListener("input", (event) => this.#onInput(box, /** @type {InputEvent} */ (event).inputType));
     box.input.addEventListener("paste", (event) => {
       if (!isPicture(event)) return;
       event.preventDefault();
@@ -133,8 +133,8 @@ export class Composer {
     }
   }
 
-  /** @param {MessageBox} box */
-  #onInput(box) {
+  /** @param {MessageBox} box @param {string} how see InputEvent.inputType */
+  #onInput(box, how) {
     box.error = "";
     const { room, text } = box;
     if (box.editing === null) {
@@ -143,7 +143,7 @@ export class Composer {
       if (text.trim() && !text.startsWith("/")) this.act.writing.typing(room);
     }
     this.draw();
-    this.#complete(box);
+    this.#complete(box, how);
   }
 
   /** @param {MessageBox} box @param {string} error */
@@ -259,13 +259,13 @@ export class Composer {
     openEmojiPicker(anchor, this.state, this.act, { pick: (emoji) => box.insert(emoji), closed: () => this.focus() });
   }
 
-  /** @param {MessageBox} box */
-  async #complete(box) {
+  /** @param {MessageBox} box @param {string} how */
+  async #complete(box, how) {
     if (!this.#completion && !SIGNS.test(box.text)) return;
     if (!this.#completion) {
       const { Completion } = await import("./completion.js");
       this.#completion ??= new Completion(this.state, this.act, this.#root);
     }
-    if (box === this.#box) this.#completion.update(box);
+    if (box === this.#box) this.#completion.update(box, how === "insertText");
   }
 }

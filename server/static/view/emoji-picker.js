@@ -196,6 +196,7 @@ class Picker {
   #onKey(event) {
     if (event.isComposing || event.keyCode === 229) return;
     const shown = this.#shown;
+    if (event.key === "Escape") return this.close(); // by itself it would only empty the field
     if (event.key === "Enter") {
       event.preventDefault();
       const emoji = shown[this.#active] ?? (this.#typed.trim() ? shown[0] : undefined);

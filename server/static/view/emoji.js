@@ -58,9 +58,10 @@ export function findEmoji(typed, limit, recent = []) {
   if (!words.length) return [];
   const code = words.join("_");
   const found = groups.flatMap((group) => group.emoji)
-    .map((emoji) => ({ emoji, rank: rank(emoji, code, words) - (recent.includes(emoji.emoji) ? 0.5 : 0) }))
-    .filter(({ rank }) => rank < 5);
-  found.sort((a, b) => a.rank - b.rank); // stable: equals keep the order of the table
+    .map((emoji) => ({ emoji, rank: rank(emoji, code, words) }))
+    .filter(({ rank }) => rank < NOT);
+  const weight = (/** @type {typeof found[number]} */ { emoji, rank }) => rank - (recent.includes(emoji.emoji) ? 0.5 : 0);
+  found.sort((a, b) => weight(a) - weight(b)); // stable: equals keep the order of the table
   return found.slice(0, limit).map(({ emoji }) => emoji);
 }
 
@@ -81,12 +82,14 @@ export function used(recent, emoji) {
   return [emoji, ...recent.filter((each) => each !== emoji)].slice(0, RECENT);
 }
 
-/** @param {Emoji} emoji @param {string} code @param {string[]} words */
+const NOT = 5;
+
+/** @param {Emoji} emoji @param {string} code @param {string[]} words @returns {number} the less the better */
 function rank(emoji, code, words) {
   if (emoji.codes.includes(code)) return 0;
   const begins = emoji.codes.filter((each) => each.startsWith(code)).map((each) => each.length);
   if (begins.length) return 1 + Math.min(...begins) / 100; // `:smi` is `:smile:` rather than `:smiling_face_with_tear:`
   const known = ` ${emoji.codes.join(" ").replaceAll("_", " ")} ${emoji.words}`;
   if (words.every((word) => known.includes(` ${word}`))) return 2;
-  return emoji.codes.some((each) => each.includes(code)) ? 4 : 5;
+  return emoji.codes.some((each) => each.includes(code)) ? 4 : NOT;
 }
