@@ -96,6 +96,12 @@ class Picker {
     return [...new Set([...recent, ...USUAL])].slice(0, RECENT).map((sign) => all.find(({ emoji }) => emoji === sign) ?? { ...HAND, emoji: sign, label: sign, tones: false });
   }
 
+  /** What Enter takes. */
+  get #chosen() {
+    const shown = this.#shown;
+    return shown[this.#active] ?? (this.#typed.trim() ? shown[0] : undefined);
+  }
+
   /** @param {Emoji} emoji */
   #pick(emoji) {
     const sign = toned(emoji, this.state.settings.get("tone"));
@@ -113,7 +119,7 @@ class Picker {
     const groups = emojiGroups();
     const names = ["recent", ...groups.map(({ name }) => name)];
     const title = this.#typed.trim() ? words.results : this.#title(this.#group);
-    const active = shown[this.#active] ?? (this.#typed.trim() ? shown[0] : undefined);
+    const active = this.#chosen;
     const rows = Array.from({ length: Math.ceil(shown.length / COLUMNS) }, (_, row) => shown.slice(row * COLUMNS, (row + 1) * COLUMNS));
     render(html`
       <div class="emoji-head">
@@ -199,8 +205,10 @@ class Picker {
     if (event.key === "Escape") return this.close(); // by itself it would only empty the field
     if (event.key === "Enter") {
       event.preventDefault();
-      const emoji = shown[this.#active] ?? (this.#typed.trim() ? shown[0] : undefined);
-      if (emoji) this.#pick(emoji);
+      // Whoever types faster than the table arrives gets what was meant.
+      const pick = () => this.#box.isConnected && this.#chosen && this.#pick(this.#chosen);
+      if (emojiGroups().length) pick();
+      else loadEmoji().then(pick, () => {}); // that it failed is said in the grid
       return;
     }
     const inGrid = this.#active >= 0;

@@ -92,14 +92,19 @@ export function openSheet(element, message, state, act, run) {
   const room = state.rooms.get(message.room);
   if (!room) return;
   const may = offers(message, state, room, Date.now());
-  const sheet = document.createElement("div");
-  Object.assign(sheet, { className: "sheet", popover: "auto", tabIndex: -1 });
-  sheet.setAttribute("role", "dialog");
+  const sheet = document.createElement("dialog");
+  sheet.className = "sheet";
+  sheet.tabIndex = -1;
   sheet.setAttribute("aria-label", words.label(message.sender));
-  const close = () => sheet.hidePopover();
-  sheet.addEventListener("toggle", (event) => {
-    if (/** @type {ToggleEvent} */ (event).newState === "closed") sheet.remove();
+  const close = () => sheet.close();
+  sheet.addEventListener("close", () => sheet.remove());
+  // The finger that opened it is still down: lifting it chooses nothing. A press beside the sheet closes it.
+  let pressed = false;
+  sheet.addEventListener("pointerdown", (event) => {
+    pressed = true;
+    if (event.target === sheet && event.clientY < sheet.getBoundingClientRect().top) close();
   });
+  sheet.addEventListener("click", (event) => !pressed && event.detail > 0 && event.stopPropagation(), { capture: true });
   const then = (/** @type {Action} */ action) => {
     close();
     run(action, element);
@@ -115,7 +120,7 @@ export function openSheet(element, message, state, act, run) {
       : nothing}
     ${[...main, ...menu(may, message, then)].map((item) => sheetItem(item))}`, sheet);
   document.body.append(sheet);
-  sheet.showPopover();
+  sheet.showModal();
   sheet.focus();
 }
 

@@ -16,6 +16,8 @@ import { offers } from "./offers.js";
 const LONG_PRESS = 500; // ms, as on phones
 const SLOP = 10; // px that a resting finger moves
 
+const loadPicker = () => import("./emoji-picker.js");
+
 export class MessageTools {
   #bar = document.createElement("div");
   /** The message that has the toolbar. @type {HTMLElement | null} */ #at = null;
@@ -68,6 +70,7 @@ export class MessageTools {
       return;
     }
     if (this.#bar.parentElement !== element) element.append(this.#bar);
+    loadPicker(); // so that no key after + is typed before it is there
     this.#at = element;
     this.#bar.setAttribute("aria-label", words.label(message.sender));
     render(messageActions(message, this.state, this.act, (action, anchor) => this.#run(message, room.name, action, anchor)), this.#bar);
@@ -125,7 +128,7 @@ export class MessageTools {
 
   /** @param {string} room @param {number} seq @param {HTMLElement} anchor */
   async #pickReaction(room, seq, anchor) {
-    const { openEmojiPicker } = await import("./emoji-picker.js");
+    const { openEmojiPicker } = await loadPicker();
     const pick = (/** @type {string} */ emoji) => this.act.messages.react(room, seq, emoji, true);
     openEmojiPicker(anchor, this.state, this.act, { pick });
   }
