@@ -73,7 +73,8 @@ class Picker {
   }
 
   #onClosed() {
-    const had = this.#box.contains(document.activeElement) || document.activeElement === document.body;
+    const focused = document.activeElement;
+    const had = this.#box.contains(focused) || focused === document.body || focused === this.anchor;
     this.#box.remove();
     if (open === this) open = null;
     if (!had) return;
