@@ -4,11 +4,9 @@ import { AccountView } from "./view/account-view.js";
 import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
 import { byId } from "./view/dom.js";
-import { EntryView } from "./view/entry.js";
 import { LogView } from "./view/log/log.js";
 import { drawLook } from "./view/look.js";
 import { Shell } from "./view/shell.js";
-import { MessageTools } from "./view/toolbar.js";
 
 /** Draws the page. The state changes, then everything is drawn once, in the next frame. */
 
@@ -23,14 +21,14 @@ drawLook(state);
 /** @type {LogView} */
 const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(byId("composer-frame"), state, act, log);
-const tools = new MessageTools(state, act, log.box, composer);
+const tools = onceLoaded(async () => new (await import("./view/toolbar.js")).MessageTools(state, act, log.box, composer));
 const attention = new Attention(state, act);
 const shell = new Shell(state, act);
-const entry = new EntryView(state, act);
+const entry = onceLoaded(async () => new (await import("./view/entry.js")).EntryView(state, act));
 const accounts = new AccountView(state, act);
 
 let scheduled = false;
-let keeping = false; // whether the browser was asked to keep the page
+let shown = false; // whether a room was
 
 /** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
 function schedule() {
@@ -47,15 +45,48 @@ function draw() {
   document.body.dataset.view = view;
   if (view === "chat") {
     log.draw();
-    tools.draw();
+    if (shown) tools.draw();
     composer.draw();
   }
   shell.draw(view);
-  entry.draw();
+  if (view === "entry" || entry.loaded) entry.draw();
   accounts.draw();
   attention.draw();
-  if (!keeping && state.room?.loaded) setTimeout(keepPage); // after what matters to the user
-  keeping ||= state.room?.loaded ?? false;
+  if (!shown && state.room?.loaded) setTimeout(afterRoom); // once the browser has painted it
+}
+
+/** Load what the first view of a room does not need. */
+function afterRoom() {
+  if (shown) return;
+  shown = true;
+  schedule();
+  keepPage();
+}
+
+/**
+ * A view that is loaded when it is first drawn.
+ * @param {() => Promise<{draw: () => void}>} load
+ */
+function onceLoaded(load) {
+  /** @type {{draw: () => void} | null} */
+  let view = null;
+  let asked = false;
+  return {
+    get loaded() {
+      return view !== null;
+    },
+    async draw() {
+      if (view) return view.draw();
+      if (asked) return undefined;
+      asked = true;
+      view = await act.ui.load(load);
+      if (view) return schedule();
+      return void setTimeout(() => {
+        asked = false;
+        schedule();
+      }, 10_000);
+    },
+  };
 }
 
 /** New messages count as read if the page is in front and the log at its end. */

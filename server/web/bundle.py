@@ -12,7 +12,9 @@ from collections.abc import Mapping
 
 _IMPORT = re.compile(r"""(?:(?<=^)|(?<=[;}\n]))[ \t]*import\s*(?:\{([^}]*)\}\s*from\s*)?["'](\.[^"']+)["'];?""")
 _ON_DEMAND = re.compile(r"""\bimport\(\s*(["'`])(\.[^"'`]*)""")
-_DECLARED = re.compile(r"^export\s+((?:async\s+)?function\*?|class|const)\s+([\w$]+)", re.MULTILINE)
+_DECLARED = re.compile(
+    r"(?:(?<=^)|(?<=[;}\n]))[ \t]*export\s+((?:async\s+)?function\*?|class|const)\s+([\w$]+)", re.MULTILINE
+)
 _LISTED = re.compile(r"""(?:(?<=^)|(?<=[;}\n]))[ \t]*export\s*\{([^}]*)\}(?:\s*from\s*["'](\.[^"']+)["'])?;?""")
 _LEFT = re.compile(r"(?:^|[;}\n])[ \t]*(?:import|export)\b(?![\s]*[(.])")
 _MODULES = "$modules"
@@ -29,7 +31,9 @@ class Bundle:
 
     Attributes:
         text: the joined module.
-        stubs: what to serve at the addresses of ``first`` and of the joined modules, by path.
+        joined: the modules in it, by path.
+        stubs: what to serve at the addresses of all modules, by path. Those that are loaded on demand take from the
+            joined module what is in there.
 
     Raises:
         ValueError: a module has a form of import or export that is not known, or modules import each other in a circle.
@@ -41,11 +45,12 @@ class Bundle:
         self._order: list[str] = []
         self._exports: dict[str, dict[str, str]] = {}
         self._add(first, ())
-        joined = self._order[:-1]
-        parts = [f"{_MODULES}[{path!r}]=(()=>{{{self._code(path)}}})();" for path in joined]
+        self.joined = self._order[:-1]
+        parts = [f"{_MODULES}[{path!r}]=(()=>{{{self._code(path)}}})();" for path in self.joined]
         self.text = "\n".join((f"export const {_MODULES}={{}};", *parts))
-        self.stubs = {path: self._stub(path) for path in joined}
-        self.stubs[first] = f'import{{{_MODULES}}}from"./{name}";\n{self._code(first)}'
+        self.stubs = {path: self._stub(path) for path in self.joined}
+        self.stubs[first] = f"{self._bundle(first)}\n{self._code(first)}"
+        self.stubs |= {path: self._later(path) for path in files if path not in self._order}
 
     def _add(self, path: str, above: tuple[str, ...]) -> None:
         """Put a module behind those that it imports."""
@@ -83,10 +88,20 @@ class Bundle:
         wanted = ",".join(inner if inner == outer else f"{inner}:{outer}" for inner, outer in _pairs(names))
         return f"const{{{wanted}}}={_MODULES}[{_resolve(path, source)!r}];"
 
+    def _bundle(self, path: str) -> str:
+        """Return the import of the joined module by another one."""
+        return f'import{{{_MODULES}}}from"{"../" * path.count("/") or "./"}{self._name}";'
+
     def _stub(self, path: str) -> str:
-        above = "../" * path.count("/") or "./"
         names = ",".join(self._exports[path])
-        return f'import{{{_MODULES}}}from"{above}{self._name}";export const{{{names}}}={_MODULES}[{path!r}];\n'
+        return f"{self._bundle(path)}export const{{{names}}}={_MODULES}[{path!r}];\n"
+
+    def _later(self, path: str) -> str:
+        def taken(found: re.Match[str]) -> str:
+            return self._taken(path, *found.groups()) if _resolve(path, found[2]) in self.joined else found[0]
+
+        text = _IMPORT.sub(taken, self._files[path])
+        return text if text == self._files[path] else self._bundle(path) + text
 
 
 def _resolve(path: str, source: str) -> str:

@@ -1,8 +1,8 @@
 """The browser client as it is served: the page, and its files under an address that names their content.
 
 So browsers may keep the files for good, and a page never runs modules of two versions. When the server starts, what a
-browser does not need is left out: comments, which are a quarter of the bytes that would travel. The modules and the
-style sheets that the page needs at first are joined, each kind into one file.
+browser does not need is left out: comments and indentation, which are a third of the bytes that would travel. The
+modules and the style sheets that the page needs at first are joined, each kind into one file.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from server.http.files import ServedFile
 from server.web.bundle import Bundle
+from server.web.squeeze import squeezed
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "static"
@@ -45,12 +46,8 @@ MEDIA = {
 FIRST = "main.js"
 JOINED = "first.js"
 JOINED_SHEETS = "css/first.css"
-# Comments that have lines of their own, and types. A test compares what is left with what TypeScript's compiler makes
-# of each module: nothing in a template may look like one. Minifiers that are Python packages take nested templates for
-# code.
-_COMMENT = re.compile(
-    r"^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]?", re.MULTILINE
-)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_INDENTATION = re.compile(r"\s*\n\s*")
 _PAGE_COMMENT = re.compile(r"^[ \t]*<!--.*?-->[ \t]*\n", re.MULTILINE | re.DOTALL)
 _SHEET = re.compile(r'[ \t]*<link rel="stylesheet" href="static/([^"]+)">\n')
 
@@ -60,7 +57,8 @@ class BrowserClient:
 
     Attributes:
         tree: hash of all files, the name of their folder below ``/static/``.
-        modules: the text of each module as it was written, but without comments, by its path in that folder.
+        modules: the text of each module as it was written, but squeezed, by its path in that folder.
+        joined: the modules that are in one file.
         files: what is served, by path.
         page: ``client.html``, with the addresses of the files in it.
         worker: ``service-worker.js``.
@@ -74,10 +72,11 @@ class BrowserClient:
         }
         for path, content in contents.items():
             if not path.startswith("vendor/"):  # those are small already, and their licenses want their notices kept
-                contents[path] = without_comments(path, content)
+                contents[path] = shortened(path, content)
         html = _PAGE_COMMENT.sub("", client.read_text())
         self.modules = {path: content.decode() for path, content in contents.items() if path.endswith(".js")}
         bundle = Bundle(self.modules, FIRST, JOINED)
+        self.joined = bundle.joined
         contents |= {path: text.encode() for path, text in {JOINED: bundle.text, **bundle.stubs}.items()}
         contents[JOINED_SHEETS] = b"".join(contents[path] for path in _SHEET.findall(html))
         digest = hashlib.sha256()
@@ -89,8 +88,7 @@ class BrowserClient:
             for path, content in contents.items()
         }
         self.page = ServedFile(self._page(html).encode(), "text/html; charset=utf-8", PAGE_HEADERS)
-        worker = without_comments(WORKER.name, WORKER.read_bytes())
-        self.worker = ServedFile(worker, MEDIA[WORKER.suffix], WORKER_HEADERS)
+        self.worker = ServedFile(shortened(WORKER.name, WORKER.read_bytes()), MEDIA[WORKER.suffix], WORKER_HEADERS)
 
     def _page(self, html: str) -> str:
         """Complete the page: the joined files, and the addresses of all."""
@@ -103,6 +101,10 @@ class BrowserClient:
         return re.sub(r'\b(href|src)="static/', rf'\1="static/{self.tree}/', html)
 
 
-def without_comments(path: str, content: bytes) -> bytes:
-    """Return a module or a style sheet without comments that are not within a line of code; other files as they are."""
-    return _COMMENT.sub("", content.decode()).encode() if path.endswith((".js", ".css")) else content
+def shortened(path: str, content: bytes) -> bytes:
+    """Return a module or a style sheet without comments and indentation; other files as they are."""
+    if path.endswith(".js"):
+        return squeezed(content.decode()).encode()
+    if path.endswith(".css"):
+        return _INDENTATION.sub("\n", _COMMENT.sub("", content.decode())).lstrip().encode()
+    return content

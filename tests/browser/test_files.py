@@ -1,14 +1,16 @@
 """The files of the page, as they are served: that they are what was written, and what loading them costs."""
 
+import gzip
 import json
 import re
 import subprocess
+from urllib.parse import urlsplit
 
-from playwright.async_api import Page
+from playwright.async_api import Page, Response, expect
 
 from server.web.client import CLIENT as PAGE
-from server.web.client import FIRST, JOINED_SHEETS, STATIC
-from tests.browser.chat_page import ChatPage
+from server.web.client import FIRST, JOINED, JOINED_SHEETS, STATIC
+from tests.browser.chat_page import ChatPage, Enter
 from tests.browser.test_offline import kept
 from tests.support.browser import Pages
 from tests.support.chromium import find_node
@@ -49,8 +51,8 @@ def told() -> dict[str, dict[str, object]]:
     return answer
 
 
-def test_served_modules_are_the_written_ones_without_comments() -> None:
-    """No template has lines that look like comments."""
+def test_squeezed_modules_are_the_written_ones() -> None:
+    """But for comments and space."""
     assert [path for path, facts in told().items() if not facts["same"]] == []
 
 
@@ -62,8 +64,7 @@ def test_what_the_first_module_imports_is_joined_and_nothing_else() -> None:
             module = (STATIC / path).parent.joinpath(name).resolve().relative_to(STATIC).as_posix()
             if module not in found:
                 found.append(module)
-    joined = {path for path in CLIENT.modules if CLIENT.files[path].content.startswith(b"import{$modules}")}
-    assert joined == set(found)
+    assert {*CLIENT.joined, FIRST} == set(found)
 
 
 async def test_served_style_sheets_are_the_written_ones_without_comments(
@@ -81,9 +82,47 @@ async def test_served_style_sheets_are_the_written_ones_without_comments(
 
 async def rules(page: Page, text: str) -> list[str]:
     return await page.evaluate(  # type: ignore[no-any-return] # strings
-        "text => { const s = new CSSStyleSheet(); s.replaceSync(text); return [...s.cssRules].map(r => r.cssText); }",
+        """(text) => {
+          const sheet = new CSSStyleSheet();
+          sheet.replaceSync(text);
+          return [...sheet.cssRules].map((rule) => rule.cssText.replace(/\\s+/g, " "));
+        }""",
         text,
     )
+
+
+NOTE_FIRST_MESSAGE = """new MutationObserver((_, observer) => {
+  if (!document.querySelector(".msg")) return;
+  window.firstMessageAt = performance.now();
+  observer.disconnect();
+}).observe(document, { childList: true, subtree: true });"""
+LOADED_UNTIL_THEN = """performance.getEntriesByType("resource")
+  .filter((entry) => entry.startTime < window.firstMessageAt).map((entry) => entry.name)"""
+
+
+async def test_the_first_view_is_small_and_comes_from_this_server(
+    server: ServerProcess, new_page: Pages, enter: Enter, room: str
+) -> None:
+    ben = await enter("ben")
+    await ben.say("hello")
+    await ben.delivered("hello")
+    page = await new_page()
+    await page.add_init_script(NOTE_FIRST_MESSAGE)
+    loaded: list[Response] = []
+    page.on("response", lambda response: loaded.append(response))
+    await page.goto(f"{server.http_url}/client.html?r={room}&u=ann")
+    ann = ChatPage(page)
+    await expect(ann.message("hello")).to_be_visible()
+    counted = {page.url, *await page.evaluate(LOADED_UNTIL_THEN)}
+    sizes = {}
+    for response in loaded:
+        body = await response.body()
+        coded = "content-encoding" in await response.all_headers()  # by gzip, whatever this browser prefers
+        sizes[response.url] = len(gzip.compress(body)) if coded else len(body)
+    assert {urlsplit(url).netloc for url in sizes} == {urlsplit(server.http_url).netloc}
+    sizes = {url: size for url, size in sizes.items() if url in counted or url == loaded[0].url}
+    assert {loaded[0].url, *(f"{server.http_url}{static(path)}" for path in (JOINED, JOINED_SHEETS))} <= sizes.keys()
+    assert sum(sizes.values()) < FIRST_VIEW_BYTES, sizes
 
 
 async def test_a_warm_load_asks_for_the_page_and_connects(server: ServerProcess, new_page: Pages, room: str) -> None:

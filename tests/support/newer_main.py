@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from server.cli import main
 from server.web import client
 
-original = client.without_comments
+original = client.shortened
 
 
 def changed(path: str, content: bytes) -> bytes:
@@ -17,5 +17,5 @@ def changed(path: str, content: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    client.without_comments = changed
+    client.shortened = changed
     sys.exit(main(sys.argv[1:]))

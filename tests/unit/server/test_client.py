@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from server.http.files import choose_coding
-from server.web.client import BrowserClient, without_comments
+from server.web.client import BrowserClient
 
 ALL = ("br", "gzip", "identity")
 
@@ -41,22 +41,6 @@ def test_the_coding_is_the_best_that_is_accepted(accepted: list[str], coding: st
 def test_a_file_without_codings_is_sent_as_it_is() -> None:
     for accepted in ("gzip", "identity;q=0", "*;q=0"):
         assert choose_coding([accepted], ["identity"]) == "identity"
-
-
-@pytest.mark.parametrize(
-    ("written", "left"),
-    [
-        ("// a\nlet b;\n", "let b;\n"),
-        ("/** a\n * b */\n  // c\nlet d; // e\n", "let d; // e\n"),
-        ("/** @type {A} */ let b;\n/* c **/\n", "let b;\n"),
-        ("let c = (/** @type {A} */ b) => /** @type {B} */ (b); /* d */\n", "let c = (b) => (b); /* d */\n"),
-        ("let a = 4\n/ 2 / 1;\n", "let a = 4\n/ 2 / 1;\n"),
-        ('let a = "// b";\nlet c = `${"/*"} */`;\n', 'let a = "// b";\nlet c = `${"/*"} */`;\n'),
-    ],
-)
-def test_comments_on_lines_of_their_own_are_left_out(written: str, left: str) -> None:
-    assert without_comments("x.js", written.encode()).decode() == left
-    assert without_comments("x.svg", written.encode()).decode() == written
 
 
 @pytest.fixture
