@@ -68,7 +68,7 @@ class ChatPage:
         await self.page.keyboard.press("Control+k")
         field = self.page.get_by_role("combobox", name="Find a room or a person")
         await field.fill(room)
-        await field.press("Enter")
+        await self.page.locator(f'[data-key="room {room}"], [data-key="typed"]').click()
         create = self.page.get_by_role("button", name="Create room")
         heading = self.page.get_by_role("heading", level=1, name=room, exact=True)
         await expect(create.or_(heading)).to_be_visible()

@@ -97,7 +97,7 @@ async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page:
     await keys.press("Enter")
     await keys.press("End")
     await keys.press("Enter")
-    await expect(page.get_by_role("button", name="Leave as this guest")).to_be_focused()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_focused()
     await keys.press("Enter")
     await expect(page.get_by_role("button", name="Enter", exact=True)).to_be_visible()
 
