@@ -195,7 +195,7 @@ export class LogView {
    */
   #wanted(room, fresh) {
     if (!room.loaded || !room.messages.length) return null;
-    if (room.target !== null) return { seq: room.target, top: null, mark: room.target !== room.firstUnread };
+    if (room.target !== null) return { seq: room.target, top: null, mark: true };
     if (!fresh || this.state.ui.following) return null;
     if (room.place) return { ...room.place, mark: false };
     return room.firstUnread === null ? null : { seq: room.firstUnread, top: null, mark: false };
@@ -296,7 +296,11 @@ export class LogView {
       else this.#opened.add(each);
     // What was opened is read from its beginning: the end is not followed.
     if (!closes && this.state.ui.following) this.act.reading.look(false);
+    const element = this.lines.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    const place = element ? this.scroll.placeOf(element) : 0;
     this.draw();
-    if (closes) this.lines.querySelector(`[data-key="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" });
+    if (!element?.isConnected) return;
+    this.scroll.put(element, place);
+    if (closes) element.scrollIntoView({ block: "nearest" });
   }
 }

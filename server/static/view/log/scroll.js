@@ -55,7 +55,7 @@ export class Scroll {
     const found = [];
     for (const element of this.fromTop()) {
       const { key = "", seq } = element.dataset;
-      const place = { element, key, seq: seq === undefined ? null : Number(seq), top: topOf(element) - this.top };
+      const place = { element, key, seq: seq === undefined ? null : Number(seq), top: this.placeOf(element) };
       if (found.length === 1 && found[0].top < 0 && place.top < this.box.clientHeight) found.pop();
       found.push(place);
       if (found.length === most) break;
@@ -72,9 +72,14 @@ export class Scroll {
     return false;
   }
 
+  /** The distance of a message's text from the top of the log. @param {Element} element */
+  placeOf(element) {
+    return topOf(element) - this.top;
+  }
+
   /** @param {Element} element @param {number} top the distance of its text from the top of the log */
   put(element, top) {
-    const moved = topOf(element) - this.top - top;
+    const moved = this.placeOf(element) - top;
     if (moved) this.box.scrollTop += moved;
     return true;
   }
