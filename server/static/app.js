@@ -1,6 +1,6 @@
 import { makeActions } from "./actions/index.js";
 import { Changeover } from "./changeover.js";
-import { Api } from "./net/api.js";
+import { Api, Refused } from "./net/api.js";
 import { takeLink } from "./net/fragment.js";
 import { Login } from "./net/login.js";
 import { socketUrl } from "./net/protocol.js";
@@ -19,6 +19,7 @@ import { words } from "./words.js";
  * @typedef {import("./net/session.js").Hooks} Hooks
  */
 export class App {
+  #knowsBlocked = false;
   /** Who opened the page, and where it was asked to go. */
   #opened = takeLink(); // first: its secret is not to stay in the address
 
@@ -45,7 +46,10 @@ export class App {
         onStopped: (code) => this.changeover.onStopped(code),
         onTokenRefused: () => this.session.refuse(words.trouble.tokenEnded),
         onRoom: () => this.#remember(),
-        onRooms: () => this.#showSome(),
+        onRooms: () => {
+          this.#showSome();
+          this.#learnBlocked();
+        },
         save: () => this.tabs.save(),
         onMessage,
         onInvited,
@@ -205,6 +209,18 @@ export class App {
     const first = !new URLSearchParams(location.search).has("r");
     if (closed || first || instead) history.replaceState(null, "", address);
     else history.pushState(null, "", address);
+  }
+
+  /** Learn whom I block: once, as soon as the server answers. */
+  async #learnBlocked() {
+    if (!this.state.account || this.#knowsBlocked) return;
+    this.#knowsBlocked = true;
+    try {
+      await this.act.people.blocked();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.#knowsBlocked = false; // it is asked for again with the next list of rooms
+    }
   }
 
   /** My rooms are known: show the one used last, if none is in front, or ask for one. */

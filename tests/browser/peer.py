@@ -4,7 +4,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -17,11 +17,18 @@ from tests.support.server import ServerProcess
 class Peer:
     """One connection that has joined one room."""
 
+    user_id = ""
+
     def __init__(self, connection: ClientConnection, room: str) -> None:
         self._connection = connection
         self._room = room
         self.ids: dict[str, str] = {}
         """Who was in the room when it was joined: ids by name."""
+
+    def at(self, room: str) -> Self:
+        """Act in another room that was joined."""
+        self._room = room
+        return self
 
     async def join(self) -> None:
         """Join the room."""
@@ -40,6 +47,15 @@ class Peer:
         while (frame := await self.receive())["type"] != "ack":
             assert frame["type"] != "error", frame
 
+    async def ask(self, **command: object) -> dict[str, Any]:
+        """Send a command, and return its answer."""
+        asked = secrets.token_hex(8)
+        await self._send(id=asked, **command)
+        while (frame := await self.receive()).get("id") != asked:
+            pass
+        assert frame["type"] != "error", frame
+        return frame
+
     async def announce(self, content: str) -> None:
         """Send an announcement to every session of the server."""
         await self._send(type="announce", content=content)
@@ -56,8 +72,8 @@ class Peer:
             if frame["type"] == "error":
                 raise AssertionError(frame)
             if frame["type"] == "ack":
+                seqs += [item["seq"] for item in frame["ids"] if item["id"] in waiting]
                 waiting -= {item["id"] for item in frame["ids"]}
-                seqs += [item["seq"] for item in frame["ids"]]
         return sorted(seqs)
 
     async def receive(self) -> dict[str, Any]:
@@ -74,12 +90,20 @@ class Peer:
 async def peer(
     server: ServerProcess, room: str, name: str = "peer", *, token: str | None = None
 ) -> AsyncIterator[Peer]:
-    """Join a room as a user, optionally with an account, and disconnect at the end."""
+    """Join a room, or with "" none, as a user, optionally with an account, and disconnect at the end."""
     address = f"{server.ws_url}/chat?u={name}"
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     protocols = [Subprotocol("parley.v1")]
     async with connect(address, subprotocols=protocols, max_queue=None, additional_headers=headers) as connection:
         person = Peer(connection, room)
-        await person.receive()
-        await person.join()
+        welcome = await person.receive()
+        person.user_id = welcome["user"]["id"]
+        if room:
+            await person.join()
         yield person
+
+
+async def make_room(server: ServerProcess, room: str, **fields: object) -> None:
+    """Create a room that stays, whose owner is away."""
+    async with peer(server, "", "maker") as maker:
+        await maker.ask(type="create_room", room=room, **fields)

@@ -53,7 +53,7 @@ export function peopleActions(context) {
     /** Read whom I block: accounts only. */
     async blocked() {
       const answer = await api.ask("GET", "me/blocks", undefined, { token: session.identity.token });
-      state.blocked = new Set(answer.blocks ?? answer);
+      state.blocked = new Set(answer.users);
       state.changed();
     },
 
@@ -61,6 +61,7 @@ export function peopleActions(context) {
     async block(user) {
       await api.ask("PUT", `me/blocks/${encodeURIComponent(user)}`, {}, { token: session.identity.token });
       state.blocked.add(user);
+      session.membership.ask(); // their mentions do not count
       state.changed();
     },
 
@@ -68,6 +69,7 @@ export function peopleActions(context) {
     async unblock(user) {
       await api.ask("DELETE", `me/blocks/${encodeURIComponent(user)}`, {}, { token: session.identity.token });
       state.blocked.delete(user);
+      session.membership.ask();
       state.changed();
     },
 

@@ -24,6 +24,8 @@ export function roomActions({ state, session, api, ui }) {
       if (!room.loaded) room.target ??= room.marked;
       mark(state, room, null); // I come back to it
     }
+    // Its window has moved on with what arrived, and has left where I go on reading.
+    if (room.loaded && !room.place && room.firstUnread !== null && room.firstUnread < room.oldest) room.drop();
     state.front = name;
     state.entryError = null;
     state.ui.show("chat");

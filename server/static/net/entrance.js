@@ -53,7 +53,7 @@ export class Entrance {
    */
   read(room, newest = false) {
     room.awaitPage();
-    const first = room.target ?? room.place?.seq ?? (room.unread > 0 && room.read > 0 ? room.read : 0);
+    const first = room.target ?? room.place?.seq ?? (room.unread > 0 ? (room.firstUnread ?? room.read) : 0);
     const around = newest ? 0 : first;
     const frame = { type: "history", room: room.name, limit: PAGE, ...(around ? { around } : {}) };
     this.#ask("page", room, frame, (page) => this.#onPage(room, page, newest));
@@ -67,7 +67,7 @@ export class Entrance {
     this.state.meet(joined.members);
     if (room.onJoined(joined)) {
       if (known) this.#onAnew(room);
-      if (known || room.name === this.state.front) this.read(room);
+      if (known || room.enrolled || room.name === this.state.front) this.read(room);
     }
     this.session.membership.onJoined(room);
     this.session.flush(room);

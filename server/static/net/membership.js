@@ -16,6 +16,7 @@ const COUNT_AGAIN = 500; // ms: several deletions at once ask for one count
 export class Membership {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #asked = false;
+  /** Rooms that I have read on another device, and that are not mine for all I know. @type {Set<string>} */ #elsewhere = new Set();
 
   /** @param {Session} session */
   constructor(session) {
@@ -41,6 +42,7 @@ export class Membership {
   enrol(name, peer) {
     const room = this.add(name, peer);
     room.stays = true;
+    room.enrolled = room.status === "apart";
     this.#joinAll();
     this.ask(); // messages may have come before I was in it
     return room;
@@ -62,6 +64,13 @@ export class Membership {
     this.state.browser.set(this.#key("hidden"), [...this.#hidden().filter((each) => each !== name), name].slice(-1000));
   }
 
+  /** I read, on another device, a room that this page does not have: perhaps I have become a member. @param {string} name */
+  onElsewhere(name) {
+    if (this.#elsewhere.has(name)) return;
+    this.#elsewhere.add(name);
+    this.ask();
+  }
+
   /** Adopt the server's spelling of a name (Unicode NFC). @param {Room} room @param {string} name */
   rename(room, name) {
     for (const entry of this.state.outbox.of(room.name)) entry.room = name;
@@ -75,6 +84,7 @@ export class Membership {
 
   /** I am identified: enter my rooms, the one in front first. */
   onKnown() {
+    this.#elsewhere.clear();
     this.#joinAll();
     this.ask();
   }

@@ -1,4 +1,4 @@
-import { inSight, isUnread, onAnewPage, onRead } from "../state/unread.js";
+import { inSight, isUnread, mentionsMe, onAnewPage, onEnrolledPage, onRead } from "../state/unread.js";
 
 /**
  * Tells the server what I have read: what is in sight at the end of a log that I look at.
@@ -22,7 +22,8 @@ export class Reader {
   /** The first page is here: know where the unread messages begin. @param {Room} room
    * @param {boolean} newest whether I asked for the present */
   onPage(room, newest) {
-    if (room.unread > 0 && room.read > 0) {
+    // A page that begins later, such as the newest one, does not have the first of them.
+    if (room.unread > 0 && (room.oldest <= room.read || !room.hasOlder)) {
       const first = room.messages.find(({ seq, sender_id, alias_of }) => seq > room.read && !this.state.isMine(alias_of ?? sender_id));
       room.firstUnread = first?.seq ?? null;
       // The log opens there, unless it has just arrived: what is below is not read before it was in sight.
@@ -31,6 +32,9 @@ export class Reader {
     }
     if (room.anew) onAnewPage(this.state, room);
     room.anew = false;
+    const last = room.enrolled ? onEnrolledPage(this.state, room) : undefined;
+    room.enrolled = false;
+    if (last) this.session.hooks.onMessage(room, last, mentionsMe(this.state, last));
     if (room.marked !== null) room.firstUnread = room.marked;
     this.look();
   }

@@ -192,6 +192,9 @@ export class Session {
       case "room":
         if (asked && frame.action !== "update_room") this.membership.add(frame.room, frame.peer).status = "joining"; // `joined` follows
         break;
+      case "read":
+        if (!room && state.isMine(frame.user.id)) this.membership.onElsewhere(frame.room);
+        break;
       case "left":
         if (frame.reason === "name") this.identity.renames();
         break;

@@ -1,3 +1,5 @@
+import { words } from "../words.js";
+
 /**
  * What ids and names of users say. The prefix of an id, which only the server gives, says what a name cannot prove.
  *
@@ -17,7 +19,7 @@ export function kindOf(id) {
 /** A name within a sentence, with its mark. @param {User} user */
 export function shownName({ id, name }) {
   const kind = kindOf(id ?? "");
-  return kind ? `${name} (${kind})` : name;
+  return kind ? words.common.nameAndKind(name, words.common.kinds[/** @type {keyof typeof words.common.kinds} */ (kind)]) : name;
 }
 
 /** A name as the server compares it: without case, width, compatibility forms, joiners and selectors. @param {string} name */

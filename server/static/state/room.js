@@ -76,6 +76,8 @@ export class Room {
    * before I come back to the room. @type {number | null} */
   marked = null;
   held = false;
+  /** Whether I have just become a member, without having entered the room. */
+  enrolled = false;
   /** Whether the log is another one than the page had, and its first page is awaited. */
   anew = false;
   /** @type {import("./types.js").Mute | null} */ mute = null;

@@ -135,14 +135,20 @@ export class State {
 
   /** How many unread messages of a room want me: mentions, and in a direct room all, unless it is muted. @param {Room} room */
   wantedOf(room) {
-    return room.direct && this.levelOf(room) !== "none" ? room.unread : room.mentions;
+    return room.direct && !this.isMuted(room) ? room.unread : room.mentions;
+  }
+
+  /** Whether I have muted a room: more than that rooms do not notify. @param {Room} room */
+  isMuted(room) {
+    const levels = this.settings.get("levels");
+    return Object.hasOwn(levels, room.name) && levels[room.name] === "none";
   }
 
   /** What is unread in all rooms. Of muted ones only mentions count. */
   get totals() {
     let [unread, mentions] = [0, 0];
     for (const room of this.rooms.values()) {
-      if (this.levelOf(room) !== "none") unread += room.unread;
+      if (!this.isMuted(room)) unread += room.unread;
       mentions += this.wantedOf(room);
     }
     return { unread, mentions };

@@ -113,7 +113,7 @@ export function onListed(state, room, { read = 0, unread = 0, mentions = 0 }) {
   room.unread = unread;
   room.mentions = mentions;
   countMarked(state, room);
-  if (room.unread === 0) room.firstUnread = null;
+  if (room.unread === 0 && !inSight(state, room)) room.firstUnread = null; // the line stays while one looks at it
 }
 
 /** What has arrived and is unread: forget what was read. @param {Room} room */
@@ -124,6 +124,20 @@ function unreadOf(room) {
 }
 
 // --- what the server cannot count ------------------------------------------------------------------------------------
+
+/**
+ * The first page of a room to which somebody has just added me: what it holds has arrived. @param {State} state @param {Room} room
+ * @returns {Message | undefined} the newest message, if it is unread
+ */
+export function onEnrolledPage(state, room) {
+  const unread = room.messages.filter((message) => message.seq > room.read && isOthers(state, message));
+  const list = arrivedIn(room);
+  for (const message of unread) list.set(message.seq, mentionsMe(state, message));
+  room.unread = Math.max(room.unread, unread.length);
+  room.mentions = Math.max(room.mentions, [...list.values()].filter(Boolean).length);
+  room.firstUnread ??= unread[0]?.seq ?? null;
+  return unread.at(-1);
+}
 
 /** The room's log is another one: what I knew of it is gone. @param {Room} room */
 export function onAnew(room) {

@@ -3,7 +3,7 @@ import { words } from "../words.js";
 import { icon } from "./icons.js";
 import { openMenu } from "./menu.js";
 import { mark } from "./names.js";
-import { cut, roomMenu, sign, wanted } from "./room-parts.js";
+import { cut, roomMenu, sign } from "./room-parts.js";
 
 /**
  * Which room this is, and the ways to what belongs to it.
@@ -25,10 +25,10 @@ export function header(state, act, connected) {
 
 /** On phones the only sign of what is unread in other rooms. @param {State} state @param {Actions} act */
 function menuButton(state, act) {
-  const others = [...state.rooms.values()].filter((room) => room.name !== state.front && state.levelOf(room) !== "none");
+  const others = [...state.rooms.values()].filter((room) => room.name !== state.front);
   const sum = (/** @type {(room: Room) => number} */ of) => others.reduce((all, room) => all + of(room), 0);
-  const mentions = sum(wanted) + state.invitations.length;
-  const unread = sum((room) => room.unread);
+  const mentions = sum((room) => state.wantedOf(room)) + state.invitations.length;
+  const unread = sum((room) => (state.isMuted(room) ? 0 : room.unread));
   const label = mentions ? words.rooms.openMentions(mentions) : unread ? words.rooms.openUnread(unread) : words.rooms.open;
   const n = mentions || unread;
   return html`<button type="button" id="menu" class="icon-button menu-button" aria-label=${label} aria-controls="sidebar"

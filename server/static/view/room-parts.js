@@ -24,12 +24,9 @@ export function sign(room) {
   return html`<span class="room-sign">${icon(room.info.kind === "private" ? "lock" : "hash")}</span>`;
 }
 
-/** Mentions, or in a direct room everything unread: somebody wants me. @param {Room} room */
-export const wanted = (room) => (room.direct ? room.unread : room.mentions);
-
-/** @param {Room} room @param {boolean} muted @returns a pill for mentions, one in another colour for other unread messages */
-export function badge(room, muted) {
-  const n = wanted(room);
+/** @param {State} state @param {Room} room @returns a pill for mentions, one in another colour for other unread messages */
+export function badge(state, room) {
+  const n = state.wantedOf(room);
   if (n) {
     const spoken = room.direct
       ? n > CUT ? words.rooms.unreadMany : words.rooms.unread(n)
@@ -38,7 +35,7 @@ export function badge(room, muted) {
   }
   if (!room.unread) return nothing;
   const spoken = room.unread > CUT ? words.rooms.unreadMany : words.rooms.unread(room.unread);
-  return html`<span class="badge ${muted ? "quiet" : ""}"><span aria-hidden="true">${cut(room.unread)}</span><span class="sr"> ${spoken}</span></span>`;
+  return html`<span class="badge ${state.isMuted(room) ? "quiet" : ""}"><span aria-hidden="true">${cut(room.unread)}</span><span class="sr"> ${spoken}</span></span>`;
 }
 
 /** @param {State} state @param {Room} room @param {Actions} act @returns {Item[]} */

@@ -1,5 +1,4 @@
 import { order } from "../state/people.js";
-import { wanted } from "./room-parts.js";
 
 /**
  * Keys that work everywhere on the page. What is not here belongs to the part that has the focus.
@@ -47,7 +46,7 @@ function go(state, act, step, unread) {
   const at = all.findIndex((room) => room.name === state.front);
   for (let i = 1; i < all.length; i += 1) {
     const room = /** @type {typeof all[number]} */ (all.at((at + step * i) % all.length));
-    if (unread && !wanted(room) && (!room.unread || state.levelOf(room) === "none")) continue;
+    if (unread && !state.wantedOf(room) && (!room.unread || state.isMuted(room))) continue;
     act.rooms.show(room.name);
     return;
   }

@@ -92,7 +92,7 @@ export class Sidebar {
   #room(room, stop) {
     const { state, act } = this;
     const front = room.name === state.front;
-    const muted = state.levelOf(room) === "none";
+    const muted = state.isMuted(room);
     const draft = !front && this.#drafts.has(room.name);
     const closed = room.status === "closed";
     const names = ["room", room.unread && !muted && "unread", (muted || closed) && "muted"].filter(Boolean).join(" ");
@@ -112,7 +112,7 @@ export class Sidebar {
           this.#leaveFor(() => act.rooms.show(room.name));
         }}>${sign(room)}<span class="room-name cut"><bdi>${room.title}</bdi></span>${muted ? html`<span class="room-state" title=${words.rooms.muted}>${icon("bell-off")}<span class="sr">${words.rooms.muted}</span></span>` : nothing}${draft
           ? html`<span class="room-state" title=${words.rooms.draft}>${icon("pencil")}<span class="sr">${words.rooms.draft}</span></span>`
-          : nothing}${closed ? html`<span class="room-state">${words.rooms.closed}</span>` : nothing}${badge(room, muted)}</a>
+          : nothing}${closed ? html`<span class="room-state">${words.rooms.closed}</span>` : nothing}${badge(state, room)}</a>
       <button type="button" class="icon-button small room-menu" tabindex=${stop ? 0 : -1} aria-label=${words.rooms.menu(room.title)}
         aria-haspopup="menu" aria-expanded="false" @click=${menu}>${icon("ellipsis")}</button>
     </li>`;

@@ -7,7 +7,7 @@ import { avatar } from "./avatar.js";
 import { attempt, goTo } from "./go.js";
 import { icon } from "./icons.js";
 import { mark, nameOf, namesakes } from "./names.js";
-import { badge, sign, wanted } from "./room-parts.js";
+import { badge, sign } from "./room-parts.js";
 import { inOrder } from "./shortcuts.js";
 
 /**
@@ -49,7 +49,7 @@ export function open({ state, act, redraw, close }) {
 
   /** @param {Room} room @returns {Choice} */
   function roomChoice(room) {
-    const content = html`${sign(room)}<span class="cut"><bdi>${room.title}</bdi></span>${badge(room, state.levelOf(room) === "none")}`;
+    const content = html`${sign(room)}<span class="cut"><bdi>${room.title}</bdi></span>${badge(state, room)}`;
     return { key: `room ${room.name}`, group: room.direct ? words.switcherPeople : words.switcherRooms, content, run: () => act.rooms.show(room.name) };
   }
 
@@ -144,7 +144,7 @@ export function open({ state, act, redraw, close }) {
 /** What one most likely wants without a word: what is new, then what was in front last. @param {import("../state/state.js").State} state */
 function recent(state) {
   const rooms = inOrder(state).filter((room) => room.name !== state.front);
-  return rooms.sort((a, b) => wanted(b) - wanted(a) || b.unread - a.unread || b.at - a.at);
+  return rooms.sort((a, b) => state.wantedOf(b) - state.wantedOf(a) || b.unread - a.unread || b.at - a.at);
 }
 
 /** Names that begin with what was typed come first. @param {string} name @param {string} q */

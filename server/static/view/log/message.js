@@ -151,7 +151,7 @@ function replyHead(line, { act, room }) {
   if (reply.content === undefined) return html`<div class="reply">${icon("reply")}<span class="reply-text">${words.log.replyGone}</span></div>`;
   const content = plain(reply.content);
   return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(reply.sender, content)}
-    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi><bdi
+    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi> <bdi
     class="reply-text">${content}</bdi></button>`;
 }
 
