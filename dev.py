@@ -295,7 +295,7 @@ def command_setup(arguments: list[str]) -> None:
         raise SetupError("the only argument of setup is run")
     ensure("test")
     ensure_chromium()
-    ensure_typescript()
+    ensure_packages()
     say("ready: python3 dev.py run, python3 dev.py test")
 
 
@@ -357,17 +357,21 @@ def ensure_chromium() -> None:
         raise SetupError("no Chromium for the browser tests (see above)")
 
 
-def ensure_typescript() -> None:
-    """Fetch the compiler that checks the browser client. Raises SetupError."""
-    with locked():
-        done = subprocess.run(
-            [str(PYTHON), "-m", "tests.support.typescript", "--ensure"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    if done.returncode != 0:
-        raise SetupError("no TypeScript for `dev.py types` (see above)")
+def ensure_packages() -> None:
+    """Fetch the npm packages that check the browser client. Raises SetupError."""
+    for what, arguments in (
+        ("TypeScript", ["tests.support.typescript", "--ensure"]),
+        ("axe-core", ["tests.support.axe"]),
+    ):
+        with locked():
+            done = subprocess.run(
+                [str(PYTHON), "-m", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise SetupError(f"no {what} (see above)")
 
 
 def command_types(arguments: list[str]) -> None:

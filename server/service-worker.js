@@ -29,6 +29,22 @@ worker.addEventListener("fetch", (event) => {
   else if (request.mode === "navigate" && /^(client\.html)?(\?|$)/.test(path)) event.respondWith(page(event));
 });
 
+// A notification was clicked: show the room in a page that is open, or in a new one.
+worker.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const { room, seq } = event.notification.data ?? {};
+  event.waitUntil(open(room, seq));
+});
+
+/** @param {string} room @param {number | null} seq */
+async function open(room, seq) {
+  const pages = await worker.clients.matchAll({ type: "window" });
+  const page = pages.find(({ visibilityState }) => visibilityState === "visible") ?? pages[0];
+  if (!page) return worker.clients.openWindow(`${PAGE}?r=${encodeURIComponent(room)}${seq === null ? "" : `&m=${seq}`}`);
+  page.postMessage({ type: "notice", room, seq });
+  return page.focus();
+}
+
 /**
  * A file as kept, or else from the server, and kept if it is of the kept page's version.
  * @param {Request} request @param {string} version

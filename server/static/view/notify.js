@@ -8,6 +8,8 @@ import { blocks, plainBlocks } from "./markdown/blocks.js";
 
 const LONGEST = 200; // characters; a notification shows fewer
 
+const ICON = new URL("../icon-192.png", import.meta.url).href;
+
 /** What is shown by this page, by key. @type {Map<string, Notification>} */
 const shown = new Map();
 
@@ -37,7 +39,7 @@ export function plain(content) {
 export async function show(notice, tag, onClick) {
   if (permission() !== "granted") return;
   const { key, title, text, room, seq } = notice;
-  const options = { body: text, tag, renotify: true, dir: /** @type {const} */ ("auto"), data: { room, seq } };
+  const options = { body: text, icon: ICON, tag, renotify: true, dir: /** @type {const} */ ("auto"), data: { room, seq } };
   try {
     const made = new Notification(title, options);
     shown.set(key, made);

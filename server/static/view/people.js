@@ -82,11 +82,15 @@ export function open({ state, act, data, redraw }) {
     );
   }
 
-  ask();
+  let asked = false;
   return {
     title: () => words.title,
     kind: "people-panel",
     draw: () => {
+      if (!asked && room?.status === "joined") {
+        asked = true;
+        ask();
+      }
       if (room && room.role !== known) {
         known = room.role;
         cursor = "";

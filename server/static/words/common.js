@@ -22,6 +22,8 @@ export const common = table({
   copied: "Link copied",
   notCopied: "Copying is not possible here. Copy the address bar.",
   deletedUser: "deleted user",
+  /** @param {string} name @param {string} kind one of the next */
+  nameAndKind: (name, kind) => fill("{name} ({kind})", { name, kind }),
   kinds: { guest: "guest", claimed: "claimed", bot: "bot" },
   kindMeanings: {
     guest: "A guest: anyone may use a name that looks like this one",

@@ -65,36 +65,37 @@ export const dialogs = table({
   switcherFound: (/** @type {number} */ n) => plural(n, { one: "{n} result", other: "{n} results" }),
 
   helpTitle: "Keyboard shortcuts",
+  /** What each key does, or several that are pressed together. "Mod" is Ctrl, or ⌘ on a Mac. */
   helpGroups: [
     {
       title: "Go to",
-      keys: [
-        ["Mod K", "Switch to a room or person"],
-        ["Alt ↑", "Previous room"],
-        ["Alt ↓", "Next room"],
-        ["Alt Shift ↑", "Previous unread room"],
-        ["Alt Shift ↓", "Next unread room"],
-        ["Mod F", "Search on this page"],
-        ["?", "This list"],
-      ],
+      keys: {
+        "Mod K": "Switch to a room or person",
+        "Alt ↑": "Previous room",
+        "Alt ↓": "Next room",
+        "Alt Shift ↑": "Previous unread room",
+        "Alt Shift ↓": "Next unread room",
+        "Mod F": "Search on this page",
+        "?": "This list",
+      },
     },
     {
       title: "Read",
-      keys: [
-        ["Page up", "Scroll up, also from the message box"],
-        ["Page down", "Scroll down"],
-        ["↑ ↓", "Go from message to message, in the log"],
-        ["End", "To the newest message, in the log"],
-      ],
+      keys: {
+        "Page up": "Scroll up, also from the message box",
+        "Page down": "Scroll down",
+        "↑ ↓": "Go from message to message, in the log",
+        "End": "To the newest message, in the log",
+      },
     },
     {
       title: "Write",
-      keys: [
-        ["Enter", "Send"],
-        ["Shift Enter", "New line"],
-        ["↑", "Edit my last message, in an empty message box"],
-        ["Esc", "Stop replying or editing, close what is open"],
-      ],
+      keys: {
+        "Enter": "Send",
+        "Shift Enter": "New line",
+        "↑": "Edit my last message, in an empty message box",
+        "Esc": "Stop replying or editing, close what is open",
+      },
     },
   ],
 });

@@ -53,12 +53,12 @@ export const settings = table({
   signedInAs: "Signed in as {name}",
   parts: {
     name: "Display name",
-    email: "E-mail",
+    mail: "E-mail",
     password: "Password",
-    "second-factor": "Second factor",
-    "signed-in-devices": "Signed-in devices",
-    "your-data": "Your data",
-    "delete-the-account": "Delete the account",
+    factor: "Second factor",
+    devices: "Signed-in devices",
+    data: "Your data",
+    delete: "Delete the account",
   },
 
   blockedHint: "They cannot write to you directly or invite you. Nothing that they write notifies you.",

@@ -26,8 +26,10 @@ export class Pages {
     this.panel.replaceChildren(heading, lead ? el("p", { class: "lead" }, lead) : "", ...body);
     setText(/** @type {Element} */ (document.querySelector("title")), words.windowTitle(title));
     /** @type {HTMLElement} */ (this.panel.closest("main")).scrollTop = 0;
+    const part = page.options?.part && this.panel.querySelector(`#account-${page.options.part}`);
+    if (part) part.tabIndex = -1; // it is no button, but one goes on from there
     // A screen reader reads the heading when a page has no field; else the field, within the named region.
-    const first = this.panel.querySelector("[autofocus]") ?? this.panel.querySelector("input:not([hidden])") ?? heading;
+    const first = part ?? this.panel.querySelector("[autofocus]") ?? this.panel.querySelector("input:not([hidden])") ?? heading;
     /** @type {HTMLElement} */ (first).focus();
   }
 

@@ -9,11 +9,12 @@ export function open() {
   const keys = (/** @type {string} */ text) => (text.startsWith("Page") ? [text] : text.split(" ")).map((key) => html`<kbd>${name(key)}</kbd>`);
   return {
     title: () => words.helpTitle,
-    draw: () => words.helpGroups.map(
+    // It can have the focus, so that the keyboard scrolls it.
+    draw: () => html`<div class="help" role="group" aria-label=${words.helpTitle} tabindex="0">${words.helpGroups.map(
       (group) => html`<section class="help-group">
         <h3>${group.title}</h3>
-        <dl class="help-keys">${group.keys.map(([key, what]) => html`<div><dt>${keys(key)}</dt><dd>${what}</dd></div>`)}</dl>
+        <dl class="help-keys">${Object.entries(group.keys).map(([key, what]) => html`<div><dt>${keys(key)}</dt><dd>${what}</dd></div>`)}</dl>
       </section>`,
-    ),
+    )}</div>`,
   };
 }

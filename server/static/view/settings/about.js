@@ -20,7 +20,7 @@ export function about({ state, act, close }) {
           ${server.registration === "closed" ? "" : html`<button type="button" class="button" @click=${() => go("register")}>${words.register}</button>`}
         </div>`;
     }
-    const pages = Object.entries(words.parts).filter(([part]) => part !== "email" || server.mail);
+    const pages = Object.entries(words.parts).filter(([part]) => part !== "mail" || server.mail);
     return html`<p>${parts(words.signedInAs, { name: html`<bdi class="label">${account.username}</bdi>` })}</p>
       <ul class="settings-links">${pages.map(([part, label]) => html`<li>
         <button type="button" class="settings-section" @click=${() => go("profile", { part })}>${label}${icon("chevron-right")}</button>
