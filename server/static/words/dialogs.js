@@ -75,7 +75,6 @@ export const dialogs = table({
         "Alt ↓": "Next room",
         "Alt Shift ↑": "Previous unread room",
         "Alt Shift ↓": "Next unread room",
-        "Mod F": "Search on this page",
         "?": "This list",
       },
     },
