@@ -17,7 +17,7 @@ export class MessageBox {
   constructor(room) {
     this.room = room;
     this.input = document.createElement("textarea");
-    Object.assign(this.input, { id: "message", rows: 1, dir: "auto", enterKeyHint: "send", autocomplete: "off" });
+    Object.assign(this.input, { id: "message", rows: 1, dir: "auto", autocomplete: "off" });
     this.input.setAttribute("aria-describedby", "composer-error counter composer-hint");
     this.input.addEventListener("compositionstart", () => { this.composing = true; });
     this.input.addEventListener("compositionend", () => { this.composing = false; });

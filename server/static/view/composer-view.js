@@ -4,6 +4,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
 import { parts } from "../words/format.js";
 import { icon } from "./icons.js";
+import { plain } from "./markdown/text.js";
 
 const COUNT_FROM = 0.9; // the counter appears when this much of the limit is used
 
@@ -35,6 +36,7 @@ export function composerView(state, act, room, box, why, now, does) {
   const hint = writable && !byLine && !slow && !counted && !state.settings.get("knowsEnter");
   if (box.input.placeholder !== label) box.input.placeholder = label;
   box.input.setAttribute("aria-invalid", String(left < 0));
+  box.input.enterKeyHint = byLine ? "enter" : "send";
   return html`
     <div id="closed" class="composer-notice" role="alert" aria-label=${words.closedLabel} tabindex="-1" ?hidden=${!closed}>
       <span id="closed-reason" dir="auto">${closed ? room.reason : ""}</span>
@@ -102,7 +104,7 @@ function bar(state, room, cancel) {
   const message = state.ui.replyTo.get(room.name);
   if (!message) return nothing;
   const now = room.message(message.seq) ?? message;
-  const text = now.deleted_at ? words.replyDeleted : now.content.replace(/\s+/g, " ").slice(0, 200);
+  const text = now.deleted_at ? words.replyDeleted : plain(now.content).slice(0, 200);
   return html`<div class="composer-bar" id="reply-bar">
     ${icon("reply")}<span class="cut">${parts(words.replyingTo, { name: html`<b dir="auto">${now.sender}</b>`, text: html`<bdi>${text}</bdi>` })}</span>
     ${cross(words.cancelReply, cancel)}

@@ -62,6 +62,7 @@ export class Composer {
       this.#completion?.close();
       this.#box?.input.blur(); // an input method finishes in the room where it began
       this.#box = box;
+      for (const name of this.#boxes.keys()) if (!this.state.rooms.has(name)) this.#boxes.delete(name);
     }
     this.#sync(box);
     const now = Date.now();

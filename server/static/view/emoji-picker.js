@@ -57,6 +57,7 @@ class Picker {
     this.#box.addEventListener("toggle", (event) => {
       if (/** @type {ToggleEvent} */ (event).newState === "closed") this.#onClosed();
     });
+    if (!state.settings.get("emoji").length) this.#group = "smileys-emotion"; // more to see than the usual ones
     (anchor.closest("dialog") ?? document.body).append(this.#box);
     this.#draw();
     this.#box.showPopover();

@@ -96,5 +96,15 @@ export const dialogs = table({
         "Esc": "Stop replying or editing, close what is open",
       },
     },
+    {
+      title: "On a message, in the log",
+      keys: [
+        ["R", "Reply"],
+        ["E", "Edit"],
+        ["+", "React"],
+        ["Del", "Delete"],
+        ["Enter", "All actions"],
+      ],
+    },
   ],
 });
