@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, link
 from tests.browser.peer import peer
+from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -270,8 +271,10 @@ async def test_a_reply_shows_what_it_answers(enter: Enter) -> None:
     await expect(ann.message("and more")).not_to_contain_text("Who comes?")
 
 
-async def test_an_unsent_message_returns_to_the_box(enter: Enter) -> None:
+async def test_an_unsent_message_returns_to_the_box(enter: Enter, new_page: Pages) -> None:
+    new_page.expect_error("ERR_INTERNET_DISCONNECTED")
     ann = await enter("ann")
+    await ann.people.first.wait_for()  # it is loaded apart
     await ann.page.context.set_offline(True)
     await ann.say("first thought")
     await ann.box.press_sequentially("and more")

@@ -169,6 +169,7 @@ export class Composer {
     } else if (event.key === "ArrowUp" && plain && !box.text && box.editing === null) {
       event.preventDefault();
       this.act.writing.editLast(box.room);
+      this.draw(); // now: the next key belongs to the edit
     } else if (event.key === "Escape" && (box.editing !== null || this.state.ui.replyTo.has(box.room))) {
       event.preventDefault();
       this.#cancel(box);

@@ -27,7 +27,7 @@ export class MessageTools {
 
   /**
    * @param {State} state @param {any} act @param {HTMLElement} log
-   * @param {{focus: () => void}} composer
+   * @param {{draw: () => void, focus: () => void}} composer
    */
   constructor(state, act, log, composer) {
     this.state = state;
@@ -117,7 +117,8 @@ export class MessageTools {
   /** Go on in the message box. @param {() => void} begin */
   #write(begin) {
     begin();
-    requestAnimationFrame(() => this.composer.focus()); // once it is drawn
+    this.composer.draw(); // now: the next key belongs there
+    this.composer.focus();
   }
 
   /** @param {string} text @param {string} said */
