@@ -7,9 +7,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, ChatPage, Enter, link
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link
 from tests.browser.peer import peer
-from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -271,17 +270,16 @@ async def test_a_reply_shows_what_it_answers(enter: Enter) -> None:
     await expect(ann.message("and more")).not_to_contain_text("Who comes?")
 
 
-async def test_an_unsent_message_returns_to_the_box(enter: Enter, new_page: Pages) -> None:
-    new_page.expect_error("ERR_INTERNET_DISCONNECTED")
-    ann = await enter("ann")
-    await ann.people.first.wait_for()  # it is loaded apart
-    await ann.page.context.set_offline(True)
+async def test_an_unsent_message_returns_to_the_box(enter: Enter, wire: Wire) -> None:
+    ann = await enter("ann", wire=wire)
+    wire.refuse = True
+    await wire.cut()
     await ann.say("first thought")
     await ann.box.press_sequentially("and more")
     await ann.message("first thought").get_by_role("button", name="Edit").click()
     await expect(ann.box).to_have_value("first thought\nand more")
     await expect(ann.messages).to_have_count(0)
-    await ann.page.context.set_offline(False)
+    wire.refuse = False
     await ann.connected()
     await ann.box.press("Enter")
     await ann.delivered("first thought\nand more")
