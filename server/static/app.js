@@ -213,7 +213,7 @@ export class App {
 
   /** Learn whom I block: once, as soon as the server answers. */
   async #learnBlocked() {
-    if (!this.state.account || this.#knowsBlocked) return;
+    if (!this.state.proven || this.#knowsBlocked) return;
     this.#knowsBlocked = true;
     try {
       await this.act.people.blocked();

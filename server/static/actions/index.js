@@ -2,6 +2,7 @@ import { accountActions } from "./account.js";
 import { attentionActions } from "./attention.js";
 import { meActions } from "./me.js";
 import { messageActions } from "./messages.js";
+import { moderationActions } from "./moderation.js";
 import { peopleActions } from "./people.js";
 import { readingActions } from "./reading.js";
 import { roomActions } from "./rooms.js";
@@ -18,6 +19,7 @@ import { writingActions } from "./writing.js";
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
+ *   moderation: ReturnType<typeof moderationActions>,
  *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>,
  *   account: ReturnType<typeof accountActions>, me: ReturnType<typeof meActions>}} Actions
  * @typedef {import("../app.js").App} App
@@ -34,6 +36,7 @@ export function makeActions(parts) {
   context.writing = writingActions(context);
   context.people = peopleActions(context);
   context.attention = attentionActions(context);
+  context.moderation = moderationActions(context);
   context.settings = settingsActions(context);
   context.account = accountActions(context);
   context.me = meActions(context);

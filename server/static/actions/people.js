@@ -7,6 +7,9 @@
  * @typedef {{seconds?: number, reason?: string, guests?: number}} Sanction `seconds`: absent for no end
  */
 
+const PAGE = 200;
+const MOST_PAGES = 10; // to find one user among the members
+
 /** @param {Context} context */
 export function peopleActions(context) {
   const { state, session, api } = context;
@@ -14,25 +17,46 @@ export function peopleActions(context) {
   /** @param {string} type @param {string} room @param {string} user @param {object} [fields] */
   const act = (type, room, user, fields = {}) => session.ask({ type, room, user, ...fields });
 
+  /**
+   * A page of the people of a room, ordered by id; what it says is kept with the room.
+   * @param {string} name @param {{cursor?: string, banned?: boolean, invited?: boolean, limit?: number}} [options]
+   * @returns {Promise<{members: Member[], count: number, cursor?: string}>}
+   */
+  async function members(name, options = {}) {
+    const page = await session.ask({ type: "members", room: name, limit: PAGE, ...options });
+    state.meet(page.members);
+    const room = state.rooms.get(name);
+    for (const member of page.members) {
+      room?.members.set(member.id, member);
+      if (member.read) room?.reads.set(member.id, member.read);
+    }
+    state.changed();
+    return page;
+  }
+
   return {
+    members,
+
+    /**
+     * Find out about one user of a room: their role; for moderators also whether they are banned or invited.
+     * @param {string} name @param {string} id
+     */
+    async find(name, id) {
+      const room = state.rooms.get(name);
+      const known = () => room?.members.has(id);
+      for (let cursor, pages = 0; !known() && pages < MOST_PAGES; pages += 1) {
+        ({ cursor } = await members(name, cursor ? { cursor } : {}));
+        if (!cursor) break;
+      }
+      if (known() || !room?.mayModerate) return;
+      await members(name, { banned: true });
+      if (!known()) await members(name, { invited: true });
+    },
+
     /** Open the direct room with a user. @param {string} user */
     async direct(user) {
       const { room } = await session.ask({ type: "direct", user });
       context.rooms.show(room);
-    },
-
-    /**
-     * A page of the people of a room, ordered by id.
-     * @param {string} room @param {{cursor?: string, banned?: boolean, invited?: boolean, limit?: number}} [options]
-     * @returns {Promise<{members: Member[], count: number, cursor?: string}>}
-     */
-    async members(room, options = {}) {
-      const page = await session.ask({ type: "members", room, limit: 200, ...options });
-      state.meet(page.members);
-      for (const { id, read } of page.members) {
-        if (read) state.rooms.get(room)?.reads.set(id, read);
-      }
-      return page;
     },
 
     /** @param {string} room @param {string} user */
@@ -72,8 +96,5 @@ export function peopleActions(context) {
       session.membership.ask();
       state.changed();
     },
-
-    /** Make an invite link. @param {string} room @param {{uses: number, seconds: number}} options */
-    makeLink: (room, options) => api.ask("POST", "links", { room, ...options }, { token: session.identity.token }),
   };
 }

@@ -6,6 +6,7 @@ import { PAGE } from "../net/entrance.js";
  *
  * @typedef {import("../state/room.js").Room} Room
  * @typedef {import("../state/types.js").Place} Place
+ * @typedef {import("../state/types.js").Message} Message
  * @typedef {import("./index.js").Context} Context
  */
 
@@ -147,7 +148,7 @@ export function readingActions(context) {
         state.ui.found = null;
         return state.changed();
       }
-      state.ui.found = { q: q.trim(), room, messages: [], cursor: "", busy: false, error: "" };
+      state.ui.found = { q: q.trim(), room, messages: [], cursor: "", busy: false, error: "", at: "" };
       return search(state.ui.found);
     },
 
@@ -165,8 +166,22 @@ export function readingActions(context) {
       state.changed();
     },
 
+    /**
+     * Read deleted messages of a room, for moderators: in a page of its log, the newest first.
+     * @param {string} name @param {number} [before] the answer's `before` @throws {Refused}
+     * @returns {Promise<{messages: Message[], before: number}>} `before`: 0 at the beginning of the log
+     */
+    async deleted(name, before = 0) {
+      const from = before ? { before } : {};
+      const page = await session.ask({ type: "history", room: name, include_deleted: true, limit: 200, ...from });
+      session.meetAuthors(page.messages);
+      const messages = page.messages.filter((/** @type {Message} */ message) => message.deleted_at).reverse();
+      return { messages, before: page.has_older ? page.messages[0].seq : 0 };
+    },
+
     /** Show what was found, in its room. @param {string} room @param {number} seq */
     open(room, seq) {
+      if (state.ui.found) state.ui.found.at = `${room}/${seq}`;
       if (room === state.front) toMessage(room, seq);
       else context.rooms.enter(room, { stays: true, seq });
     },

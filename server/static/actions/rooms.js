@@ -30,7 +30,8 @@ export function roomActions({ state, session, api, ui }) {
     state.entryError = null;
     state.ui.show("chat");
     state.ui.drawer = false;
-    state.ui.found = null;
+    if (state.ui.found?.room && state.ui.found.room !== name) state.ui.found = null;
+    if (state.ui.profile?.room !== name) state.ui.profile = null;
     state.ui.following = !room.hasNewer && !room.place && room.firstUnread === null; // else the log says what is in sight
     entrance.enter(room);
     membership.save();

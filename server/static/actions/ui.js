@@ -17,18 +17,17 @@ export function uiActions({ state, session }) {
     /** Connect now, and not after the pause. */
     connect: () => session.transport.connect(),
 
-    /** Open a panel beside the log, or close it. @param {""|"people"|"search"|"pins"} panel */
+    /** Open a panel beside the log, or close it. @param {import("../state/state.js").Ui["panel"]} panel */
     panel(panel) {
       state.ui.panel = panel;
       state.ui.profile = null;
-      if (panel !== "search") state.ui.found = null;
       state.changed();
     },
 
     /** Show a user's card. @param {import("../state/types.js").User} user @param {string} [room] */
     profile(user, room = state.front) {
       state.ui.profile = { user, room };
-      state.ui.panel = "people";
+      state.ui.panel ||= "people";
       state.changed();
     },
 

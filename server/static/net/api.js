@@ -76,14 +76,21 @@ export class Api {
     return renews && !token ? this.#renewing(send) : send();
   }
 
-  /** Get a file. @param {string} path @returns {Promise<Blob>} @throws {Refused} */
-  download(path) {
-    return this.#renewing(async () => {
-      const response = await this.#fetch("GET", path);
-      return response.blob().catch(() => {
-        throw new Refused("", "The download was interrupted. Try again.", { retryable: true });
-      });
-    });
+  /**
+   * Get a file. @param {string} path
+   * @param {{token?: string, onProgress?: (bytes: number) => void}} [options] `token`: act for a guest instead of the login
+   * @returns {Promise<Blob>} @throws {Refused}
+   */
+  download(path, { token, onProgress = () => {} } = {}) {
+    const get = async () => {
+      const response = await this.#fetch("GET", path, undefined, token);
+      try {
+        return await received(response, onProgress);
+      } catch {
+        throw new Refused("", words.trouble.downloadCut, { retryable: true });
+      }
+    };
+    return token ? get() : this.#renewing(get);
   }
 
   /** @template T @param {() => Promise<T>} send @returns {Promise<T>} */
@@ -139,6 +146,18 @@ export class Api {
     const data = parsed(await response.text().catch(() => ""));
     throw refusal(response.status, data, Number(response.headers.get("Retry-After")));
   }
+}
+
+/** @param {Response} response @param {(bytes: number) => void} onProgress @returns {Promise<Blob>} */
+async function received(response, onProgress) {
+  const reader = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body).getReader();
+  const chunks = [];
+  for (let bytes = 0, chunk; !(chunk = await reader.read()).done; ) {
+    chunks.push(chunk.value);
+    bytes += chunk.value.length;
+    onProgress(bytes);
+  }
+  return new Blob(chunks, { type: response.headers.get("Content-Type") ?? "" });
 }
 
 /** @param {string} text @returns {any} null if it is not JSON, as from a proxy in front of a stopped server */

@@ -118,6 +118,7 @@ const IN_ROOM = {
   },
   member(state, room, { action, member, by }, effects) {
     state.meet([member]);
+    room.onMember(member);
     const mine = state.isMine(member.id);
     if (mine && member.role) room.role = member.role;
     const now = effects.now();
@@ -127,8 +128,9 @@ const IN_ROOM = {
       room.mute = until > now ? { until, reason } : null;
     }
     // A second event of the same action only adds the reason, for those who may know it.
-    if (!["kick", "ban", "unban", "mute", "unmute", "set_role", "quit"].includes(action) || member.reason) return;
-    room.notices.say(room.last, now, { what: action, by, user: member, role: member.role });
+    const what = action === "leave" ? "quit" : action;
+    if (!["kick", "ban", "unban", "mute", "unmute", "set_role", "quit"].includes(what) || member.reason) return;
+    room.notices.say(room.last, now, { what, by, user: member, role: member.role });
   },
   left(state, room, frame, effects) {
     if (frame.reason) effects.removed(room, frame.reason, frame);

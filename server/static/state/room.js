@@ -45,6 +45,10 @@ export class Room {
   /** The other user of a direct room. @type {User | null} */ peer = null;
   /** How many users belong to it, 0 if that is unknown. */
   size = 0;
+  /** What was read of people here since I entered: members, and those who are banned or invited. Another map after each
+   * join: it has to be read again. @type {Map<string, import("./types.js").Member>} */
+  members = new Map();
+  /** How many reports are open, as far as a moderator's page has asked. */ reports = 0;
 
   /** Whether `messages` is the room's log as far as it reaches. */
   loaded = false;
@@ -150,6 +154,8 @@ export class Room {
     this.reason = this.code = this.trouble = this.password = "";
     this.synced = false;
     this.presence.reset(joined.members, joined.count);
+    this.members = new Map();
+    this.pinned = null;
     if (resumed) return false; // the head is taken from `synced`: the connection may break before it
     this.#epoch = joined.epoch;
     this.#head = joined.head;
@@ -303,6 +309,15 @@ export class Room {
       came: came.filter((user) => !isMine(user.id) && !spoke(user)),
       went: went.filter((user) => !isMine(user.id)),
     });
+  }
+
+  /**
+   * Something has changed about a user here. @param {import("./types.js").Member} member as everyone is told: what only
+   * lists have is kept
+   */
+  onMember(member) {
+    const { read, seen_at } = this.members.get(member.id) ?? {};
+    this.members.set(member.id, { read, seen_at, ...member });
   }
 
   /** The message at this seq, if it is here. @param {number} seq */

@@ -36,7 +36,7 @@ export class Ui {
   /** The page about accounts. @type {{name: string, options: any} | null} */ page = null;
   /** The room that the entry page proposes, "" for the one used last. */ proposed = "";
   /** Whether the sidebar is open, where the page is narrow. */ drawer = false;
-  /** @type {""|"people"|"search"|"pins"} */ panel = "";
+  /** @type {""|"people"|"search"|"pins"|"deleted"} */ panel = "";
   /** The user whose card is open. @type {{user: User, room: string} | null} */ profile = null;
   /** @type {({name: string} & Record<string, any>) | null} */ dialog = null;
   /** What is answered, by room. @type {Map<string, import("./types.js").Message>} */ replyTo = new Map();
@@ -131,6 +131,11 @@ export class State {
   /** @param {string} id */
   isMine(id) {
     return id === this.me?.id || this.former.has(id);
+  }
+
+  /** Whether I am an admin of the server. An application's token does not say so: a room does. */
+  get mayOperate() {
+    return this.account?.role === "admin" || [...this.rooms.values()].some((room) => room.role === "admin");
   }
 
   /** How many unread messages of a room want me: mentions, and in a direct room all, unless it is muted. @param {Room} room */

@@ -19,6 +19,11 @@
  * @typedef {{room: string, info: Info, by: User, at: string}} Invitation
  * @typedef {{id: string, name: string, kind?: string, role?: Role, online?: boolean, read?: number, seen_at?: string,
  *   muted_until?: string, banned_until?: string, reason?: string, invited_at?: string, invited_by?: User}} Member
+ * @typedef {{id: string, room: string, seq: number, reporter: User, reason: string, sender: User, content: string, posted_at: string,
+ *   created_at: string, state: "open"|"resolved"|"dismissed", handler?: string, note?: string, handled_at?: string}} Report
+ *   with the message as it was
+ * @typedef {{id: string, maker: string, until: string, uses: number, uses_left: number, room?: string, token?: string,
+ *   url?: string}} Invite an invite link; `token` and `url` only when it is made
  * @typedef {{key: string, text: string, error: boolean, action?: {label: string, run: () => void}}} Toast a short notice
  *   over the log; one with an action stays as long as that can be done
  * @typedef {{key: string, by: User, content: string, at: string}} Announcement
@@ -27,8 +32,9 @@
  * @typedef {"all"|"mentions"|"none"} Level what a room notifies of
  * @typedef {{until: number, reason: string}} Mute `until`: epoch milliseconds, Infinity for no end
  * @typedef {{seq: number, top: number}} Place the message at the top of the log, and its distance from there in pixels
- * @typedef {{room: string, messages: Message[], cursor: string, busy: boolean, error: string, q: string}} Found what a
- *   search has found; `room`: "" for all rooms
+ * @typedef {{room: string, messages: Message[], cursor: string, busy: boolean, error: string, q: string,
+ *   at: string}} Found what a
+ *   search has found; `room`: "" for all rooms; `at`: the hit that was opened last, as room/seq
  * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
  *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number,
  *   replyTo: ReplyHead | null, shownAt?: number}} Unsent

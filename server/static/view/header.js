@@ -1,9 +1,8 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
 import { icon } from "./icons.js";
-import { openMenu } from "./menu.js";
 import { mark } from "./names.js";
-import { cut, roomMenu, sign } from "./room-parts.js";
+import { cut, openRoomMenu, sign } from "./room-parts.js";
 
 /**
  * Which room this is, and the ways to what belongs to it.
@@ -68,6 +67,7 @@ function buttons(state, room, act) {
   };
   const on = (/** @type {string} */ name) => String(state.ui.panel === name);
   const people = count ? words.header.people(count) : words.header.openPeople;
+  const more = room.reports ? words.header.menuReports : words.header.menu;
   return html`
     ${room.direct ? nothing : html`<button type="button" id="open-people" class="icon-button people-button" aria-label=${people} title=${people} aria-expanded=${on("people")}
       aria-controls="panel" @click=${toggle("people")}>${icon("users")}<span id="room-count" class="room-count">${count ? words.header.count(count) : ""}</span></button>`}
@@ -75,6 +75,8 @@ function buttons(state, room, act) {
       aria-controls="panel" @click=${toggle("search")}>${icon("search")}</button>
     <button type="button" id="open-pins" class="icon-button wide-only" aria-label=${words.header.pins} title=${words.header.pins} aria-expanded=${on("pins")}
       aria-controls="panel" @click=${toggle("pins")}>${icon("pin")}</button>
-    <button type="button" id="room-menu" class="icon-button" aria-label=${words.header.menu} title=${words.header.menu} aria-haspopup="menu" aria-expanded="false"
-      @click=${(/** @type {Event} */ event) => openMenu(/** @type {Element} */ (event.currentTarget), roomMenu(state, room, act))}>${icon("ellipsis")}</button>`;
+    <button type="button" id="room-menu" class="icon-button" aria-label=${more} title=${more} aria-haspopup="menu" aria-expanded="false"
+      @click=${(/** @type {Event} */ event) => openRoomMenu(/** @type {Element} */ (event.currentTarget), state, room, act)}>${icon("ellipsis")}${room.reports
+        ? html`<span class="attention" aria-hidden="true"></span>`
+        : nothing}</button>`;
 }

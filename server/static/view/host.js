@@ -6,11 +6,12 @@ import { words } from "../words.js";
  *
  * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
- * @typedef {{state: State, act: Actions, data: Record<string, any>, redraw: () => void, close: () => void}} Context
- *   `data`: what it was opened with
- * @typedef {{title: () => unknown, draw: () => unknown, focus?: () => void, closed?: () => void, kind?: string}} Part
- *   `title`: text or a template; `focus`: put the keyboard where one begins; `closed`: it was closed; `kind`: a class
- * @typedef {() => Promise<{open: (context: Context) => Part}>} Load
+ * @typedef {{state: State, act: Actions, data: Record<string, any>, redraw: () => void, close: () => void, uncover: () => void}}
+ *   Context `data`: what it was opened with; `uncover`: close it if it covers the room, which is to be seen now
+ * @typedef {{title: () => unknown, draw: () => unknown, focus?: () => void, closed?: () => void, kind?: string, back?: () => void}}
+ *   Part `title`: text or a template; `focus`: put the keyboard where one begins; `closed`: it was closed; `kind`: a class;
+ *   `back`: to what was shown before
+ * @typedef {() => Promise<{open: (context: Context) => Part, style?: string}>} Load `style`: its style sheet, in css/
  */
 
 /**
@@ -19,7 +20,9 @@ import { words } from "../words.js";
  */
 export async function openPart(load, context) {
   try {
-    return (await load()).open(context);
+    const { open, style } = await load();
+    if (style) await styled(style);
+    return open(context);
   } catch (error) {
     // The server is away, or has a newer version of the page.
     context.close();
@@ -27,4 +30,26 @@ export async function openPart(load, context) {
     console.warn(error);
     return null;
   }
+}
+
+/** @type {Map<string, Promise<unknown>>} */ const styles = new Map();
+
+/** Load a style sheet that the first view does not need. @param {string} name @returns {Promise<unknown>} */
+function styled(name) {
+  const known = styles.get(name);
+  if (known) return known;
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = new URL(`../css/${name}.css`, import.meta.url).href;
+  const loaded = new Promise((resolve, reject) => {
+    link.onload = resolve;
+    link.onerror = () => {
+      styles.delete(name);
+      link.remove();
+      reject(new Error(`${link.href} could not be loaded`));
+    };
+  });
+  styles.set(name, loaded);
+  document.head.append(link);
+  return loaded;
 }

@@ -19,11 +19,12 @@ let open = null;
 /**
  * @param {Element} anchor gets the focus back, and is expanded meanwhile
  * @param {Item[]} items @param {{label?: string, at?: {x: number, y: number}}} [options] `at`: a place in the window
+ * @returns {(items: Item[]) => void} changes the items while it is open
  */
 export function openMenu(anchor, items, { label = anchor.getAttribute("aria-label") ?? "", at } = {}) {
   const same = open && anchor.getAttribute("aria-expanded") === "true";
   open?.close(true);
-  if (same) return; // a second click closes it
+  if (same) return () => {}; // a second click closes it
   const box = document.createElement("div");
   box.className = "menu";
   box.popover = "manual";
@@ -49,7 +50,8 @@ export function openMenu(anchor, items, { label = anchor.getAttribute("aria-labe
   });
   addEventListener("pointerdown", outside, true);
   addEventListener("resize", away);
-  render(items.map((item) => draw(item, close)), box);
+  const show = (/** @type {Item[]} */ all) => render(all.map((item) => draw(item, close)), box);
+  show(items);
   // In its landmark, for screen readers; and in a modal dialog, because everything outside of that is inert.
   (anchor.closest("dialog, nav, main, aside") ?? document.body).append(box);
   open = { box, close };
@@ -57,6 +59,7 @@ export function openMenu(anchor, items, { label = anchor.getAttribute("aria-labe
   box.showPopover();
   place(box, at ? new DOMRect(at.x, at.y, 0, 0) : anchor.getBoundingClientRect());
   focusFirst(...choices(box));
+  return (changed) => open?.box === box && show(changed);
 }
 
 /** @param {Item} item @param {(focus: boolean) => void} close */

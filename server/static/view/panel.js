@@ -16,7 +16,11 @@ import { icon } from "./icons.js";
 
 /** @type {Record<string, Load>} */
 const PANELS = {
+  deleted: () => import("./deleted.js"),
   people: () => import("./people.js"),
+  pins: () => import("./pins.js"),
+  profile: () => import("./profile.js"),
+  search: () => import("./search.js"),
 };
 const WIDE = matchMedia("(min-width: 64rem)");
 /** Here the log keeps its width next to the list of people, which is open unless it was closed. */
@@ -27,6 +31,7 @@ export class Panel {
   /** What is shown, or being loaded: a name, and the room it is about. */ #shown = "";
   /** @type {Part | null} */ #part = null;
   /** @type {Element | null} */ #before = null;
+  /** The user whose card is shown, or was last. */ #user = "";
 
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
@@ -44,7 +49,7 @@ export class Panel {
 
   draw() {
     const { ui, front, room } = this.state;
-    const name = !room || (room.direct && ui.panel === "people" && !ui.profile) ? "" : ui.profile && PANELS.profile ? "profile" : PANELS[ui.panel] ? ui.panel : "";
+    const name = !room || (room.direct && ui.panel === "people" && !ui.profile) ? "" : ui.profile ? "profile" : ui.panel;
     const shown = name && `${name} ${front} ${ui.profile?.user.id ?? ""}`;
     document.body.classList.toggle("panel-open", Boolean(name));
     const covers = Boolean(name) && !WIDE.matches;
@@ -61,25 +66,32 @@ export class Panel {
     this.#part = null;
     this.#shown = shown;
     this.#box.hidden = !name;
-    if (name) return this.#open(name, opening);
+    this.#user = ui.profile?.user.id ?? this.#user;
+    if (name) return this.#open(name, opening, had);
     render(nothing, this.#box);
     if ((had || document.activeElement === document.body) && !focusFirst(this.#before)) focusHome();
   }
 
-  /** @param {string} name @param {boolean} opening whether the user has asked for it, and not just changed the room */
-  async #open(name, opening) {
+  /**
+   * @param {string} name @param {boolean} opening whether the user has asked for it, and not just changed the room
+   * @param {boolean} had whether the focus was in what the panel showed before
+   */
+  async #open(name, opening, had) {
     const { state, act } = this;
     const shown = this.#shown;
     const redraw = () => this.#shown === shown && this.#render();
     const data = { room: state.front, ...state.ui.profile };
-    const part = await openPart(PANELS[name], { state, act, data, redraw, close: () => act.ui.panel("") });
+    const part = await openPart(PANELS[name], { state, act, data, redraw, close: () => act.ui.panel(""), uncover: () => WIDE.matches || act.ui.panel("") });
     if (!part || this.#shown !== shown) return;
     this.#part = part;
     this.#render();
-    // Next to the log, a list of people may open without taking the focus; what covers the log may not.
     if (!opening || !state.ui.attentive) return;
-    if (!WIDE.matches) focusFirst(this.#box.querySelector(".panel-close"));
-    else if (canFocus(this.#before) && this.#before.id === `open-${name}`) part.focus?.();
+    // Back from a card, to the row that has led to it. Next to the log, a list may open without taking the focus.
+    const at = (/** @type {string} */ selector) => this.#box.querySelector(selector);
+    const came = had && this.#user ? at(`[data-user="${CSS.escape(this.#user)}"]`) : null;
+    if (canFocus(came)) came.focus();
+    else if (part.focus) part.focus();
+    else if (had || !WIDE.matches || name === "profile") focusFirst(at(".panel-back"), at(".panel-close"));
   }
 
   #close = () => {
@@ -93,6 +105,9 @@ export class Panel {
     if (!part) return;
     render(
       html`<div class="panel-head">
+          ${part.back
+            ? html`<button type="button" class="icon-button panel-back" aria-label=${words.common.back} title=${words.common.back} @click=${part.back}>${icon("arrow-left")}</button>`
+            : nothing}
           <h2 id="panel-title" class="cut">${part.title()}</h2>
           <button type="button" class="icon-button panel-close" aria-label=${words.common.close} title=${words.common.close}
             @click=${this.#close}>${icon("x")}</button>

@@ -2,6 +2,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
 import { contains, order } from "../state/people.js";
+import { isHere, isOnline } from "../state/standing.js";
 import { people as words } from "../words/people.js";
 import { words as common } from "../words.js";
 import { avatar } from "./avatar.js";
@@ -23,17 +24,15 @@ const FILTER_FROM = 8; // fewer are in sight at once
 /** @param {import("./host.js").Context} context @returns {import("./host.js").Part} */
 export function open({ state, act, data, redraw }) {
   const room = state.rooms.get(data.room);
-  /** @type {Map<string, Member>} */ const members = new Map();
   let [q, cursor, error] = ["", "", ""];
   let busy = false;
-  let known = room?.role; // roles change: the list is read again
+  /** What was read; another map after the room was joined again. @type {Map<string, Member> | undefined} */ let known;
 
   async function ask() {
     if (busy) return;
     busy = true;
     try {
-      const page = await act.people.members(data.room, { cursor });
-      for (const member of page.members) members.set(member.id, member);
+      const page = await act.people.members(data.room, cursor ? { cursor } : {});
       cursor = page.cursor ?? "";
       error = "";
     } catch (problem) {
@@ -47,11 +46,14 @@ export function open({ state, act, data, redraw }) {
   /** @returns {Person[]} me first, then those who are here, by name */
   function everyone() {
     if (!room) return [];
-    const here = room.presence.members;
-    const all = new Map([...members, ...[...here].map(([id, user]) => /** @type {const} */ ([id, { ...members.get(id), ...user }]))]);
-    const big = room.presence.count > here.size; // then presence does not name everyone
+    const { members } = room;
+    const here = new Map(/** @type {Map<string, Member>} */ (room.presence.members));
+    const { me } = state;
+    if (me && room.status === "joined") here.set(me.id, { role: room.role, ...me }); // presence may name only others
+    const listed = [...members].filter(([id]) => isHere(room, id)); // the others are banned, invited, or gone
+    const all = new Map([...listed, ...[...here].map(([id, user]) => /** @type {const} */ ([id, { ...members.get(id), ...user }]))]);
     return [...all.values()]
-      .map((each) => ({ ...each, here: here.has(each.id) || (big && Boolean(each.online)) }))
+      .map((each) => ({ ...each, here: here.has(each.id) || isOnline(room, each.id) }))
       .sort((a, b) => Number(state.isMine(b.id)) - Number(state.isMine(a.id)) || Number(b.here) - Number(a.here) || order.compare(a.name, b.name));
   }
 
@@ -59,7 +61,7 @@ export function open({ state, act, data, redraw }) {
   function row(person, alike) {
     const mine = state.isMine(person.id);
     return html`<li>
-      <button type="button" class="person-row ${person.here ? "" : "away"}" @click=${() => act.ui.profile(person, data.room)}>
+      <button type="button" class="person-row ${person.here ? "" : "away"}" data-user=${person.id} @click=${() => act.ui.profile(person, data.room)}>
         <span class="person-picture">${avatar(person)}${person.here ? html`<span class="online-dot on" aria-hidden="true"></span>` : nothing}</span>
         <span class="person-name cut">${nameOf(person, alike)}</span>${mark(person.id)}
         ${mine ? html`<span class="you">${common.common.you}</span>` : nothing}
@@ -82,17 +84,12 @@ export function open({ state, act, data, redraw }) {
     );
   }
 
-  let asked = false;
   return {
     title: () => words.title,
     kind: "people-panel",
     draw: () => {
-      if (!asked && room?.status === "joined") {
-        asked = true;
-        ask();
-      }
-      if (room && room.role !== known) {
-        known = room.role;
+      if (room?.status === "joined" && room.members !== known) {
+        known = room.members;
         cursor = "";
         ask();
       }
@@ -105,6 +102,9 @@ export function open({ state, act, data, redraw }) {
               <input class="input" type="search" placeholder=${words.filter} autocomplete="off" spellcheck="false" maxlength="64" dir="auto"
                 @input=${(/** @type {any} */ event) => ((q = event.target.value), redraw())}></label>
               <p class="sr" role="status">${q ? words.shown(found.length) : ""}</p>`
+          : nothing}
+        ${room?.mayModerate && room.status === "joined"
+          ? html`<button type="button" class="button" @click=${() => act.ui.dialog("members", { room: data.room })}>${icon("user-plus")}${words.invite}</button>`
           : nothing}
         <div class="people-scroll">
           ${groups(found, namesakes(all))}

@@ -1,8 +1,10 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
+import { Refused } from "../net/api.js";
 import { words } from "../words.js";
 import { avatar } from "./avatar.js";
 import { icon } from "./icons.js";
 import { addressOf, copy } from "./links.js";
+import { openMenu } from "./menu.js";
 
 /**
  * What the sidebar, the header and the quick switcher show of a room, and its menu.
@@ -39,7 +41,7 @@ export function badge(state, room) {
 }
 
 /** @param {State} state @param {Room} room @param {Actions} act @returns {Item[]} */
-export function roomMenu(state, room, act) {
+function roomMenu(state, room, act) {
   const { name } = room;
   const level = (/** @type {import("../state/types.js").Level} */ value, /** @type {string} */ label) => ({
     label,
@@ -49,6 +51,7 @@ export function roomMenu(state, room, act) {
   const lasting = room.info.kind === "public" || room.info.kind === "private";
   return [
     room.name === state.front && { label: words.header.pins, icon: "pin", run: () => act.ui.panel("pins") },
+    room.name === state.front && { label: words.header.date, icon: "calendar", run: () => act.ui.dialog("date", { room: name }) },
     { label: words.rooms.markRead, icon: "check", disabled: !room.unread, run: () => act.rooms.markRead(name) },
     !room.direct && { label: words.rooms.copyLink, icon: "link", run: () => share(name, act) },
     { line: true },
@@ -57,7 +60,7 @@ export function roomMenu(state, room, act) {
     !room.direct && level("mentions", words.rooms.levelMentions),
     level("none", words.rooms.levelNone),
     { line: true },
-    lasting && room.mayModerate && { label: words.rooms.settings, icon: "settings", run: () => act.ui.dialog("room", { room: name }) },
+    ...(room.mayModerate && room.status === "joined" ? moderation(state, room, act) : []),
     { label: words.rooms.leave, icon: "door-open", hint: lasting ? words.rooms.leaveHint : "", run: () => act.rooms.leave(name) },
     lasting && { label: words.rooms.quit, icon: "x", danger: true, run: () => confirmQuit(room, act) },
   ];
@@ -78,4 +81,34 @@ function confirmQuit({ name, title }, act) {
     danger: true,
     run: () => act.rooms.quit(name),
   });
+}
+
+/** What moderators do. @param {State} state @param {Room} room @param {Actions} act @returns {Item[]} */
+function moderation(state, room, act) {
+  const { name, reports, info } = room;
+  const dialog = (/** @type {string} */ which) => () => act.ui.dialog(which, { room: name });
+  const lasting = info.kind !== "ephemeral";
+  return [
+    { title: words.rooms.moderation },
+    lasting && { label: words.rooms.settings, icon: "settings", run: dialog("room") },
+    { label: words.rooms.manage, icon: "user-plus", run: dialog("members") },
+    { label: reports ? words.rooms.reportsOpen(cut(reports)) : words.rooms.reports, icon: "flag", run: dialog("reports") },
+    name === state.front && { label: words.rooms.deleted, icon: "trash-2", run: () => act.ui.panel("deleted") },
+    { line: true },
+  ];
+}
+
+/**
+ * Open the menu of a room. A moderator's asks whether there are reports, and then says so.
+ * @param {Element} anchor @param {State} state @param {Room} room @param {Actions} act @param {Parameters<typeof openMenu>[2]} [options]
+ */
+export async function openRoomMenu(anchor, state, room, act, options) {
+  const update = openMenu(anchor, roomMenu(state, room, act), options);
+  if (!room.mayModerate || room.status !== "joined" || anchor.getAttribute("aria-expanded") !== "true") return;
+  try {
+    await act.moderation.reports(room.name);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error; // the list of reports says why it cannot be read
+  }
+  update(roomMenu(state, room, act));
 }

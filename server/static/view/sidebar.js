@@ -9,7 +9,7 @@ import { icon } from "./icons.js";
 import { addressOf, isForBrowser } from "./links.js";
 import { openMenu } from "./menu.js";
 import { mark } from "./names.js";
-import { badge, roomMenu, sign } from "./room-parts.js";
+import { badge, openRoomMenu, sign } from "./room-parts.js";
 import { SWITCH, inOrder } from "./shortcuts.js";
 import { confirmSignOut } from "./sign-out.js";
 
@@ -100,7 +100,7 @@ export class Sidebar {
       event.preventDefault();
       const button = /** @type {Element} */ (/** @type {Element} */ (event.currentTarget).closest("li")?.querySelector(".room-menu"));
       const at = event instanceof MouseEvent && event.type === "contextmenu" && event.clientX ? { x: event.clientX, y: event.clientY } : undefined;
-      openMenu(button, roomMenu(state, room, act), { at });
+      openRoomMenu(button, state, room, act, { at });
     };
     return html`<li>
       <a href=${addressOf(room.name)} class=${names} data-room=${room.name} tabindex=${stop ? 0 : -1}
@@ -160,6 +160,8 @@ export class Sidebar {
       !state.proven && { label: words.rooms.signIn, icon: "log-in", run: page("signIn") },
       !state.proven && state.server.registration !== "closed" && { label: words.rooms.register, icon: "user-plus", run: page("register") },
       { label: words.rooms.preferences, icon: "settings", run: () => this.#leaveFor(() => act.ui.dialog("settings")) },
+      state.mayOperate && { label: words.rooms.allReports, icon: "flag", run: () => this.#leaveFor(() => act.ui.dialog("reports")) },
+      state.mayOperate && { label: words.rooms.announce, icon: "megaphone", run: () => this.#leaveFor(() => act.ui.dialog("announce")) },
       { label: words.rooms.shortcuts, icon: "keyboard", run: () => this.#leaveFor(() => act.ui.dialog("help")) },
       { line: true },
       { label: words.rooms.signOut, icon: "log-out", run: () => this.#leaveFor(() => confirmSignOut(state, act)) },

@@ -60,6 +60,7 @@ export const trouble = table({
   tryIn: (why, seconds) => fill("{why} Try again in {time}.", { why, time: duration(seconds) }),
   outdated: "The server has a newer version of this page. Reload it to go on.",
   notReached: "The server cannot be reached. Try again.",
+  downloadCut: "The download was interrupted. Try again.",
   interrupted: "The connection was lost before the server answered. Try again.",
   slowStorage: "The server cannot store messages right now. Your messages are kept and will be stored later.",
 });

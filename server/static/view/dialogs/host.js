@@ -15,14 +15,22 @@ import { icon } from "../icons.js";
 
 /** @type {Record<string, Load>} */
 const DIALOGS = {
+  announce: () => import("./announce.js"),
   browse: () => import("./browse.js"),
   confirm: () => import("./confirm.js"),
   create: () => import("./create.js"),
+  date: () => import("./date.js"),
   help: () => import("./help.js"),
+  invite: () => import("./invite.js"),
+  members: () => import("./members.js"),
   name: () => import("./name.js"),
   missing: () => import("./missing.js"),
   password: () => import("./password.js"),
   report: () => import("./report.js"),
+  reports: () => import("./reports.js"),
+  role: () => import("./role.js"),
+  room: () => import("./room.js"),
+  sanction: () => import("./sanction.js"),
   seen: () => import("./seen.js"),
   settings: () => import("../settings/dialog.js"),
   switcher: () => import("../switcher.js"),
@@ -65,7 +73,7 @@ export class DialogHost {
     const { state, act } = this;
     const close = () => this.state.ui.dialog === dialog && act.ui.closeDialog();
     const redraw = () => this.#part && this.#shown === dialog && this.#render(this.#part);
-    const part = await openPart(DIALOGS[dialog.name], { state, act, data: dialog, redraw, close });
+    const part = await openPart(DIALOGS[dialog.name], { state, act, data: dialog, redraw, close, uncover: close });
     if (!part || this.state.ui.dialog !== dialog) return; // closed meanwhile
     this.#part = part;
     this.#box.className = `dialog ${part.kind ?? ""}`;
