@@ -62,7 +62,8 @@ async def scene(
     settings: Mapping[str, object] | None = None,
     **options: Any,
 ) -> AsyncIterator[Scene]:
-    """Open a room with all kinds of messages."""
+    """Open a room with all kinds of messages, in a page without motion."""
+    new_page.expect_error("ERR_INTERNET_DISCONNECTED")
     room = cyrillic()
     async with peer(server, "", OTHER) as other:
         await other.ask(type="create_room", room=room, title="План на лето", topic="Куда и когда едем")
@@ -80,7 +81,7 @@ async def scene(
         await other.change(type="edit", seq=seqs[0], content="привет всем")
         await other.change(type="react", seq=seqs[1], emoji="👍")
         await other.change(type="pin", seq=seqs[1])
-        page = await new_page(**options)
+        page = await new_page(reduced_motion="reduce", **options)
         if settings:
             text = json.dumps(dict(settings))
             await page.add_init_script(f"localStorage.setItem('parley.settings', '{text}')")
@@ -263,7 +264,6 @@ STATES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "talk": talk,
     "people": people,
     "profile": profile,
-    "search": search,
     "pins": pins,
     "toolbar": toolbar,
     "emoji": emoji,

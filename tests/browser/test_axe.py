@@ -30,7 +30,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 )
 async def test_axe_finds_nothing(new_page: Pages, server: ServerProcess, look: str) -> None:
     found: dict[str, list[str]] = {}
-    async with scene(new_page, server, reduced_motion="reduce", **LOOKS[look]) as each:
+    async with scene(new_page, server, **LOOKS[look]) as each:
         async for name in visit(each):
             if wrong := await violations(each.page):
                 found[name] = wrong

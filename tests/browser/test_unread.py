@@ -99,6 +99,7 @@ async def test_what_is_in_sight_in_another_room_is_read(
     await open_room(ann, other_room)
     await say(server, other_room, "in sight")
     await expect(ann.message("in sight")).to_be_visible()
+    await expect(ann.log.locator(".unread-line")).to_have_count(0)
     await expect(badge(ann.page, other_room)).to_have_count(0)
     await expect(ann.page).to_have_title(f"{other_room} · Parley")
 

@@ -48,6 +48,7 @@ export function accountActions(context) {
       ui.page = null;
       ui.view = ui.back;
       if (ui.view === "loading") app.showEntry();
+      session.reader.look(); // what has arrived behind the page is in sight now
       state.changed();
     },
 

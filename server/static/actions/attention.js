@@ -1,5 +1,5 @@
 import { isWorth } from "../state/attention.js";
-import { inSight, isUnread } from "../state/unread.js";
+import { isLookedAt, isUnread } from "../state/unread.js";
 
 /**
  * Who is told what is new: which messages are worth it, and which of a person's tabs does it.
@@ -20,7 +20,7 @@ export function attentionActions({ state }) {
     isWorth: (room, message, mention) => isWorth(state, room, message, mention),
 
     /** Whether I look at the room, so that I see what is new, or that there is something new. @param {Room} room */
-    isLookedAt: (room) => inSight(state, room) || (room.name === state.front && state.ui.attentive),
+    isLookedAt: (room) => isLookedAt(state, room),
 
     /** Whether a message is still there, and unread on all of my devices. @param {string} room @param {number} seq */
     isUnread(room, seq) {

@@ -43,9 +43,14 @@ export function isUnread(room, seq) {
   return arrivedIn(room).has(seq);
 }
 
+/** Whether I look at a room, at its end or elsewhere. @param {State} state @param {Room} room */
+export function isLookedAt(state, room) {
+  return room.name === state.front && state.ui.view === "chat" && state.ui.attentive;
+}
+
 /** Whether I see what arrives in a room. @param {State} state @param {Room} room */
 export function inSight(state, room) {
-  return room.name === state.front && state.ui.attentive && state.ui.following && !room.hasNewer;
+  return isLookedAt(state, room) && state.ui.following && !room.hasNewer;
 }
 
 /** Count a message of another user that has arrived. @param {State} state @param {Room} room @param {Message} message */
@@ -54,7 +59,7 @@ export function count(state, room, message) {
   const mention = mentionsMe(state, message);
   const list = arrivedIn(room);
   if (list.size < MOST_ARRIVED) list.set(message.seq, mention);
-  room.firstUnread ??= message.seq;
+  if (!inSight(state, room)) room.firstUnread ??= message.seq;
   room.unread = Math.min(MOST_UNREAD, room.unread + 1);
   if (mention) room.mentions = Math.min(MOST_UNREAD, room.mentions + 1);
 }
