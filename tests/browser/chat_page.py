@@ -15,7 +15,7 @@ from tests.support.server import ServerProcess
 
 SECRET = "a secret of the tests, long enough for HS256"
 # What Chromium itself logs when a server is unreachable: not an error of the page.
-SERVER_AWAY = r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET"
+SERVER_AWAY = r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|when fetching the script"
 
 
 def new_room() -> str:

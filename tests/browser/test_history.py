@@ -1,14 +1,13 @@
 """Scrolling through a log and following its end: the place of the reader is kept, and the page stays small."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.chat_page import ChatPage, Enter
+from tests.browser.chat_page import Enter
 from tests.browser.peer import peer
+from tests.browser.scrolling import AT_BEGINNING, AT_END, scroll, scroll_up
 from tests.support.server import ServerProcess
 
 # The message in the middle of the visible part, and its position.
@@ -20,48 +19,10 @@ READING = """() => {
   return [line.dataset.seq, line.getBoundingClientRect().top];
 }"""
 PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundingClientRect().top"""
-# Scrolls by `step` pixels a frame until `done()`, and returns the texts that were passed, by seq, the longest way by
-# which a message moved that was read, beyond the scrolling, and the most elements that the page had.
-SCROLL = """async ([step, done]) => {
-  const log = document.querySelector('#log');
-  const frame = () => new Promise(requestAnimationFrame);
-  const arrived = new Function(`return ${done}`); // in the page's world: its policy does not hold here
-  const texts = new Map();
-  let [jump, nodes] = [0, 0];
-  while (!arrived()) {
-    const top = log.getBoundingClientRect().top;
-    const all = [...log.querySelectorAll('.msg')];
-    const read = all.find((each) => each.getBoundingClientRect().bottom > top + log.clientHeight / 2);
-    for (const each of all) texts.set(Number(each.dataset.seq), each.querySelector('.text')?.innerText);
-    const place = (each) => each.querySelector('.text').getBoundingClientRect().top;
-    const [before, from] = [place(read), log.scrollTop];
-    log.scrollTop += step;
-    const scrolled = log.scrollTop - from;
-    await frame();
-    await frame();
-    const now = log.querySelector(`.msg[data-seq="${read.dataset.seq}"]`);
-    if (now) jump = Math.max(jump, Math.abs(place(now) - before + scrolled));
-    nodes = Math.max(nodes, document.querySelectorAll('*').length);
-  }
-  return { texts: [...texts].sort(([a], [b]) => a - b).map(([, text]) => text), jump, nodes };
-}"""
-AT_BEGINNING = "document.querySelector('.beginning') && document.querySelector('#log').scrollTop === 0"
-AT_END = "document.querySelector('#jump').hidden"
 # Keeps the page's connection where a test can find it.
 KEEP_SOCKET = (
     "window.WebSocket = class extends WebSocket { constructor(...args) { super(...args); window.socket = this; } }"
 )
-
-
-async def scroll(chat: ChatPage, step: int, done: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = await chat.page.evaluate(SCROLL, [step, done])
-    return found
-
-
-async def scroll_up(chat: ChatPage, pixels: int) -> None:
-    """Scroll up from the end, and wait until the page knows."""
-    await chat.log.evaluate("(log, pixels) => { log.scrollTop -= pixels }", pixels)
-    await expect(chat.jump).to_be_visible()
 
 
 async def test_the_whole_log_is_read_up_and_down_without_a_jump(enter: Enter, server: ServerProcess, room: str) -> None:

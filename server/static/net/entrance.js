@@ -1,7 +1,7 @@
 import { shownName } from "../state/people.js";
 import { onAnew } from "../state/unread.js";
 import { words } from "../words.js";
-import { sentence } from "./api.js";
+import { ended, sentence } from "./api.js";
 import { Backoff } from "./backoff.js";
 
 /**
@@ -86,7 +86,7 @@ export class Entrance {
     const { left, leftOther } = words.trouble;
     const guests = this.session.isGuest && room.guests === "no" && reason === "kicked";
     const tell = left[guests ? "guests" : reason];
-    const told = tell ? tell({ who: by ? shownName(by) : "", why: text ?? "" }) : leftOther;
+    const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? ended(text) : "" }) : leftOther;
     if (room.name === this.state.front) return this.#close(room, told);
     this.session.membership.remove(room);
     if (reason !== "quit") this.session.say(words.rooms.removedFrom(room.title, told), true);
