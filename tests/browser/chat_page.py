@@ -15,7 +15,10 @@ from tests.support.server import ServerProcess
 
 SECRET = "a secret of the tests, long enough for HS256"
 # What Chromium itself logs when a server is unreachable: not an error of the page.
-SERVER_AWAY = r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|when fetching the script"
+SERVER_AWAY = (
+    r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|"
+    "when fetching the script"  # that of the service worker
+)
 
 
 def new_room() -> str:
