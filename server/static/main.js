@@ -48,9 +48,9 @@ function draw() {
     if (shown) tools.draw();
     composer.draw();
   }
+  accounts.draw();
   shell.draw(view);
   if (view === "entry" || entry.loaded) entry.draw();
-  accounts.draw();
   attention.draw();
   if (!shown && state.room?.loaded) setTimeout(afterRoom); // once the browser has painted it
 }

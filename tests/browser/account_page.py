@@ -56,7 +56,11 @@ class AccountPage(ChatPage):
         await self.press("Sign in")
 
     async def account(self) -> None:
-        """Open the user's own account from the chat."""
+        """Open the user's own account, from the chat or from the entry page."""
+        if await (button := self.page.locator("#entry-account")).is_visible():
+            await button.click()
+            await self.at("Your account")
+            return
         if not await self.page.locator("#me").is_visible():
             await self.page.locator("#menu").click()
         await self.page.locator("#me").click()

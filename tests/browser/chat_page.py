@@ -19,6 +19,7 @@ SERVER_AWAY = (
     r"WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|"
     "when fetching the script"  # that of the service worker
 )
+OWN = re.compile(r"\bown\b")  # the class of the user's own messages
 
 
 def new_room() -> str:

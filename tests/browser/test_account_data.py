@@ -5,7 +5,7 @@ import zipfile
 from playwright.async_api import expect
 
 from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
-from tests.browser.chat_page import Enter
+from tests.browser.chat_page import OWN, Enter
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
@@ -16,8 +16,7 @@ async def registered(enter: Enter) -> tuple[AccountPage, str]:
     await ann.say("written as a guest")
     await ann.delivered("written as a guest")
     username = new_username()
-    await ann.page.get_by_role("button", name="Sign in", exact=True).click()
-    await ann.press("Create an account")
+    await ann.choose("You and your account", "Create an account")
     await ann.register(username)
     await ann.connected()
     return ann, username
@@ -33,12 +32,13 @@ async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
     await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()
     await ann.back()
     await ann.connected()
-    await expect(ann.message("written as a guest").locator(".name")).to_have_text("You")
+    await expect(ann.message("written as a guest")).to_have_class(OWN)
     await ann.say("written as an account")
     for _ in range(2):
         guests, own = bob.message("written as a guest"), bob.message("written as an account")
         await expect(guests.locator(".name")).to_have_text(username)
-        await expect(guests.locator(".mark")).to_have_count(0)
+        await expect(guests.locator(".mark")).to_have_text("as guest")
+        await expect(own.locator(".mark")).to_have_count(0)
         hue = "each => each.style.getPropertyValue('--hue')"
         assert await guests.evaluate(hue) == await own.evaluate(hue)
         await bob.page.reload()
@@ -84,7 +84,7 @@ async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: En
     await phone.page.get_by_role("button", name="Sign in", exact=True).click()
     await phone.sign_in(username)
     await phone.connected()
-    await expect(phone.message("written as a guest").locator(".name")).to_have_text("You")
+    await expect(phone.message("written as a guest")).to_have_class(OWN)
 
 
 async def test_a_refused_download_says_why(new_page: Pages, server: ServerProcess, room: str) -> None:

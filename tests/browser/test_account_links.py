@@ -52,7 +52,7 @@ async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pa
     new_page.expect_error(REFUSED)
     address = f"{new_username()}@example.org"
     ann = await join_room(new_page, mailing.server, room, new_username(), email=address)
-    await expect(ann.page.get_by_role("alert", name="Problems")).to_contain_text(f"A mail was sent to {address}: ")
+    await expect(ann.page.get_by_role("status", name="Notices")).to_contain_text(f"A mail was sent to {address}: ")
     await ann.account()
     await expect(ann.part("E-mail").get_by_text(f"A mail was sent to {address}: ")).to_be_visible()
     link = await mailing.link(address, "email")

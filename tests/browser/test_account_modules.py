@@ -1,5 +1,6 @@
 """The modules of the client that act for an account, called directly in a browser."""
 
+import base64
 import json
 
 import pytest_asyncio
@@ -19,96 +20,181 @@ async def page(server: ServerProcess, new_page: Pages) -> Page:
 
 TAB = """
 const kept = {};
-const store = { get: (key) => kept[key] ?? null, set: (key, value) => { kept[key] = value; return true; },
-  remove: (key) => { delete kept[key]; } };
+const store = { get: (key) => kept[key] ?? null,
+  set: (key, value) => { kept[key] = structuredClone(value); return true; },
+  remove: (key) => { delete kept[key]; }, keys: (start) => Object.keys(kept).filter((key) => key.startsWith(start)) };
 const seen = [];
-const identity = () => new Identity({ store, ask: (type) => seen.push(type), onOther: () => seen.push('other'),
-  onKnown: (stranger) => seen.push(`known ${stranger}`) });
+/** A tab of one browser. */
+const tab = () => {
+  const state = new State({ browser: store, tab: { get: () => null }, onChange: () => {} });
+  const identity = new Identity({ state, ask: (type) => seen.push(type), onOther: () => seen.push('other'),
+    onKnown: (stranger) => seen.push(`known ${stranger}`), onTokenRefused: () => seen.push('refused') });
+  return { state, identity };
+};
 const welcome = (id, name, more = {}) => ({ type: 'welcome', session: 's_1', user: { id, name }, token: 't', ...more });
 """
+IDENTITY = {"net/identity.js": "Identity", "state/state.js": "State"}
 
 
 async def test_a_tab_acts_for_its_account_and_for_no_other(page: Page) -> None:
     """The first `welcome` settles it; one for another user, or an account in a guest's tab, is not accepted."""
     seen, mine = await run(
         page,
-        {"identity.js": "Identity"},
+        IDENTITY,
         TAB
         + """
-        const one = identity();
-        one.signIn({ id: 'a_1', name: 'ann' });
-        one.take('bob');
-        one.onWelcome(welcome('a_1', 'Ann'));
-        const mine = [one.name, one.me.id, one.known, kept.identity ?? null];
-        one.onDisconnect();
-        one.onWelcome(welcome('a_2', 'eve'));
-        one.onWelcome(welcome('g_1', 'ann'));
-        const guest = identity();
-        guest.take('ann');
-        guest.onWelcome(welcome('a_1', 'Ann'));
+        const one = tab();
+        one.identity.signIn({ id: 'a_1', name: 'ann' });
+        one.identity.take('bob');
+        one.identity.onWelcome(welcome('a_1', 'Ann'));
+        const mine = [one.state.name, one.state.me.id, one.state.known, Object.keys(kept)];
+        one.identity.onDisconnect();
+        one.identity.onWelcome(welcome('a_2', 'eve'));
+        one.identity.onWelcome(welcome('g_1', 'ann'));
+        const guest = tab();
+        guest.identity.take('ann');
+        guest.identity.onWelcome(welcome('a_1', 'Ann'));
         return [seen, mine];
         """,
     )
     assert seen == ["known false", "other", "other", "other"]
-    assert mine == ["Ann", "a_1", True, None]
+    assert mine == ["Ann", "a_1", True, []]
 
 
-async def test_a_guest_stays_stored_until_the_account_takes_it_over(page: Page) -> None:
-    """Then its token is forgotten."""
-    steps = await run(
+async def test_tabs_that_are_opened_at_once_become_one_guest(page: Page) -> None:
+    """The second one to be created finds the first, although it began without it."""
+    seen, mine = await run(
         page,
-        {"identity.js": "Identity"},
+        IDENTITY,
         TAB
         + """
-        const guest = identity();
-        guest.take('ann');
-        guest.onWelcome(welcome('g_1', 'ann'));
-        const one = identity();
-        one.signIn({ id: 'a_1', name: 'Ann' });
-        const before = [one.guestToken, one.isMine('g_1')];
-        one.keepGuest();
-        const again = identity();
-        return [before, one.guestToken, again.guestToken, again.me];
+        const [one, other] = [tab(), tab()];
+        one.identity.take('ann');
+        other.identity.take('ann');
+        one.identity.onWelcome(welcome('g_1', 'ann', { token: 'first' }));
+        other.identity.onWelcome(welcome('g_2', 'ann', { token: 'second' }));
+        other.identity.onWelcome(welcome('g_1', 'ann', { id: 'q', token: 'first' }));
+        return [seen, [one, other].map(({ state }) => state.me.id)];
         """,
     )
-    assert steps == [["t", False], "", "", None]
+    assert seen == ["known false", "hello", "known false"]
+    assert mine == ["g_1", "g_1"]
 
 
-async def test_a_guest_keeps_its_token_under_another_name_only_if_its_name_was_refused(page: Page) -> None:
+async def test_a_guest_is_kept_until_it_signs_out(page: Page) -> None:
+    """An account that is signed in meanwhile does not remove it, whatever its name."""
     steps = await run(
         page,
-        {"identity.js": "Identity"},
+        IDENTITY,
         TAB
         + """
-        const guest = identity();
-        guest.take('ann');
-        guest.onWelcome(welcome('g_1', 'ann'));
-        guest.refuseName();
-        guest.take('SYSTEM');
-        guest.take('annie');
-        const [refused, reloaded] = [guest.guestToken, identity()];
-        reloaded.take('eve');
-        return [refused, reloaded.guestToken];
+        const guest = tab();
+        guest.identity.take('ann');
+        guest.identity.onWelcome(welcome('g_1', 'ann'));
+        const account = tab();
+        account.identity.signIn({ id: 'a_1', name: 'ann' });
+        const before = [account.identity.token ?? null, account.state.isMine('g_1'), account.state.person];
+        account.identity.forget();
+        const again = tab();
+        again.identity.take('ann');
+        const known = [again.identity.token, again.state.me.id];
+        again.identity.forget();
+        return [before, known, again.state.me, Object.keys(kept)];
         """,
     )
-    assert steps == ["t", ""]
+    assert steps == [[None, False, "a_1"], ["t", "g_1"], None, []]
+
+
+async def test_a_guest_keeps_its_token_under_another_name_only_if_it_is_renamed(page: Page) -> None:
+    """Because the server refused the name, or the user wants another one. What it keeps goes with it. A name of another
+    guest of this browser is that guest."""
+    steps = await run(
+        page,
+        IDENTITY,
+        TAB
+        + """
+        const guest = tab();
+        guest.identity.take('ann');
+        guest.identity.onWelcome(welcome('g_1', 'ann'));
+        kept['drafts:guest:ann'] = { r: 'half' };
+        guest.identity.renames();
+        guest.identity.take('SYSTEM');
+        guest.identity.take('annie');
+        const renamed = [guest.identity.guestToken, Object.keys(kept).sort()];
+        kept['guest:zoe'] = { token: 'z', user: { id: 'g_9', name: 'zoe' }, name: 'zoe', former: [], at: 1 };
+        guest.identity.take('zoe');
+        const other = [guest.identity.guestToken, kept['guest:annie'].token];
+        guest.identity.take('eve');
+        return [renamed, other, guest.identity.guestToken];
+        """,
+    )
+    assert steps == [["t", ["drafts:guest:annie", "guest:annie"]], ["z", "t"], ""]
+
+
+def token_of(claims: dict[str, object]) -> str:
+    """Return what an application's token looks like for the page, which cannot check it."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJIUzI1NiJ9.{payload}.x"
+
+
+async def test_an_applications_token_says_who_it_is_for_at_once(page: Page) -> None:
+    """So its drafts are shown before the server has answered. `hello` does not wait for a `welcome`, which a server
+    without guests does not send; a refusal ends it."""
+    tokens = [token_of({"userid": "7", "username": "Zoë"}), token_of({"sub": 8, "username": "Jo"}), "a.b.c"]
+    seen, mine = await run(
+        page,
+        IDENTITY,
+        TAB
+        + f"const tokens = {json.dumps(tokens)};"
+        + """
+        const mine = tokens.map((token) => {
+          const { state, identity } = tab();
+          identity.apply(token);
+          return [state.me?.id ?? null, state.person, identity.token === token];
+        });
+        const { state, identity } = tab();
+        identity.applyKept();
+        identity.apply(tokens[0]);
+        identity.onOpen();
+        identity.onWelcome(welcome('g_1', 'guest-1'));
+        mine.push(state.known);
+        identity.onWelcome(welcome('u_7', 'Zoë', { id: 'q' }));
+        mine.push(state.known, Object.keys(kept));
+        identity.onDisconnect();
+        identity.onRefused({ code: 'unauthorized', retryable: false });
+        mine.push(state.me, Object.keys(kept));
+        return [seen, mine];
+        """,
+    )
+    assert mine == [
+        ["u_7", "u_7", True],
+        ["u_8", "u_8", True],
+        [None, "guest:", True],
+        False,
+        True,
+        ["applied"],
+        None,
+        [],
+    ]
+    assert seen == ["hello", "known false", "refused"]
 
 
 async def test_a_guests_unsent_message_is_not_sent_as_an_account_of_the_same_name(page: Page) -> None:
     """Nor the other way round: it stays, with the reason, until the user retries. A new guest of that name sends it."""
     states = await run(
         page,
-        {"outbox.js": "Outbox", "delivery.js": "Delivery", "room.js": "Room"},
+        {"state/outbox.js": "Outbox", "net/delivery.js": "Delivery", "state/room.js": "Room"},
         """
         const states = [];
         const pairs = ['g_1 a_1', 'a_1 g_1', 'a_1 a_2', 'g_1 g_2', ' g_1', ' a_1'];
         for (const [author, me] of pairs.map((pair) => pair.split(' '))) {
           const outbox = new Outbox();
-          outbox.add('m', 'r', 'text', { id: author, name: 'ann' }, 0);
+          const by = { id: author, name: 'ann' };
+          outbox.add({ id: 'm', room: 'r', content: 'text', author: by, at: 0, replyTo: null });
           const delivery = new Delivery({ outbox, send: () => true, onChange: () => {} });
           const room = new Room('r');
           room.onJoined(joined());
-          room.onNewestPage({ messages: [], has_older: false });
+          room.onPage({ messages: [], has_older: false });
           delivery.flush(room, { id: me, name: 'ann' });
           states.push(outbox.get('m').state);
         }
@@ -122,7 +208,7 @@ async def test_a_connection_waits_until_its_token_is_renewed(page: Page) -> None
     """No socket before; none at all if the login has ended or the attempt was given up; a new try after a failure."""
     steps = await run(
         page,
-        {"transport.js": "Transport"},
+        {"net/transport.js": "Transport"},
         """
         const made = [], doubts = [], states = [];
         class Socket {
@@ -165,7 +251,7 @@ async def test_a_connection_waits_until_its_token_is_renewed(page: Page) -> None
 async def test_ids_tell_how_users_are_marked(page: Page) -> None:
     marks = await run(
         page,
-        {"protocol.js": "kindOf, shownName"},
+        {"state/people.js": "kindOf, shownName"},
         """
         const ids = ['g_1', 'w_1', 'b_1', 'a_1', 'u_1', 'x', ''];
         return [ids.map(kindOf), shownName({ id: 'g_1', name: 'ann' }), shownName({ id: 'a_1', name: 'ann' })];
@@ -209,7 +295,7 @@ async def test_devices_have_the_names_that_their_users_know(page: Page) -> None:
     assert max(map(len, AGENTS)) <= DEVICE_CHARS
     names = await run(
         page,
-        {"account/devices.js": "deviceName"},
+        {"view/account/devices.js": "deviceName"},
         f"return {json.dumps(list(AGENTS))}.map((agent) => deviceName(agent));",
     )
     assert dict(zip(AGENTS, names, strict=True)) == AGENTS

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import REFUSED, AccountPage, join_room, new_username
-from tests.browser.chat_page import SECRET, ChatPage, Enter, link
+from tests.browser.chat_page import OWN, SECRET, ChatPage, Enter, link
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
@@ -39,7 +39,7 @@ async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     await field.press("Enter")
     await walter.connected()
     assert await walter.identity() == who
-    await expect(walter.message("by walter").locator(".name")).to_have_text("You")
+    await expect(walter.message("by walter")).to_have_class(OWN)
     await expect(walter.page.locator("#me")).to_contain_text("Walt")
     if not away:
         await expect(walter.page.get_by_role("list").get_by_role("link", name=room, exact=True)).to_be_visible()
@@ -55,8 +55,7 @@ async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Ent
     dora = AccountPage((await enter(username.title())).page)
     await dora.say("by dora")
     await dora.delivered("by dora")
-    await dora.page.get_by_role("button", name="Sign in", exact=True).click()
-    await dora.press("Create an account")
+    await dora.choose("You and your account", "Create an account")
     await dora.register(username)
     await dora.connected()
     await dora.account()
@@ -65,7 +64,7 @@ async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Ent
     await expect(dora.panel.get_by_role("button", name="Keep what I wrote")).to_have_count(0)
     await dora.back()
     await dora.connected()
-    await expect(dora.message("by dora").locator(".name")).to_have_text("You")
+    await expect(dora.message("by dora")).to_have_class(OWN)
     await bob.page.reload()
     await expect(bob.message("by dora").locator(".name")).to_have_text(username)
 

@@ -102,7 +102,7 @@ export function accountActions(context) {
     /** Sign out of this browser: an account in all of its tabs, a guest by forgetting it. What is unsent is lost.
      * @param {string} [news] what to tell the user then */
     async signOut(news) {
-      if (state.account) await app.login.signOut();
+      if (state.account || app.login.denied) await app.login.signOut();
       app.changeover.signOut(true, news);
     },
 

@@ -2,10 +2,12 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
 import { words } from "../words.js";
+import { avatar } from "./avatar.js";
 import { icon } from "./icons.js";
 
 /**
- * The rooms that the entry page offers: those that this person entered last, and those that everyone can find.
+ * What the entry page offers: the guests of this browser, the rooms that this person entered last, and those that everyone
+ * can find.
  *
  * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
@@ -93,4 +95,14 @@ export class EntryRooms {
     const { value } = /** @type {HTMLInputElement} */ (event.target);
     this.#timer = setTimeout(() => this.load(value), PAUSE);
   };
+}
+
+/** @param {import("../state/guests.js").Guest[]} guests @param {string} chosen a name @param {(name: string) => void} choose */
+export function guestChips(guests, chosen, choose) {
+  return html`<div class="entry-chips" role="group" aria-label=${words.entry.guests}>
+    ${guests.map(
+      ({ name, user }) => html`<button type="button" class="chip" aria-pressed=${name === chosen} @click=${() => choose(name)}>
+        ${avatar(user ?? { id: "", name })}<bdi class="cut">${name}</bdi></button>`,
+    )}
+  </div>`;
 }

@@ -3,8 +3,7 @@ import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { Refused } from "../net/api.js";
 import { parts } from "../words/format.js";
 import { words } from "../words.js";
-import { avatar } from "./avatar.js";
-import { EntryRooms } from "./entry-rooms.js";
+import { EntryRooms, guestChips } from "./entry-rooms.js";
 import { canFocus } from "./focus.js";
 import { icon } from "./icons.js";
 import { confirmForget } from "./sign-out.js";
@@ -53,12 +52,12 @@ export class EntryView {
     else if (opening) this.#focus();
   }
 
-  #begin() {
-    this.#busy = this.#locked = false;
-    this.#missing = "";
+  async #begin() {
+    this.#busy = false;
+    this.#unask();
     this.#typed = { name: null, room: null, password: "" };
-    this.act.account.askServer();
-    this.rooms.load();
+    await this.act.account.askServer();
+    if (this.state.server.guests || this.state.proven) await this.rooms.load(); // others may not read the list
   }
 
   get #name() {
@@ -90,7 +89,7 @@ export class EntryView {
         ${proven
           ? nothing
           : html`<div id="entry-guest" class="links">
-              <button id="entry-sign-in" class="link" type="button" @click=${() => this.act.account.open("signIn")}>${words.entry.signIn}</button>
+              <button id="entry-sign-in" class=${closed ? "primary" : "link"} type="button" @click=${() => this.act.account.open("signIn")}>${words.entry.signIn}</button>
               ${server.registration === "closed" ? nothing : html`<button id="entry-register" class="link" type="button" @click=${() => this.act.account.open("register")}>${words.entry.register}</button>`}
             </div>`}
       </form>
@@ -100,34 +99,30 @@ export class EntryView {
 
   #nameField() {
     const guests = this.state.guests.list();
-    const again = !this.state.known && guests.some(({ name }) => name === this.#name);
-    const forget = html`<button type="button" class="link" aria-label=${words.entry.forgetOf(this.#name)} @click=${() => confirmForget(this.act, this.#name)}>${words.entry.forget}</button>`;
+    const name = this.#name;
+    const again = !this.state.known && !this.#textOf("name") && guests.some((guest) => guest.name === name);
     return html`${this.#field({
       id: "name",
       label: words.entry.name,
-      value: this.#name,
+      value: name,
       complete: "nickname",
       capitals: "words",
-      hint: again ? html`${words.entry.nameAgain} ${forget}` : nothing,
+      hint: again ? words.entry.nameAgain : nothing,
+      button: again
+        ? html`<button type="button" class="link" aria-label=${words.entry.forgetOf(name)} @click=${() => confirmForget(this.act, name)}>${words.entry.forget}</button>`
+        : nothing,
     })}
-    ${guests.length > 1
-      ? html`<div class="entry-chips" role="group" aria-label=${words.entry.guests}>
-          ${guests.map(
-            ({ name, user }) => html`<button type="button" class="chip" aria-pressed=${name === this.#name} @click=${() => this.#be(name)}>
-              ${avatar(user ?? { id: "", name })}<bdi class="cut">${name}</bdi></button>`,
-          )}
-        </div>`
-      : nothing}`;
+    ${guests.length > 1 ? guestChips(guests, name, (chosen) => this.#be(chosen)) : nothing}`;
   }
 
-  /** @param {{id: Field, label: string, value: string, complete?: string, capitals?: string, type?: string, hint?: unknown}} field */
-  #field({ id, label, value, complete = "off", capitals = "none", type = "text", hint = nothing }) {
+  /** @param {{id: Field, label: string, value: string, complete?: string, capitals?: string, type?: string, hint?: unknown, button?: unknown}} field */
+  #field({ id, label, value, complete = "off", capitals = "none", type = "text", hint = nothing, button = nothing }) {
     const wrong = this.#textOf(id);
     return html`<div id="entry-${id}" class="field">
       <label for=${id}>${label}</label>
       <input id=${id} name=${id} type=${/** @type {any} */ (type)} .value=${live(value)} autocomplete=${/** @type {any} */ (complete)} autocapitalize=${capitals} spellcheck="false"
         maxlength="128" aria-invalid=${wrong ? "true" : nothing} aria-describedby="${id}-hint ${id}-error" dir="auto">
-      <p id="${id}-hint" class="field-hint">${hint}</p>
+      ${hint === nothing ? nothing : html`<p class="field-hint"><span id="${id}-hint">${hint}</span>${button}</p>`}
       <p id="${id}-error" class="field-error" role="alert">${wrong}</p>
     </div>`;
   }
@@ -163,8 +158,7 @@ export class EntryView {
     this.#wrong = null;
     this.#busy = false;
     this.#attempt += 1; // what is under way was for something else
-    if (id !== "password") this.#missing = "";
-    if (id !== "password") this.#locked = false;
+    if (id !== "password") this.#unask();
     this.state.changed();
   };
 
@@ -186,9 +180,14 @@ export class EntryView {
   /** Enter a room of a list. @param {string} room */
   #choose(room) {
     this.#typed.room = room;
+    this.#unask();
+    this.#enter({});
+  }
+
+  /** What was asked about a room that there is not is settled. */
+  #unask() {
     this.#missing = "";
     this.#locked = false;
-    this.#enter({});
   }
 
   #unlock = () => {
@@ -241,7 +240,7 @@ export class EntryView {
 
   /** @param {Field} id */
   #input(id) {
-    return /** @type {HTMLInputElement | null} */ (id && this.#box.querySelector(`#${id}`));
+    return id ? /** @type {HTMLInputElement | null} */ (this.#box.querySelector(`#${id}`)) : null;
   }
 
   #focus() {

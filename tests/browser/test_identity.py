@@ -1,0 +1,244 @@
+"""Who one is: the same person in every tab and later, until signing out; users of an application."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+import pytest
+from playwright.async_api import Page, expect
+
+from server.auth.tokens import sign_account
+from tests.browser.chat_page import OWN, SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link, pass_on, swallow
+from tests.browser.conftest import PLAIN
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+from tests.support.web import Web
+
+Start = Callable[[Mapping[str, str]], ServerProcess]
+WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
+LOCKS = pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
+
+
+async def another_tab(new_page: Pages, beside: Page, address: str = "") -> ChatPage:
+    """Open an address in another tab of the same browser, by default the same one."""
+    tab = ChatPage(await new_page(address or beside.url, same_context_as=beside))
+    await tab.connected()
+    return tab
+
+
+async def test_a_guest_is_the_same_in_every_tab_and_later(enter: Enter, new_page: Pages) -> None:
+    """Also after the last tab was closed: what the guest wrote is still its own, and can be changed."""
+    ann = await enter("ann")
+    await ann.say("mine")
+    await ann.delivered("mine")
+    who = await ann.identity()
+    tab = await another_tab(new_page, ann.page)
+    assert await tab.identity() == who
+    await expect(tab.message("mine")).to_have_class(OWN)
+    address = ann.page.url
+    await new_page("about:blank", same_context_as=ann.page)  # or the browser's context would end
+    await ann.page.close()
+    await tab.page.close()
+    later = await another_tab(new_page, tab.page, address)
+    assert await later.identity() == who
+    await expect(later.message("mine")).to_have_class(OWN)
+    await later.page.keyboard.press("ArrowUp")
+    await expect(later.box).to_have_value("mine")
+
+
+@LOCKS
+async def test_tabs_that_are_opened_at_once_become_one_guest(
+    new_page: Pages, server: ServerProcess, room: str, locks: bool
+) -> None:
+    """Whichever the server has created last: the others become it, too."""
+    first = await new_page("about:blank")
+    if not locks:
+        await first.context.add_init_script(WITHOUT_LOCKS)
+    pages = [first, *[await new_page("about:blank", same_context_as=first) for _ in range(2)]]
+    await asyncio.gather(*[page.goto(link(server, room, "ann")) for page in pages])
+    tabs = [ChatPage(page) for page in pages]
+    for i, tab in enumerate(tabs):
+        await tab.connected()
+        await tab.say(f"by tab {i}")
+    for tab in tabs:
+        for i in range(3):
+            await expect(tab.message(f"by tab {i}")).to_have_count(1)
+    await expect(first.get_by_role("button", name="People: 1 here")).to_be_visible()
+    assert len({await tab.identity() for tab in tabs}) == 1
+
+
+async def test_signing_out_forgets_the_guest_in_all_tabs(enter: Enter, new_page: Pages, room: str) -> None:
+    """After saying what is lost. Nothing of it stays in the browser."""
+    ann = await enter("ann")
+    tab = await another_tab(new_page, ann.page)
+    await ann.box.fill("half a secret")
+    await ann.page.locator("#me").click()
+    await ann.page.get_by_role("menuitem", name="Sign out").click()
+    dialog = ann.page.get_by_role("dialog", name="Sign out as ann?")
+    await expect(dialog).to_contain_text("Your rooms, roles and direct messages will be lost")
+    await dialog.get_by_role("button", name="Sign out").click()
+    for page in (ann.page, tab.page):
+        await expect(page.get_by_label("Your name")).to_have_value("")
+        assert room not in page.url
+    stored = await ann.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])")
+    assert "secret" not in stored
+    assert room not in stored
+    assert "ann" not in stored.replace("channel", "")
+
+
+async def test_a_guest_changes_its_name_and_stays_who_it_is(enter: Enter, new_page: Pages) -> None:
+    """In all of its tabs, with its drafts; a name that is refused changes nothing."""
+    bob = await enter("bob")
+    ann = await enter("ann")
+    await enter("zoe", beside=ann)
+    tab = await another_tab(new_page, ann.page, ann.page.url + "&u=ann")
+    who = await ann.identity()
+    await ann.box.fill("half a thou")
+    await ann.choose("You and your account", "Change name")
+    field = ann.page.get_by_role("dialog").get_by_label("Your name")
+    for name, wrong in (("SYSTEM", "reserved"), ("zoe", "Another guest of this browser has this name.")):
+        await field.fill(name)
+        await field.press("Enter")
+        await expect(ann.page.get_by_role("dialog").get_by_role("alert").filter(has_text=wrong)).to_be_visible()
+        await expect(field).to_be_focused()
+    await field.fill("Annie")
+    await field.press("Enter")
+    await expect(ann.page.get_by_role("dialog")).to_have_count(0)
+    for page in (ann, tab):
+        await expect(page.page.locator("#me")).to_contain_text("Annie")
+        await page.connected()
+        assert await page.identity() == who
+    await expect(ann.box).to_have_value("half a thou")
+    await ann.say("it is me")
+    await expect(bob.message("it is me").locator(".name")).to_have_text("Annie")
+    await ann.page.reload()
+    await ann.connected()
+    assert await ann.identity() == who
+
+
+@LOCKS
+async def test_what_a_closed_tab_had_not_sent_is_sent_by_the_next_one(
+    enter: Enter, new_page: Pages, wire: Wire, locks: bool
+) -> None:
+    """Once, by one of the tabs that are opened; a tab that is still open keeps its own messages."""
+    wire.to_server = swallow("message")
+    ann = await enter("ann", wire=wire)
+    if not locks:
+        await ann.page.context.add_init_script(WITHOUT_LOCKS)
+        await ann.page.reload()
+    await ann.say("from the closed tab")
+    await expect(ann.messages).to_have_count(1)
+    still = ChatPage(await new_page(same_context_as=ann.page))
+    await wire.attach(still.page)
+    await still.page.goto(ann.page.url)
+    await still.connected()
+    await still.say("from the open tab")
+    await expect(still.message("from the open tab")).to_be_visible()
+    assert [entry["content"] for entry in await still.outbox()] == ["from the open tab"]
+    address = ann.page.url
+    await ann.page.close()
+    blank = [await new_page("about:blank", same_context_as=still.page) for _ in range(2)]
+    await asyncio.gather(*[page.goto(address) for page in blank])
+    for page in blank:
+        await ChatPage(page).delivered("from the closed tab")
+        await expect(ChatPage(page).message("from the open tab")).to_have_count(0)
+    wire.to_server = pass_on
+    await still.page.reload()
+    await still.delivered("from the open tab")
+    assert sorted(await still.texts()) == ["from the closed tab", "from the open tab"]
+
+
+def token(seconds: int = 600, username: str = "Zoë") -> str:
+    return sign_account(SECRET, userid="7", username=username, role="user", expires=int(time.time()) + seconds)
+
+
+@pytest.mark.parametrize("guests", ["on", "off"])
+async def test_the_applications_token_signs_in(start_server: Start, new_page: Pages, room: str, guests: str) -> None:
+    """It leaves the address at once; reloads and other tabs go on with it; signing out forgets it."""
+    server = start_server({**PLAIN, "GUESTS": guests})
+    page = await new_page(f"{server.http_url}/client.html?r={room}#token={token()}")
+    zoe = ChatPage(page)
+    assert "token" not in page.url
+    await zoe.connected()
+    await expect(page.locator("#me")).to_contain_text("Zoë")
+    await zoe.say("signed in")
+    await zoe.delivered("signed in")
+    await page.reload()
+    await zoe.connected()
+    tab = await another_tab(new_page, page, f"{server.http_url}/client.html?r={room}")
+    await expect(tab.message("signed in")).to_have_class(OWN)
+    await expect(tab.message("signed in").locator(".mark")).to_have_count(0)
+    await tab.page.locator("#me").click()
+    await expect(tab.page.get_by_role("menuitem", name="Sign in")).to_have_count(0)
+    await tab.page.get_by_role("menuitem", name="Sign out").click()
+    await tab.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+    await expect(tab.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    stored = await tab.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])")
+    assert "eyJ" not in stored
+
+
+async def test_an_expired_token_is_renewed_by_the_application(
+    start_server: Start, new_page: Pages, wire: Wire, room: str
+) -> None:
+    """The page says what to do, and the next link continues with what was typed and not sent."""
+    new_page.expect_error(SERVER_AWAY)
+    server = start_server({**PLAIN, "GUESTS": "off"})
+    await Web(server.port, token=token()).create(room)
+    page = await new_page()
+    await wire.attach(page)
+    wire.to_server = swallow("message")
+    await page.goto(f"{server.http_url}/client.html?r={room}#token={token(seconds=6)}")
+    zoe = ChatPage(page)
+    await zoe.connected()
+    await zoe.say("not sent")
+    await zoe.box.fill("half a thou")
+    said = page.get_by_role("alert").filter(has_text="Open the chat from the application again.")
+    await expect(said).to_be_visible()
+    wire.to_server = pass_on
+    await page.evaluate("hash => { location.hash = hash; }", f"#token={token()}")
+    await zoe.connected()
+    await zoe.delivered("not sent")
+    await expect(zoe.box).to_have_value("half a thou")
+    assert "token" not in page.url
+
+
+async def test_the_page_works_where_storage_is_forbidden(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """It says what that means."""
+    page = await new_page("about:blank")
+    await page.add_init_script(
+        "for (const area of ['localStorage', 'sessionStorage']) {"
+        "  Object.defineProperty(window, area, { get() { throw new DOMException('no', 'SecurityError'); } });"
+        "}" + WITHOUT_LOCKS
+    )
+    await page.goto(link(server, room, "ann"))
+    ann = ChatPage(page)
+    await ann.connected()
+    await expect(page.get_by_role("alert", name="Problems")).to_contain_text(
+        "does not allow the page to store anything"
+    )
+    await ann.say("nevertheless")
+    await ann.delivered("nevertheless")
+
+
+async def test_the_page_works_where_storage_is_full(enter: Enter) -> None:
+    ann = await enter("ann")
+    await ann.page.evaluate(
+        """() => {
+          for (let size = 2 ** 20; size >= 1; size /= 2) {
+            try { for (let i = 0; i < 20; i++) localStorage.setItem(`x${size}-${i}`, 'x'.repeat(size)); } catch {}
+          }
+        }"""
+    )
+    await ann.say("nevertheless")
+    await ann.delivered("nevertheless")
+    problems = ann.page.get_by_role("alert", name="Problems")
+    await expect(problems).to_contain_text("does not allow the page to store anything")
+
+
+async def test_a_shared_address_names_nobody(enter: Enter, room: str) -> None:
+    ann = await enter("ann")
+    assert ann.page.url.endswith(f"/client.html?r={room}")
+    await ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await ann.choose("More about this room", "Copy link")
+    copied = await ann.page.evaluate("navigator.clipboard.readText()")
+    assert copied == ann.page.url
