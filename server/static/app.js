@@ -155,11 +155,10 @@ export class App {
   /** Be this person, with what the browser keeps of it. @param {string} name a guest's */
   async #prepare(name) {
     const { state, session } = this;
-    const before = { person: state.person, id: state.me?.id };
+    const before = state.person;
     session.identity.take(name);
-    const renamed = before.id !== undefined && state.me?.id === before.id;
-    if (state.person !== before.person && !renamed) state.forget();
-    state.tab.set("name", state.name);
+    if (state.person !== before) state.forget();
+    if (!state.proven) state.tab.set("name", state.kept);
     state.drafts.of(state.person);
     await this.tabs.load();
     const saved = session.membership.saved;
@@ -194,7 +193,7 @@ export class App {
     onOtherTab((key) => {
       if (key === "settings") this.state.settings.load();
       if (key === "applied") this.changeover.onApplied();
-      if (Guests.isKeyOf(key, this.state.name)) this.changeover.onGuest();
+      if (Guests.isKeyOf(key, this.state.kept)) this.changeover.onGuest();
       this.state.changed();
     });
   }

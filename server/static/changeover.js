@@ -80,7 +80,7 @@ export class Changeover {
   onGuest() {
     const { login, session, state } = this.app;
     if (login.me || session.identity.applied || !state.me) return undefined;
-    const saved = state.guests.get(state.name);
+    const saved = state.guests.get(state.kept);
     if (saved?.user?.id === state.me.id) return undefined;
     const renamed = state.guests.nameOf(state.me.id);
     if (renamed) state.tab.set("name", renamed);

@@ -26,7 +26,7 @@ const store = { get: (key) => kept[key] ?? null,
 const seen = [];
 /** A tab of one browser. */
 const tab = () => {
-  const state = new State({ browser: store, tab: { get: () => null }, onChange: () => {} });
+  const state = new State({ browser: store, tab: { get: () => null, set: () => true }, onChange: () => {} });
   const identity = new Identity({ state, ask: (type) => seen.push(type), onOther: () => seen.push('other'),
     onKnown: (stranger) => seen.push(`known ${stranger}`), onTokenRefused: () => seen.push('refused') });
   return { state, identity };
@@ -117,18 +117,27 @@ async def test_a_guest_keeps_its_token_under_another_name_only_if_it_is_renamed(
         guest.identity.take('ann');
         guest.identity.onWelcome(welcome('g_1', 'ann'));
         kept['drafts:guest:ann'] = { r: 'half' };
+        guest.identity.onDisconnect();
         guest.identity.renames();
         guest.identity.take('SYSTEM');
         guest.identity.take('annie');
-        const renamed = [guest.identity.guestToken, Object.keys(kept).sort()];
+        const before = [guest.identity.guestToken, Object.keys(kept).sort(), guest.state.person];
+        guest.identity.onWelcome(welcome('g_2', 'annie', { session: 's_2' }));
+        guest.identity.onWelcome(welcome('g_1', 'annie', { id: 'q' }));
+        const renamed = [guest.identity.guestToken, Object.keys(kept).sort(), guest.state.person];
         kept['guest:zoe'] = { token: 'z', user: { id: 'g_9', name: 'zoe' }, name: 'zoe', former: [], at: 1 };
         guest.identity.take('zoe');
         const other = [guest.identity.guestToken, kept['guest:annie'].token];
         guest.identity.take('eve');
-        return [renamed, other, guest.identity.guestToken];
+        return [before, renamed, other, guest.identity.guestToken];
         """,
     )
-    assert steps == [["t", ["drafts:guest:annie", "guest:annie"]], ["z", "t"], ""]
+    assert steps == [
+        ["t", ["drafts:guest:ann", "guest:ann"], "guest:ann"],
+        ["t", ["drafts:guest:annie", "guest:annie"], "guest:annie"],
+        ["z", "t"],
+        "",
+    ]
 
 
 def token_of(claims: dict[str, object]) -> str:

@@ -5,10 +5,23 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import OWN, SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link, pass_on, swallow
+from tests.browser.chat_page import (
+    OWN,
+    SECRET,
+    SERVER_AWAY,
+    ChatPage,
+    Enter,
+    Frame,
+    Wire,
+    answer,
+    link,
+    pass_on,
+    refusal,
+    swallow,
+)
 from tests.browser.conftest import PLAIN
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -63,7 +76,7 @@ async def test_tabs_that_are_opened_at_once_become_one_guest(
     for tab in tabs:
         for i in range(3):
             await expect(tab.message(f"by tab {i}")).to_have_count(1)
-    await expect(first.get_by_role("button", name="People: 1 here")).to_be_visible()
+    await expect(tabs[0].people).to_have_count(1)
     assert len({await tab.identity() for tab in tabs}) == 1
 
 
@@ -148,8 +161,8 @@ async def test_what_a_closed_tab_had_not_sent_is_sent_by_the_next_one(
     assert sorted(await still.texts()) == ["from the closed tab", "from the open tab"]
 
 
-def token(seconds: int = 600, username: str = "Zoë") -> str:
-    return sign_account(SECRET, userid="7", username=username, role="user", expires=int(time.time()) + seconds)
+def token() -> str:
+    return sign_account(SECRET, userid="7", username="Zoë", role="user", expires=int(time.time()) + 600)
 
 
 @pytest.mark.parametrize("guests", ["on", "off"])
@@ -167,7 +180,7 @@ async def test_the_applications_token_signs_in(start_server: Start, new_page: Pa
     await zoe.connected()
     tab = await another_tab(new_page, page, f"{server.http_url}/client.html?r={room}")
     await expect(tab.message("signed in")).to_have_class(OWN)
-    await expect(tab.message("signed in").locator(".mark")).to_have_count(0)
+    await expect(tab.message("signed in").locator(".mark")).to_have_text("you")
     await tab.page.locator("#me").click()
     await expect(tab.page.get_by_role("menuitem", name="Sign in")).to_have_count(0)
     await tab.page.get_by_role("menuitem", name="Sign out").click()
@@ -187,11 +200,18 @@ async def test_an_expired_token_is_renewed_by_the_application(
     page = await new_page()
     await wire.attach(page)
     wire.to_server = swallow("message")
-    await page.goto(f"{server.http_url}/client.html?r={room}#token={token(seconds=6)}")
+    await page.goto(f"{server.http_url}/client.html?r={room}#token={token()}")
     zoe = ChatPage(page)
     await zoe.connected()
     await zoe.say("not sent")
     await zoe.box.fill("half a thou")
+
+    def expired(frame: Frame, route: WebSocketRoute) -> None:
+        if frame["type"] == "hello":
+            answer(route, refusal(frame["id"], "unauthorized", "the token has expired"))
+
+    wire.to_server = expired
+    await wire.cut(4104, "token_expired")
     said = page.get_by_role("alert").filter(has_text="Open the chat from the application again.")
     await expect(said).to_be_visible()
     wire.to_server = pass_on

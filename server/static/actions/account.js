@@ -93,7 +93,6 @@ export function accountActions(context) {
       try {
         await connect(name);
       } catch (error) {
-        identity.renames();
         await app.connect(before);
         throw error;
       }
@@ -108,7 +107,8 @@ export function accountActions(context) {
 
     /** Forget a guest that this browser knows. @param {string} name */
     forgetGuest(name) {
-      if (state.name === name) identity.forget();
+      state.drop(`guest:${name}`);
+      if (state.kept === name) identity.forget();
       else state.guests.forget(name);
       state.changed();
     },

@@ -77,17 +77,17 @@ export class Identity {
 
   /** The token of the guest with the current name; "" if there is none. */
   get guestToken() {
-    return this.#applied ? "" : (this.state.guests.get(this.state.name)?.token ?? "");
+    return this.#applied ? "" : (this.state.guests.get(this.state.kept)?.token ?? "");
   }
 
   /** Sign the guest, or the user of the application, out of this browser. */
   forget() {
-    const { account, browser, guests, name } = this.state;
+    const { account, browser, guests, kept } = this.state;
     if (this.#applied) browser.remove("applied");
-    else if (!account) guests.forget(name);
+    else if (!account) guests.forget(kept);
     this.#token = "";
     this.#applied = false;
-    Object.assign(this.state, { account: null, me: null, name: "" });
+    Object.assign(this.state, { account: null, me: null, name: "", kept: "" });
   }
 
   /**
@@ -99,14 +99,14 @@ export class Identity {
     const { state } = this;
     if (state.account || this.#applied || (name === state.name && this.#token)) return;
     const saved = state.guests.get(name);
-    if (this.#renames && this.#token && !saved) return this.#rename(name);
-    this.#renames = false;
     state.name = name;
+    if (this.#renames && this.#token && !saved) return; // kept under the name before until the server accepts this one
+    this.#renames = false;
+    state.kept = name;
     this.#token = "";
     state.me = null;
     state.former = new Set();
     if (saved) this.#restore(saved);
-    return undefined;
   }
 
   /** I stay the guest that I am under the next name: the server refuses this one, a room does, or I want another one. */
@@ -142,7 +142,7 @@ export class Identity {
 
   /** The name is accepted. Be the guest that I was, or that another tab has become under this name since. */
   onNameTaken() {
-    const saved = this.state.guests.get(this.state.name);
+    const saved = this.state.guests.get(this.state.kept);
     if (!this.#token && saved) this.#restore(saved);
     if (this.#token) this.#hello();
     else this.#become(this.#guest);
@@ -180,7 +180,7 @@ export class Identity {
     if (this.#guest) this.#guest = welcome;
     else if (this.state.me?.id === welcome.user.id && welcome.token) {
       this.#token = welcome.token;
-      this.#save();
+      this.#keep();
     }
     if (this.state.known) this.onKnown(false);
   }
@@ -195,7 +195,7 @@ export class Identity {
     this.#be(user);
     if (!this.#applied) {
       this.#token = token;
-      this.#save();
+      this.#keep();
     }
     this.#known(stranger);
   }
@@ -220,18 +220,15 @@ export class Identity {
     this.state.former = new Set(former);
   }
 
-  /** @param {string} name */
-  #rename(name) {
+  /** Keep the guest that I am in the browser, for all tabs and for later. */
+  #keep() {
     const { state } = this;
-    const [before, person] = [state.name, state.person];
-    state.name = name;
-    this.#save(); // first, so that other tabs find the guest under one name or the other
-    state.guests.forget(before);
+    const { kept, me, name, former, person } = state;
+    state.kept = name;
+    state.guests.save({ token: this.#token, user: me, name, former: [...former], at: Date.now() });
+    if (kept === name) return;
+    state.guests.forget(kept); // after it was saved, so that other tabs find it under one name or the other
     state.moved(person);
-  }
-
-  #save() {
-    const { me, name, former, guests } = this.state;
-    guests.save({ token: this.#token, user: me, name, former: [...former], at: Date.now() });
+    state.tab.set("name", name);
   }
 }

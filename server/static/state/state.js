@@ -56,6 +56,7 @@ export class Ui {
 export class State {
   /** @type {User | null} */ me = null;
   /** My name as typed, until the server has said how it spells it. */ name = "";
+  /** The name under which the browser keeps the guest that I am: another one until the server accepts a new name. */ kept = "";
   /** The account, null for a guest. @type {any} */ account = null;
   /** @type {Server} */ server = { registration: "open", guests: true, mail: true };
   limits = DEFAULT_LIMITS;
@@ -97,7 +98,7 @@ export class State {
 
   /** Whose drafts, outbox and rooms these are: an account, or the guest of this browser with a name. */
   get person() {
-    return this.me && this.proven ? this.me.id : `guest:${this.name}`;
+    return this.me && this.proven ? this.me.id : `guest:${this.kept}`;
   }
 
   /** The person is called something else: what the browser keeps for it, too. @param {string} before */
@@ -110,9 +111,9 @@ export class State {
     this.drafts.of(this.person);
   }
 
-  /** Remove what the browser keeps for this person. */
-  drop() {
-    for (const what of OF_PERSON) this.browser.remove(`${what}:${this.person}`);
+  /** Remove what the browser keeps for a person. @param {string} [person] */
+  drop(person = this.person) {
+    for (const what of OF_PERSON) this.browser.remove(`${what}:${person}`);
   }
 
   /** Another person uses the page: nothing of the one before is to be seen. */
