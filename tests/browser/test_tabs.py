@@ -33,7 +33,7 @@ async def test_two_users_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) ->
 
 @pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
 async def test_a_duplicated_tab_has_an_outbox_of_its_own(enter: Enter, wire: Wire, locks: bool) -> None:
-    """The copy of a tab (with its `sessionStorage`) is the same guest, but does not send what the other one has written."""
+    """The copy of a tab (with its `sessionStorage`) is the same guest, and sends only what was written in it."""
     wire.to_server = swallow("message")
     ann = await enter("ann", wire=wire)
     if not locks:
