@@ -82,7 +82,7 @@ export class App {
     const room = clean(asked.get("r"));
     if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room);
     const known = proven || named || saved || session.identity.guestToken;
-    if (!known || !(room || saved?.front || proven)) return this.showEntry(room);
+    if (!known || !(room || saved?.names.length || proven)) return this.showEntry(room);
     return this.start(state.name, room || saved?.front || "", Number(asked.get("m")) || undefined);
   }
 

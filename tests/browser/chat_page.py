@@ -175,7 +175,7 @@ class Wire:
 
     async def attach(self, page: Page) -> None:
         """Take over the connections of a page, before it is opened or reloaded."""
-        await page.route_web_socket(re.compile(r"/chat\?"), self._connect)
+        await page.route_web_socket(re.compile(r"/chat(\?|$)"), self._connect)
 
     async def cut(self, code: int = 4008, reason: str = "slow_consumer") -> None:
         """Close all connections, as a server would."""

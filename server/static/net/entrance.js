@@ -142,6 +142,7 @@ export class Entrance {
     this.forget(room);
     this.state.outbox.onDisconnect(room.name);
     room.close(text, code);
+    this.session.membership.save(); // a reload does not enter it again
     this.session.hooks.onRoom();
   }
 
