@@ -143,6 +143,7 @@ export class Entrance {
     this.state.outbox.onDisconnect(room.name);
     room.close(text, code);
     this.session.membership.save(); // a reload does not enter it again
+    this.session.membership.forget(room.name);
     this.session.hooks.onRoom();
   }
 

@@ -129,6 +129,11 @@ export class Membership {
     return Array.isArray(saved) ? saved : [];
   }
 
+  /** Propose a room no more: it was closed to me. @param {string} name */
+  forget(name) {
+    this.state.browser.set(this.#key("recent"), this.recent.filter((each) => each !== name));
+  }
+
   /** @param {string} name */
   #remember(name) {
     this.state.browser.set(this.#key("recent"), [name, ...this.recent.filter((each) => each !== name)].slice(0, RECENT));
