@@ -106,6 +106,7 @@ const IN_ROOM = {
     if (role) room.role = role;
     if (peer) room.peer = peer;
     const guests = room.onInfo(info);
+    if (guests) effects.recount(); // it changes the role of guests, which comes with the counts
     if (!by) return;
     const say = (/** @type {import("./notices.js").Told} */ told) => room.notices.say(room.last, effects.now(), told);
     if (guests) say({ what: `guests_${room.guests}`, by });
