@@ -90,8 +90,13 @@ export class Changeover {
   /** Another tab has a new token of the application, or has signed its user out. */
   onApplied() {
     const { session, state } = this.app;
-    if (!session.identity.applied) return state.entryError && session.identity.appliedToken ? this.reload() : undefined;
-    return session.identity.appliedToken ? this.reload() : this.signOut(false);
+    const { identity } = session;
+    if (!identity.applied) return state.entryError && identity.appliedToken ? this.reload() : undefined;
+    if (state.browser.get("applied") === null) return this.signOut(false);
+    if (!identity.appliedToken) return undefined; // it has ended; this tab will be told so, too
+    const before = state.me?.id;
+    identity.applyKept();
+    return state.me?.id === before ? identity.onOpen() : this.reload(); // the connection goes on with the new one
   }
 
   /** The server takes this page for another user than the one that it acts for. */

@@ -183,7 +183,7 @@ async def test_loaded_history_is_not_announced(enter: Enter, server: ServerProce
     async with peer(server, room) as bob:
         await bob.say(f"message {i}" for i in range(150))
     ann = await enter("ann")
-    await expect(ann.messages).to_have_count(100)
+    await expect(ann.messages).to_have_count(50)
     await ann.page.evaluate(
         """() => {
           const log = document.querySelector('#log');
@@ -195,7 +195,7 @@ async def test_loaded_history_is_not_announced(enter: Enter, server: ServerProce
           log.scrollTop = 0;
         }"""
     )
-    await expect(ann.messages).to_have_count(150)
+    await expect(ann.messages).to_have_count(100)
     assert await ann.page.evaluate("window.loud") == 0
     await expect(ann.log).to_have_attribute("aria-live", "polite")
 
@@ -208,8 +208,8 @@ async def test_an_ack_is_not_announced_as_a_new_message(enter: Enter, wire: Wire
           window.added = 0;
           new MutationObserver((changes) => {
             const added = changes.flatMap((each) => [...each.addedNodes]);
-            window.added += added.filter((node) => node.classList.contains('msg')).length;
-          }).observe(document.querySelector('#lines'), { childList: true });
+            window.added += added.filter((node) => node.classList?.contains('msg')).length;
+          }).observe(document.querySelector('#log'), { childList: true, subtree: true });
         }"""
     )
     await ann.say("once")

@@ -171,7 +171,7 @@ async def test_an_applications_token_says_who_it_is_for_at_once(page: Page) -> N
         mine.push(state.known, Object.keys(kept));
         identity.onDisconnect();
         identity.onRefused({ code: 'unauthorized', retryable: false });
-        mine.push(state.me, Object.keys(kept));
+        mine.push(state.me, kept.applied.token);
         return [seen, mine];
         """,
     )
@@ -183,7 +183,7 @@ async def test_an_applications_token_says_who_it_is_for_at_once(page: Page) -> N
         True,
         ["applied"],
         None,
-        [],
+        "",
     ]
     assert seen == ["hello", "known false", "refused"]
 

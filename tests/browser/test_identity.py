@@ -161,8 +161,11 @@ async def test_what_a_closed_tab_had_not_sent_is_sent_by_the_next_one(
     assert sorted(await still.texts()) == ["from the closed tab", "from the open tab"]
 
 
-def token() -> str:
-    return sign_account(SECRET, userid="7", username="Zoë", role="user", expires=int(time.time()) + 600)
+BEGAN = int(time.time())
+
+
+def token(seconds: int = 600) -> str:
+    return sign_account(SECRET, userid="7", username="Zoë", role="user", expires=BEGAN + 1800 + seconds)
 
 
 @pytest.mark.parametrize("guests", ["on", "off"])
@@ -188,6 +191,27 @@ async def test_the_applications_token_signs_in(start_server: Start, new_page: Pa
     await expect(tab.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     stored = await tab.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])")
     assert "eyJ" not in stored
+
+
+async def test_a_new_token_renews_every_tab(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """The one that is opened with it, and those that are open: they do not begin again."""
+    page = await new_page(f"{server.http_url}/client.html?r={room}#token={token()}")
+    zoe, wire = ChatPage(page), Wire()
+    await zoe.connected()
+    other = ChatPage(await new_page(same_context_as=page))
+    await wire.attach(other.page)
+    await other.page.goto(f"{server.http_url}/client.html?r={room}")
+    await other.connected()
+    await other.box.fill("half a thou")
+    await page.evaluate("hash => { location.hash = hash; }", f"#token={token(900)}")
+    await zoe.connected()
+    for tab in (zoe, other):
+        await expect(tab.box).to_have_value("half a thou")
+    await zoe.say("go on")
+    await zoe.delivered("go on")
+    await expect(other.message("go on")).to_be_visible()
+    assert [frame["token"] for frame in wire.sent if frame["type"] == "hello"][1:] == [token(900)]
+    assert wire.connections == 1
 
 
 async def test_an_expired_token_is_renewed_by_the_application(

@@ -155,7 +155,10 @@ export class Identity {
       const again = () => guest === this.#guest && !this.state.known && this.#hello();
       setTimeout(again, Math.max(1, error.retry_after ?? 0) * 1000);
     } else if (this.#applied) {
-      this.forget();
+      this.state.browser.set("applied", { token: "" }); // not removed: for other tabs that would be signing out
+      this.#applied = false;
+      this.#token = "";
+      Object.assign(this.state, { me: null, name: "" });
       this.onTokenRefused(error);
     } else {
       this.#token = "";

@@ -1,4 +1,4 @@
-import { render } from "../vendor/lit-html/lit-html.js";
+import { nothing, render } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
 import { DialogHost } from "./dialogs/host.js";
 import { focusHome, hasKeyboard, settle } from "./focus.js";
@@ -39,7 +39,9 @@ export class Shell {
     const { state, act } = this;
     const at = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
     if (view !== "account") drawTitle(state, view); // those pages have titles of their own
-    render(toasts(state, act), at(view === "chat" ? "toasts" : "alerts"));
+    const [here, other] = view === "chat" ? ["toasts", "alerts"] : ["alerts", "toasts"];
+    render(toasts(state, act), at(here));
+    render(nothing, at(other)); // a notice is not to be there twice
     timeToasts(state, act);
     if (view === "chat") {
       this.banner.draw();
