@@ -60,8 +60,8 @@ export class Panel {
     }
     if (shown === this.#shown) return this.#render();
     const opening = !this.#shown || this.#shown.split(" ")[0] !== name;
-    if (!this.#shown) this.#before = document.activeElement;
     const had = this.#box.contains(document.activeElement);
+    if (name && opening && !had) this.#before = document.activeElement;
     this.#part?.closed?.();
     this.#part = null;
     this.#shown = shown;

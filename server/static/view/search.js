@@ -3,6 +3,7 @@ import { ref } from "../vendor/lit-html/directives/ref.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { words as page } from "../words.js";
 import { find as words } from "../words/find.js";
+import { parts } from "../words/format.js";
 import { excerpt } from "./excerpt.js";
 import { alikeIn, hit, onArrow } from "./hits.js";
 import { icon } from "./icons.js";
@@ -68,7 +69,7 @@ export function open({ state, act, data, redraw, uncover }) {
     const none = !messages.length && !busy && !error;
     const alike = alikeIn(messages, state.room);
     return html`
-      <p class="panel-note" role="status">${none ? words.none(found.q) : summary}</p>
+      <p class="panel-note" role="status">${none ? parts(words.none, { q: html`<bdi>${found.q}</bdi>` }) : summary}</p>
       ${none && found.room ? html`<p class="panel-note"><button type="button" class="button" @click=${() => choose(true)}>${words.noneEverywhere}</button></p>` : nothing}
       <ul class="hits" aria-label=${words.results}>${repeat(messages, (each) => `${each.room}/${each.seq}`, (each) => row(each, alike))}</ul>
       ${error ? html`<p class="panel-note field-error" role="alert">${error} <button type="button" class="link" @click=${() => (messages.length ? again(found) : search())}>${page.common.retry}</button></p>` : nothing}

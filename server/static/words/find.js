@@ -8,7 +8,7 @@ export const find = table({
   here: "In this room",
   everywhere: "In all my rooms",
   hint: "Type words and press Enter. Only whole words are found.",
-  none: (/** @type {string} */ q) => fill("No message has all of these words: {q}", { q }),
+  none: "No message has all of these words: {q}",
   noneEverywhere: "Search all my rooms",
   busy: "Searching…",
   found: (/** @type {number} */ n) => plural(n, { one: "{n} message", other: "{n} messages" }),
