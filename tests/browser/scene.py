@@ -9,12 +9,15 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from playwright.async_api import Page, expect
 
+from tests.browser.chat_page import SECRET
 from tests.browser.peer import Peer, peer
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+from tests.support.web import Web
 
 ME, OTHER = "Аня", "Борис"
 
@@ -128,6 +131,91 @@ async def search(scene: Scene) -> None:
     field = scene.page.locator("#panel input[type=search]")
     await field.fill("строка")
     await field.press("Enter")
+    await scene.shown(".hit")
+
+
+async def nothing_found(scene: Scene) -> None:
+    await search(scene)
+    await scene.page.locator("#panel input[type=search]").fill("зебра")
+    await scene.page.keyboard.press("Enter")
+    await scene.shown(".find-results .button")
+
+
+async def moderate(scene: Scene) -> None:
+    """Become an owner of the room, in which there is a report."""
+    members = (await scene.other.ask(type="members", room=scene.room))["members"]
+    me = next(each for each in members if each["name"] == ME)
+    if me.get("role") != "owner":
+        await scene.other.ask(type="set_role", room=scene.room, user=me["id"], role="owner")
+        reader = Web(scene.server.port, f"ч{secrets.randbelow(10**9)}", secret=SECRET)
+        await reader.post(f"/api/rooms/{quote(scene.room)}/messages/{scene.seqs[1]}/reports", {"reason": "грубо"})
+    await people(scene)
+    await scene.shown(".people-panel > .button")
+    if await scene.page.locator(".panel-close").is_visible():
+        await scene.press(".panel-close")
+        await expect(scene.page.locator("#panel")).to_be_hidden()
+
+
+async def moderator_card(scene: Scene) -> None:
+    await moderate(scene)
+    await profile(scene)
+    await scene.shown("[data-act=ban]")
+
+
+async def sanction(scene: Scene) -> None:
+    await moderator_card(scene)
+    await scene.press("[data-act=ban]")
+    await scene.page.locator("dialog select").first.select_option("own")
+    await scene.press("dialog [type=submit]")
+    await scene.shown("dialog [aria-invalid=true]")
+
+
+async def role(scene: Scene) -> None:
+    await moderator_card(scene)
+    await scene.press("[data-act=role]")
+    await scene.shown("dialog select")
+
+
+async def room_settings(scene: Scene) -> None:
+    await moderate(scene)
+    await scene.press("#room-menu")
+    await scene.page.locator(".menu-item").nth(7).click()
+    await scene.page.locator("dialog select").nth(2).select_option("password")
+    await scene.press("dialog [type=submit]")
+    await scene.shown("dialog [aria-invalid=true]")
+
+
+async def managed(scene: Scene, item: int, tab: int = 0) -> None:
+    """What the menu has for moderators, and there the tab."""
+    await moderate(scene)
+    await scene.press("#room-menu")
+    await scene.page.locator(".menu-item").nth(item).click()
+    await scene.page.locator("dialog [role=tab]").nth(tab).click()
+    await expect(scene.page.locator("dialog [role=tab]").nth(tab)).to_have_attribute("aria-selected", "true")
+
+
+async def links(scene: Scene) -> None:
+    await managed(scene, 8, 2)
+    await scene.press("dialog [type=submit]")
+    await scene.page.locator("#new-link").evaluate("field => field.value = ''")  # its letters are Latin
+
+
+async def reports(scene: Scene) -> None:
+    await managed(scene, 9)
+    await scene.shown(".report")
+
+
+async def deleted(scene: Scene) -> None:
+    await moderate(scene)
+    await scene.press("#room-menu")
+    await scene.page.locator(".menu-item").nth(10).click()
+    await scene.shown(".hit")
+
+
+async def date(scene: Scene) -> None:
+    await scene.press("#room-menu")
+    await scene.page.locator(".menu-item").nth(1).click()
+    await scene.shown("dialog input[type=date]")
 
 
 async def pins(scene: Scene) -> None:
@@ -264,7 +352,10 @@ STATES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "talk": talk,
     "people": people,
     "profile": profile,
+    "search": search,
+    "nothing found": nothing_found,
     "pins": pins,
+    "date": date,
     "toolbar": toolbar,
     "emoji": emoji,
     "reply": reply,
@@ -286,6 +377,16 @@ STATES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "sign in": lambda scene: page_about_accounts(scene, -5),
     "register": lambda scene: page_about_accounts(scene, -4),
     # These leave something behind.
+    "moderator's card": moderator_card,
+    "ban": sanction,
+    "role": role,
+    "room settings": room_settings,
+    "invite people": lambda scene: managed(scene, 8),
+    "invitations": lambda scene: managed(scene, 8, 1),
+    "links": links,
+    "banned": lambda scene: managed(scene, 8, 3),
+    "reports": reports,
+    "deleted": deleted,
     "invited": invited,
     "removed": removed,
     "offline": offline,

@@ -25,6 +25,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.timeout(300)  # it looks at every state
 @pytest.mark.parametrize(
     "look", ["light", *(pytest.param(look, marks=pytest.mark.slow) for look in LOOKS if look != "light")]
 )

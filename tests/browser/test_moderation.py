@@ -35,10 +35,10 @@ async def test_ban_with_own_time_and_lift_it(visit: Visit, owner: Web) -> None:
     await ann.dialog.get_by_label("For how long").select_option(label="Another time…")
     await ann.dialog.get_by_role("button", name="Ban").click()
     await expect(ann.dialog.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)  # no number yet
-    await ann.dialog.get_by_label("How many").fill("0")
+    await ann.dialog.get_by_label("Length").fill("0")
     await ann.dialog.get_by_role("button", name="Ban").click()
     await expect(ann.dialog).to_contain_text("Enter a number above 0.")
-    await ann.dialog.get_by_label("How many").fill("1.5")
+    await ann.dialog.get_by_label("Length").fill("1.5")
     await ann.dialog.get_by_label("Unit").select_option(label="days")
     await ann.dialog.get_by_label("Reason").fill("spam")
     await ann.confirm("Ban")

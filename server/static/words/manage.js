@@ -71,12 +71,7 @@ export const members = table({
   usesChoices: [1, 5, 10, 50, 100, 1000],
   times: (/** @type {number} */ n) => plural(n, { one: "once", other: "{n} times" }),
   valid: "Valid for",
-  validChoices: [
-    ["3600", "1 hour"],
-    ["86400", "1 day"],
-    ["604800", "7 days"],
-    ["2592000", "30 days"],
-  ],
+  validChoices: { 3600: "1 hour", 86400: "1 day", 604800: "7 days", 2592000: "30 days" },
   newLink: "New invite link",
   newLinkHint: "Copy it now: it is not shown again.",
   copy: "Copy",

@@ -15,12 +15,12 @@ export function open({ act, data, redraw, close }) {
   const own = (/** @type {Record<string, string>} */ values) => values.duration === "own";
   /** @type {import("./form.js").Field[]} */
   const times = [
-    { name: "duration", label: words.duration, value: what === "mute" ? "3600" : "", options: /** @type {any} */ (words.durations) },
+    { name: "duration", label: words.duration, value: what === "mute" ? "3600" : "", options: Object.entries(words.durations) },
     { name: "amount", label: words.amount, type: "number", maxlength: 6, when: own },
-    { name: "unit", label: words.unit, value: "3600", options: /** @type {any} */ (words.units), when: own },
+    { name: "unit", label: words.unit, value: "3600", options: Object.entries(words.units), when: own },
   ];
   /** @type {import("./form.js").Field} */
-  const guests = { name: "guests", label: words.guests, hint: words.guestsHint, value: "3600", options: /** @type {any} */ (words.guestsFor) };
+  const guests = { name: "guests", label: words.guests, hint: words.guestsHint, value: "3600", options: Object.entries(words.guestsFor) };
   const form = new DialogForm({
     fields: [
       ...(what === "kick" ? [] : times),

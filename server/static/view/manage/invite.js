@@ -63,7 +63,7 @@ export function invitePeople({ state, act, data, redraw }) {
       ${attempts.said("")}
       <ul class="dialog-list">
         ${repeat(list.slice(0, SHOWN), (user) => user.id, (user) => row(user, alike))}
-        ${list.length ? nothing : html`<li class="dialog-note" role="status">${q ? words.nobody : words.nobodyYet}</li>`}
-      </ul>`;
+      </ul>
+      <p class="dialog-note" role="status" ?hidden=${list.length > 0}>${list.length ? "" : q ? words.nobody : words.nobodyYet}</p>`;
   };
 }

@@ -66,7 +66,7 @@ export function links({ state, act, data, redraw }) {
         </select></div>
       <div class="field"><label for="link-valid">${words.valid}</label>
         <select id="link-valid" @change=${(/** @type {any} */ event) => (seconds = event.target.value)}>
-          ${words.validChoices.map(([value, label]) => html`<option value=${value} ?selected=${value === seconds}>${label}</option>`)}
+          ${Object.entries(words.validChoices).map(([value, label]) => html`<option value=${value} ?selected=${value === seconds}>${label}</option>`)}
         </select></div>
       <button type="submit" class="primary" aria-disabled=${attempts.busy("make") ? "true" : nothing}>${words.makeLink}</button>
       ${attempts.said("make")}
@@ -83,6 +83,6 @@ export function links({ state, act, data, redraw }) {
     ${attempts.said("list")}
     <ul class="dialog-list">
       ${repeat(all, (link) => link.id, row)}
-      ${all.length || attempts.errors.has("list") ? nothing : html`<li class="dialog-note" role="status">${attempts.busy("list") ? page.common.loading : words.noLinks}</li>`}
-    </ul>`;
+    </ul>
+    <p class="dialog-note" role="status" ?hidden=${all.length > 0}>${all.length || attempts.errors.has("list") ? "" : attempts.busy("list") ? page.common.loading : words.noLinks}</p>`;
 }

@@ -76,8 +76,8 @@ function listOf(kind) {
       const alike = namesakes(found);
       return html`<ul class="dialog-list">
           ${repeat(found, (member) => member.id, (member) => row(member, alike))}
-          ${found.length || attempts.errors.has("") ? nothing : html`<li class="dialog-note" role="status">${attempts.busy("") ? page.common.loading : kind.none}</li>`}
         </ul>
+        <p class="dialog-note" role="status" ?hidden=${found.length > 0}>${found.length || attempts.errors.has("") ? "" : attempts.busy("") ? page.common.loading : kind.none}</p>
         ${attempts.said("")}
         ${cursor || attempts.errors.has("") ? html`<p class="dialog-note"><button type="button" class="button" @click=${ask}>${attempts.errors.has("") ? page.common.retry : words.more}</button></p>` : nothing}`;
     };
