@@ -77,9 +77,12 @@ async def test_the_log_is_one_tab_stop_and_walked_with_arrows(enter: Enter, serv
     await expect(ann.log.get_by_role("link", name="https://a.example/3")).to_be_focused()
     await keys.press("Escape")
     assert await ann.page.evaluate("document.activeElement.dataset.seq") == seqs[2]
+    await keys.press("Home")
     await keys.press("Escape")
     await expect(ann.box).to_be_focused()
     assert await ann.page.evaluate(stops) == 0
+    await keys.type("x")  # the way back leads to the newest message
+    await expect(ann.log.locator(".msg[tabindex='0']")).to_have_attribute("data-seq", seqs[2])
 
 
 async def test_the_focus_stays_when_lines_change(enter: Enter, server: ServerProcess, room: str) -> None:

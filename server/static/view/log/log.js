@@ -94,7 +94,7 @@ export class LogView {
     else if (this.state.ui.following) this.scroll.toEnd();
     else if (fresh) this.scroll.toEnd();
     else this.scroll.keep(places);
-    this.walk.settle(focused);
+    this.walk.settle(focused, this.state.ui.following);
     this.announcer.tell(room, this.#lines);
     this.#settle();
     // What has arrived is read now that it was drawn, and not before: the reader may have begun to scroll meanwhile.
@@ -268,7 +268,7 @@ export class LogView {
     const { focused } = this.walk;
     this.#render(room);
     this.scroll.keep(places);
-    this.walk.settle(focused);
+    this.walk.settle(focused, this.state.ui.following);
     this.#places = this.scroll.places();
   }
 

@@ -29,15 +29,18 @@ export class Walk {
     return { at: /** @type {HTMLElement} */ (at), message, key, seq: Number(seq ?? Infinity) };
   }
 
-  /** After a drawing: the tab stop exists, and the focus is not lost. @param {Walk["focused"]} before */
-  settle(before) {
+  /**
+   * After a drawing: the tab stop exists, and the focus is not lost.
+   * @param {Walk["focused"]} before @param {boolean} following whether the end is in sight: then it is the newest message
+   */
+  settle(before, following) {
     if (before && document.activeElement !== before.at) {
       const all = this.#messages();
       const same = all.find((each) => each.dataset.key === before.key || Number(each.dataset.seq) === before.seq);
       const next = same ?? all.find((each) => Number(each.dataset.seq) > before.seq) ?? all.at(-1);
       (before.at.isConnected ? before.at : next)?.focus({ preventScroll: true });
     }
-    if (!this.#stop?.isConnected) this.#setStop(this.#messages().at(-1) ?? null);
+    if (!this.#stop?.isConnected || (following && !this.lines.contains(document.activeElement))) this.#setStop(this.#messages().at(-1) ?? null);
   }
 
   /** @param {HTMLElement | null} message */
