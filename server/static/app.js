@@ -12,6 +12,9 @@ import { State } from "./state/state.js";
 import { browserStore, tabStore } from "./state/storage.js";
 import { words } from "./words.js";
 
+/** Milliseconds without a connection after which the page shows what the browser has kept. */
+const AWAY = 3000;
+
 /**
  * Everything but the drawing: the state, the session with the server, and the actions, connected with each other and with
  * the browser's address, tabs and events.
@@ -19,17 +22,20 @@ import { words } from "./words.js";
  * @typedef {import("./net/session.js").Hooks} Hooks
  */
 export class App {
+  /** @type {Promise<import("./net/kept.js").Kept | null> | null} */ #kept = null;
+  /** @type {import("./net/kept.js").Kept | null} */ #keeper = null;
   #knowsBlocked = false;
+  /** Whether the server has listed my rooms. */ #listed = false;
   /** Who opened the page, and where it was asked to go. */
   #opened = takeLink(); // first: its secret is not to stay in the address
 
   /** @param {{onChange: () => void, onMessage: Hooks["onMessage"], onInvited: Hooks["onInvited"]}} options */
   constructor({ onChange, onMessage, onInvited }) {
-    this.state = new State({ browser: browserStore(), tab: tabStore(), onChange });
+    this.state = new State({ browser: browserStore(), tab: tabStore(), onChange: () => (onChange(), this.#keeper?.onChange()) });
     this.tabs = new Tabs(this.state);
     const api = new Api();
     this.changeover = new Changeover(this);
-    this.login = new Login(api, () => this.changeover.onTabs());
+    this.login = new Login(api, this.state.browser, () => this.changeover.onTabs());
     /** @type {Transport} */
     const transport = new Transport({
       url: () => socketUrl(document.baseURI, this.session.identity.asks),
@@ -49,7 +55,11 @@ export class App {
         onRooms: () => {
           this.#showSome();
           this.#learnBlocked();
+          this.#listed = true;
+          this.#keeper?.retain();
         },
+        onAway: () => this.#showKept(),
+        onGone: (room) => this.#keeper?.remove(room),
         save: () => this.tabs.save(),
         onMessage,
         onInvited,
@@ -67,7 +77,9 @@ export class App {
     const { state, login, session, changeover } = this;
     await this.tabs.begin();
     const link = this.#opened;
-    const me = await login.load((text) => session.say(text));
+    const before = login.known;
+    const me = await login.load((text) => session.say(text), { away: true });
+    if (before && !me) await this.dropKept(before.id);
     if (me) session.identity.signIn(me);
     else session.identity.applyKept();
     if (link?.kind === "token" && link.token) this.apply(link.token);
@@ -108,7 +120,9 @@ export class App {
     const saved = session.membership.saved;
     if (room) this.act.rooms.enter(room, { seq, stays: saved?.staying.includes(room) });
     state.ui.show("chat");
+    if (!state.front && state.rooms.size) this.#showSome();
     session.start();
+    setTimeout(() => this.#showKept(), AWAY);
     state.changed();
     // The connection of a guest would be closed where there are none, but only after 10 s.
     if (!state.proven) this.changeover.require((await this.askServer()).guests);
@@ -140,9 +154,23 @@ export class App {
     state.changed();
   }
 
+  /** Keep what the rooms of this page show, to be read without a server: where the page opens without one. */
+  keep() {
+    if (!("serviceWorker" in navigator)) return Promise.resolve(null);
+    this.#kept ??= this.#loadKept();
+    return this.#kept;
+  }
+
+  /** Remove the messages that the browser keeps of a user who has signed out. @param {string} [user] an id, mine by default */
+  async dropKept(user = this.state.me?.id) {
+    if (user === this.login.known?.id) this.login.forget();
+    await (await this.keep())?.forget(user);
+  }
+
   /** Forget the person of this tab. @param {boolean} unsent also what was not sent */
-  forget(unsent) {
+  async forget(unsent) {
     const { state } = this;
+    await this.dropKept();
     if (unsent) state.outbox.entries = [];
     this.tabs.save();
     state.drop();
@@ -166,6 +194,22 @@ export class App {
     for (const each of [...(saved?.names ?? []), ...state.outbox.entries.map((entry) => entry.room)]) {
       session.membership.add(each).stays ||= saved?.staying.includes(each) ?? false;
     }
+  }
+
+  async #loadKept() {
+    const module = await this.act.ui.load(() => import("./net/kept.js"), { asked: false });
+    if (!module) this.#kept = null; // try again
+    else this.#keeper = new module.Kept(this.state, this.session.membership);
+    if (this.#listed) this.#keeper?.retain();
+    return this.#keeper;
+  }
+
+  /** The server does not answer: show what the browser has kept. */
+  async #showKept() {
+    const { state } = this;
+    if (state.known) return;
+    await (await this.keep())?.show();
+    if (!state.front && state.rooms.size && !state.known) this.#showSome();
   }
 
   #listen() {

@@ -31,9 +31,9 @@ export class Changeover {
 
   /** Forget the person, and the address of the room. @param {boolean} unsent whether also what was not sent
    * @param {string} [news] */
-  signOut(unsent, news) {
+  async signOut(unsent, news) {
     this.app.session.transport.stop();
-    this.app.forget(unsent);
+    await this.app.forget(unsent);
     history.replaceState(null, "", location.pathname);
     this.reload(news);
   }
@@ -170,6 +170,7 @@ export class Changeover {
     const { session, login, act } = this.app;
     session.transport.stop();
     this.#ended = true;
+    this.app.dropKept(); // perhaps it was ended because this device was lost
     act.account.open("signIn", { lead: words.trouble.signInAgain, username: login.me?.username });
   }
 }

@@ -21,7 +21,8 @@ drawLook(state);
 /** @type {LogView} */
 const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(byId("composer-frame"), state, act, log);
-const tools = onceLoaded(async () => new (await import("./view/toolbar.js")).MessageTools(state, act, log.box, composer));
+const loadTools = async () => new (await import("./view/toolbar.js")).MessageTools(state, act, log.box, composer);
+const tools = onceLoaded(loadTools, { asked: false });
 const attention = new Attention(state, act);
 const shell = new Shell(state, act);
 const entry = onceLoaded(async () => new (await import("./view/entry.js")).EntryView(state, act));
@@ -61,13 +62,14 @@ function afterRoom() {
   shown = true;
   schedule();
   keepPage();
+  app.keep();
 }
 
 /**
  * A view that is loaded when it is first drawn.
- * @param {() => Promise<{draw: () => void}>} load
+ * @param {() => Promise<{draw: () => void}>} load @param {{asked?: boolean}} [options] whether the user waits for it
  */
-function onceLoaded(load) {
+function onceLoaded(load, options) {
   /** @type {{draw: () => void} | null} */
   let view = null;
   let asked = false;
@@ -79,7 +81,7 @@ function onceLoaded(load) {
       if (view) return view.draw();
       if (asked) return undefined;
       asked = true;
-      view = await act.ui.load(load);
+      view = await act.ui.load(load, options);
       if (view) return schedule();
       return void setTimeout(() => {
         asked = false;

@@ -152,22 +152,33 @@ async def test_a_room_link_leads_into_the_room(new_page: Pages, server: ServerPr
     assert page.url.endswith(f"?r={room}")
 
 
-async def test_guests_are_told_what_a_room_allows_them(enter: Enter, server: ServerProcess, room: str) -> None:
-    """When it changes, after a reload, when they are removed for it, and when they want to come back."""
+async def test_guests_are_told_what_a_room_allows_them(
+    enter: Enter, server: ServerProcess, wire: Wire, room: str
+) -> None:
+    """When it changes, when a message arrives too late, when they are removed for it, and when they want to come back."""
     token = sign_account(SECRET, userid="mod", username="Mod", role="user", expires=int(time.time()) + 600)
     mod = Web(server.port, token=token)
     await mod.create(room, title="A room")
-    ann = await enter("ann")
+    ann = await enter("ann", wire=wire)
     await mod.patch(f"/api/rooms/{room}", {"guests": "read"})
     await expect(ann.notices.last).to_have_text("Mod lets guests only read here")
     hindrance = ann.page.locator("#hindrance")
     await expect(hindrance).to_contain_text("Guests may only read here. Sign in to write.")
     await ann.page.reload()
     await expect(hindrance).to_contain_text("Guests may only read here. Sign in to write.")
+    await expect(ann.box).to_be_hidden()
     await mod.patch(f"/api/rooms/{room}", {"guests": "talk"})
     await expect(ann.notices.last).to_have_text("Mod lets guests write here")
-    await ann.say("I may")
-    await ann.delivered("I may")
+    wire.refuse = True
+    await wire.cut()
+    await ann.say("may I?")
+    await mod.patch(f"/api/rooms/{room}", {"guests": "read"})
+    wire.refuse = False
+    await ann.page.get_by_role("button", name="Try now").click()
+    await expect(ann.message("may I?")).to_contain_text("Not sent. Guests may only read here. Sign in to write.")
+    await mod.patch(f"/api/rooms/{room}", {"guests": "talk"})
+    await ann.message("may I?").get_by_role("button", name="Retry").click()
+    await ann.delivered("may I?")
     await mod.patch(f"/api/rooms/{room}", {"guests": "no"})
     await expect(ann.closed).to_contain_text("Mod lets no guests in here. Sign in to enter it.")
     await ann.page.get_by_role("button", name="Enter again").click()

@@ -107,6 +107,7 @@ export function accountActions(context) {
 
     /** Forget a guest that this browser knows. @param {string} name */
     forgetGuest(name) {
+      app.dropKept(state.guests.get(name)?.user?.id);
       state.drop(`guest:${name}`);
       if (state.kept === name) identity.forget();
       else state.guests.forget(name);

@@ -67,13 +67,15 @@ export function uiActions({ state, session }) {
      * Load a module that the first view does not need; if it cannot be loaded, say why. If the server has a newer version
      * of the page, offer to reload it.
      * @template T @param {() => Promise<T>} load such as `() => import("../view/search.js")`
+     * @param {{asked?: boolean}} [options] `asked`: whether the user waits for it, else nothing is said while no server answers
      * @returns {Promise<T | null>}
      */
-    async load(load) {
+    async load(load, { asked = true } = {}) {
       try {
         return await onDemand(load);
       } catch (error) {
         if (!(error instanceof NotLoaded)) throw error;
+        if (!asked && !error.outdated) return null;
         const action = error.outdated ? { label: words.common.reload, run: () => location.reload() } : undefined;
         this.toast(error.message, { error: true, key: "load", action });
         return null;

@@ -34,7 +34,7 @@ export class Entrance {
   enter(room) {
     if (room.status === "closed") room.status = "apart";
     if (!this.state.known) return;
-    if (room.status === "apart") this.join(room);
+    if (room.status === "apart" && !room.doubtful) this.join(room);
     else if (room.status === "joined" && !room.loaded) this.read(room);
   }
 
@@ -64,9 +64,10 @@ export class Entrance {
     this.forget(room);
     if (joined.room !== room.name) this.session.membership.rename(room, joined.room);
     const known = room.loaded && room.messages.length > 0;
+    const anew = room.isAnew(joined.epoch);
     this.state.meet(joined.members);
     if (room.onJoined(joined)) {
-      if (known) this.#onAnew(room);
+      if (anew) this.#onAnew(room);
       if (known || room.enrolled || room.name === this.state.front) this.read(room);
     }
     this.session.membership.onJoined(room);
@@ -142,8 +143,7 @@ export class Entrance {
     this.forget(room);
     this.state.outbox.onDisconnect(room.name);
     room.close(text, code);
-    this.session.membership.save(); // a reload does not enter it again
-    this.session.membership.forget(room.name);
+    this.session.membership.onLost(room.name);
     this.session.hooks.onRoom();
   }
 

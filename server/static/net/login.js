@@ -15,6 +15,9 @@ const CHANNEL = "parley.account";
 const EARLY = 60000;
 /** A token that the server has just accepted serves for a connection that is opened at once. */
 const JUST = 20000;
+/** How long the server may take to say who is signed in, if the browser knows who was. */
+const PATIENCE = 3000;
+const KNOWN = "account";
 
 export class Login {
   /** @type {Me | null} */ me = null;
@@ -24,9 +27,13 @@ export class Login {
   /** @type {BroadcastChannel | null} */ #tabs = null;
   /** @type {Promise<Server> | null} */ #server = null;
 
-  /** @param {Api} api @param {() => void} onOther another tab has signed in or out, or changed the account */
-  constructor(api, onOther) {
+  /**
+   * @param {Api} api @param {import("../state/storage.js").Store} store the browser's
+   * @param {() => void} onOther another tab has signed in or out, or changed the account
+   */
+  constructor(api, store, onOther) {
     this.api = api;
+    this.store = store;
     this.path = new URL(".", api.base).pathname;
     try {
       this.#tabs = new BroadcastChannel(CHANNEL);
@@ -56,25 +63,48 @@ export class Login {
   /**
    * Learn who is signed in. Without a login this asks nothing; while the server does not answer it tries again.
    * @param {(text: string) => void} onTrouble
+   * @param {{away?: boolean}} [options] `away`: if the server does not answer, it is whoever was signed in before. The
+   *   connection will find out whether that is still so.
    * @returns {Promise<Me | null>}
    */
-  async load(onTrouble) {
+  async load(onTrouble, { away = false } = {}) {
     const backoff = new Backoff();
+    const before = away ? this.known : null;
     while (csrfToken()) {
       try {
-        this.me = await this.api.ask("GET", "me");
+        this.me = /** @type {Me} */ (await this.#answer(this.api.ask("GET", "me"), before !== null));
         this.#until ||= Date.now() + EARLY + JUST;
+        const { id, username, name, role } = this.me;
+        this.store.set(KNOWN, { id, username, name, role });
         return this.me;
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         if (error.status === 403) this.denied = error.message;
         if (!error.retryable) break;
+        if (before) return (this.me = before);
         onTrouble(error.message);
         await new Promise((resolve) => setTimeout(resolve, backoff.next()));
       }
     }
     this.me = null;
     return null;
+  }
+
+  /** Who was signed in when the server answered last. @returns {Me | null} */
+  get known() {
+    const known = this.store.get(KNOWN);
+    return typeof known?.id === "string" ? known : null;
+  }
+
+  /** The login has ended: who it was is not to be told when no server answers. */
+  forget() {
+    this.store.remove(KNOWN);
+  }
+
+  /** @template T @param {Promise<T>} answer @param {boolean} hurry whether it is not waited for long @returns {Promise<T>} */
+  #answer(answer, hurry) {
+    const late = () => new Promise((_, reject) => setTimeout(() => reject(new Refused("", "", { retryable: true })), PATIENCE));
+    return hurry ? Promise.race([answer, late()]) : answer;
   }
 
   /**

@@ -50,6 +50,7 @@ export class Membership {
 
   /** Remove a room from the page. @param {Room} room */
   remove(room) {
+    this.session.hooks.onGone(room.name);
     this.session.entrance.forget(room);
     this.state.outbox.onDisconnect(room.name);
     this.state.rooms.delete(room.name);
@@ -59,9 +60,16 @@ export class Membership {
     this.state.changed();
   }
 
+  /** I may not enter a room any more: it is not proposed, and nothing of it is kept. @param {string} name */
+  onLost(name) {
+    this.state.browser.set(this.#key("recent"), this.recent.filter((each) => each !== name));
+    this.save();
+    this.session.hooks.onGone(name);
+  }
+
   /** Keep a room away that I have left, until it is entered again. @param {string} name */
   hide(name) {
-    this.state.browser.set(this.#key("hidden"), [...this.#hidden().filter((each) => each !== name), name].slice(-1000));
+    this.state.browser.set(this.#key("hidden"), [...this.hidden.filter((each) => each !== name), name].slice(-1000));
   }
 
   /** I read, on another device, a room that this page does not have: perhaps I have become a member. @param {string} name */
@@ -129,11 +137,6 @@ export class Membership {
     return Array.isArray(saved) ? saved : [];
   }
 
-  /** Propose a room no more: it was closed to me. @param {string} name */
-  forget(name) {
-    this.state.browser.set(this.#key("recent"), this.recent.filter((each) => each !== name));
-  }
-
   /** @param {string} name */
   #remember(name) {
     this.state.browser.set(this.#key("recent"), [name, ...this.recent.filter((each) => each !== name)].slice(0, RECENT));
@@ -141,11 +144,12 @@ export class Membership {
 
   /** @param {any} list the answer to `rooms` */
   #onList({ rooms, invitations = [] }) {
-    const hidden = new Set(this.#hidden());
+    const hidden = new Set(this.hidden);
     for (const { room: name, role, peer, read, unread, mentions, members, online, ...info } of rooms) {
       const known = this.state.rooms.get(name);
       if (!known && (hidden.has(name) || info.kind === "ephemeral")) continue;
       const room = known ?? this.add(name, peer);
+      room.doubtful = false;
       if (room.status !== "joined") room.onInfo(info);
       if (peer) room.peer = peer;
       if (role) room.role = role;
@@ -153,6 +157,7 @@ export class Membership {
       onListed(this.state, room, { read, unread, mentions });
     }
     this.state.invitations = invitations;
+    for (const room of [...this.state.rooms.values()]) if (room.doubtful) this.session.entrance.onRemoved(room, "", {});
     this.session.hooks.onRooms();
     this.#joinAll();
     this.session.reader.look();
@@ -168,19 +173,19 @@ export class Membership {
   #joinAll() {
     const { rooms, room: front, limits } = this.state;
     const inside = [...rooms.values()].filter((room) => room.status === "joined" || room.status === "joining").length;
-    const apart = [...rooms.values()].filter((room) => room.status === "apart");
+    const apart = [...rooms.values()].filter((room) => room.status === "apart" && !room.doubtful);
     apart.sort((a, b) => Number(b === front) - Number(a === front));
     for (const room of apart.slice(0, Math.max(0, limits.max_rooms - inside))) this.session.entrance.join(room);
   }
 
   /** @param {string} name */
   #show(name) {
-    const hidden = this.#hidden();
+    const { hidden } = this;
     if (hidden.includes(name)) this.state.browser.set(this.#key("hidden"), hidden.filter((each) => each !== name));
   }
 
-  /** @returns {string[]} */
-  #hidden() {
+  /** The rooms that I have left on this device. @returns {string[]} */
+  get hidden() {
     const saved = this.state.browser.get(this.#key("hidden"));
     return Array.isArray(saved) ? saved : [];
   }

@@ -26,6 +26,8 @@ import { Reader } from "./reader.js";
  * @property {(error: any) => void} onTokenRefused the server does not accept the application's token
  * @property {() => void} onRoom the room in front may be another one, or have another name
  * @property {() => void} onRooms the list of my rooms is here
+ * @property {() => void} onAway the server cannot be reached now
+ * @property {(room: string) => void} onGone a room is not on the page any more, or I may not enter it
  * @property {() => void} save the outbox has changed
  * @property {(room: Room, message: Message, mention: boolean) => void} onMessage a message of another user has arrived
  * @property {(invitation: import("../state/types.js").Invitation) => void} onInvited somebody invites me to a room
@@ -127,6 +129,7 @@ export class Session {
     if (state.name === "open") this.identity.onOpen();
     else this.#onDisconnect();
     if (state.name === "stopped" && state.code !== 1000) this.#onStopped(state.code ?? 0);
+    if (state.name === "waiting") this.hooks.onAway();
     if (state.name !== "connecting") return this.state.changed();
     this.#complaint = null;
     this.state.stopped = "";

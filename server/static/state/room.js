@@ -6,6 +6,7 @@ import { LogWindow } from "./window.js";
  * @typedef {import("./types.js").User} User
  * @typedef {import("./types.js").Info} Info
  * @typedef {import("./types.js").Role} Role
+ * @typedef {NonNullable<ReturnType<Room["toKeep"]>>} Kept
  */
 
 /** @type {Record<string, number>} */
@@ -38,6 +39,8 @@ export class Room extends LogWindow {
   members = new Map();
   /** How many reports are open, as far as a moderator's page has asked. */ reports = 0;
 
+  /** Whether the window is what the browser has kept, and the server has not answered yet. */ kept = false;
+  /** Whether the room is known from that alone: it is entered once the server says that it is still mine. */ doubtful = false;
   /** The message to show, once it is here. @type {number | null} */
   target = null;
   /** Where I was reading, null for the end. @type {import("./types.js").Place | null} */
@@ -112,7 +115,7 @@ export class Room extends LogWindow {
     this.peer = joined.peer ?? this.peer;
     this.read = Math.max(this.read, joined.read ?? 0);
     this.reason = this.code = this.trouble = this.password = "";
-    this.synced = false;
+    this.synced = this.kept = this.doubtful = false;
     this.presence.reset(joined.members, joined.count);
     this.members = new Map();
     this.pinned = null;
@@ -127,6 +130,21 @@ export class Room extends LogWindow {
     this.info = info;
     this.stays = info.kind !== "ephemeral";
     return this.guests !== before;
+  }
+
+  /** What a browser keeps of the end of the log; null if the page does not have that. @param {number} most messages */
+  toKeep(most) {
+    const end = this.end(most);
+    if (!end) return null;
+    const { name, info, role, peer, read, unread, mentions } = this;
+    return { name, info, role, peer, read, unread, mentions, ...end };
+  }
+
+  /** Show what the browser has kept, until the server sends what has changed since. @param {Kept} kept */
+  onKept({ info, role, peer, read, unread, mentions, ...end }) {
+    this.onInfo(info);
+    Object.assign(this, { role, peer, read, unread, mentions, kept: true });
+    this.restore(end);
   }
 
   onDisconnect() {

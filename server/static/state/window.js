@@ -52,6 +52,26 @@ export class LogWindow {
     return this.loaded ? { since: this.#head, epoch: this.#epoch } : {};
   }
 
+  /** Whether a joined log is another one than this. @param {string} epoch */
+  isAnew(epoch) {
+    return this.loaded && this.messages.length > 0 && this.#epoch !== epoch;
+  }
+
+  /** The end of the log, to go on from it later; null if it is not here. @param {number} most messages */
+  end(most) {
+    if (!this.synced || !this.loaded || this.hasNewer) return null;
+    const messages = this.messages.slice(-most);
+    return { messages, hasOlder: this.hasOlder || messages.length < this.messages.length, epoch: this.#epoch, head: this.#head };
+  }
+
+  /** @param {NonNullable<ReturnType<LogWindow["end"]>>} end */
+  restore({ messages, hasOlder, epoch, head }) {
+    this.begin({ epoch, head });
+    this.hasOlder = hasOlder;
+    this.loaded = true;
+    this.#insert(messages);
+  }
+
   /** @param {{head: number}} synced */
   onSynced(synced) {
     this.#head = Math.max(this.#head, synced.head);

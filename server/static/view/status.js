@@ -46,6 +46,7 @@ export class Banner {
     if (this.name === "stopped") return stopped || words.status.stoppedLong;
     if (this.name === "online") return room?.trouble || (late ? words.status.late : "");
     if (this.name === "connecting") return "";
+    if (room?.kept) return words.status.kept;
     if (!navigator.onLine) return words.status.offline;
     return this.#code === 1001 ? words.status.restarting : words.status.broken;
   }

@@ -1,0 +1,144 @@
+"""The last messages of a person's rooms can be read without a server, and are gone when they must not be."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from playwright.async_api import Page, expect
+
+from tests.browser.chat_page import Enter, new_room
+from tests.browser.peer import peer
+from tests.browser.test_offline import GONE, kept
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+ALL = """async () => {
+  const database = await new Promise((resolve) => {
+    const opening = indexedDB.open(`parley kept ${new URL(".", document.baseURI).pathname}`);
+    opening.onsuccess = () => resolve(opening.result);
+  });
+  const found = await new Promise((resolve) => {
+    if (![...database.objectStoreNames].length) return resolve([]);
+    const asked = database.transaction("rooms").objectStore("rooms").getAll();
+    asked.onsuccess = () => resolve(asked.result);
+  });
+  database.close();
+  return Object.fromEntries(found.map(({ name, messages }) => [name, messages.map(({ content }) => content)]));
+}"""
+
+
+async def rooms_kept(page: Page, wanted: dict[str, list[str]]) -> None:
+    """Wait until the browser has kept exactly these texts, by room."""
+    await until_kept(page, lambda found: found == wanted)
+
+
+async def until_kept(page: Page, right: Callable[[dict[str, list[str]]], bool]) -> None:
+    found: dict[str, list[str]] = {}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(15):
+            while not right(found := await page.evaluate(ALL)):
+                await page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+            return
+    raise AssertionError(found)
+
+
+async def test_messages_are_shown_without_a_server_and_go_on_with_it(
+    own_server: ServerProcess, enter: Enter, new_page: Pages, room: str
+) -> None:
+    """They can be read and answered; when the server answers, it only adds what is new."""
+    new_page.expect_error(GONE)
+    ann = await enter("ann", server=own_server)
+    await ann.say("one", "two")
+    await ann.delivered("two")
+    await kept(ann.page)
+    await rooms_kept(ann.page, {room: ["one", "two"]})
+    await asyncio.to_thread(own_server.kill)
+    await ann.page.reload()
+    await expect(ann.message("two")).to_be_visible()
+    await expect(ann.page.locator("#banner")).to_contain_text("The server cannot be reached. These are the last messages")
+    assert await ann.texts() == ["one", "two"]
+    await ann.say("three")
+    await expect(ann.message("three").get_by_role("img", name="Waiting to be sent")).to_be_visible()
+    await ann.message("two").evaluate("message => { message.dataset.same = 'yes' }")
+    await asyncio.to_thread(own_server.start)
+    await ann.page.evaluate("dispatchEvent(new Event('online'))")
+    await ann.connected()
+    await ann.delivered("three")
+    await expect(ann.page.locator("#banner")).to_be_hidden()
+
+
+async def test_what_changed_meanwhile_is_added_without_a_jump(
+    server: ServerProcess, enter: Enter, new_page: Pages, room: str
+) -> None:
+    """The server is the same: the log is continued, with edits and deletions."""
+    new_page.expect_error(GONE)
+    ann = await enter("ann")
+    await ann.say(*(f"line {i}" for i in range(40)))
+    await ann.delivered("line 39")
+    await kept(ann.page)
+    await rooms_kept(ann.page, {room: [f"line {i}" for i in range(40)]})
+    await ann.page.context.route("**/chat?*", lambda route: route.abort())
+    await ann.page.route_web_socket("**/chat?*", lambda route: route.close(code=4008))
+    await ann.page.reload()
+    await expect(ann.message("line 39")).to_be_visible()
+    place = """message => {
+      const top = message.getBoundingClientRect().top - document.querySelector("#log").getBoundingClientRect().top;
+      return [Math.round(top), message.dataset.same];
+    }"""
+    await ann.message("line 20").evaluate("message => { message.dataset.same = 'yes' }")
+    await ann.log.evaluate("log => { log.scrollTop -= 300 }")
+    await expect(ann.jump).to_be_visible()
+    before = await ann.message("line 20").evaluate(place)
+    async with peer(server, room, "bob") as bob:
+        await bob.say(["new"])
+    await ann.page.unroute_all()
+    await ann.page.route_web_socket("**/chat?*", lambda route: route.connect_to_server() and None)
+    await ann.page.get_by_role("button", name="Try now").click()
+    await ann.connected()
+    await expect(ann.message("new")).to_be_attached()
+    assert await ann.message("line 20").evaluate(place) == before
+
+
+async def test_deleted_messages_are_not_kept(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await enter("ann")
+    async with peer(server, room, "bob") as bob:
+        seqs = await bob.say(["stays", "goes"])
+        await rooms_kept(ann.page, {room: ["stays", "goes"]})
+        await bob.change(type="delete", seq=seqs[1])
+        await rooms_kept(ann.page, {room: ["stays", ""]})
+
+
+async def test_nothing_is_kept_of_a_room_that_is_closed_to_me(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await enter("ann")
+    async with peer(server, room, "bob") as bob:
+        await bob.ask(type="create_room", room=(private := new_room()))
+        await bob.at(private).say(["secret"])
+        await ann.go_to(private)
+        await expect(ann.message("secret")).to_be_visible()
+        await rooms_kept(ann.page, {private: ["secret"], room: []} if private < room else {room: [], private: ["secret"]})
+        await bob.ask(type="kick", room=private, user=await ann.identity())
+    await expect(ann.closed).to_be_visible()
+    await rooms_kept(ann.page, {room: []})
+
+
+async def test_signing_out_removes_them(enter: Enter, room: str) -> None:
+    ann = await enter("ann")
+    await ann.say("mine")
+    await rooms_kept(ann.page, {room: ["mine"]})
+    await ann.leave_for_good()
+    await expect(ann.page.get_by_label("Your name")).to_be_visible()
+    await rooms_kept(ann.page, {})
+
+
+async def test_ten_rooms_and_fifty_messages_are_kept(enter: Enter, server: ServerProcess) -> None:
+    ann = await enter("ann", room=(first := new_room()))
+    await ann.say(*(f"line {i}" for i in range(60)))
+    await ann.delivered("line 59")
+    await rooms_kept(ann.page, {first: [f"line {i}" for i in range(10, 60)]})
+    others = [new_room() for _ in range(10)]
+    for each in others:
+        await ann.go_to(each)
+        await ann.say("hello")
+        await ann.delivered("hello")
+        await until_kept(ann.page, lambda found, room=each: found.get(room) == ["hello"])
+    await rooms_kept(ann.page, {each: ["hello"] for each in sorted(others)})
