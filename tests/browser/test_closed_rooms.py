@@ -155,7 +155,7 @@ async def test_a_room_link_leads_into_the_room(new_page: Pages, server: ServerPr
 async def test_guests_are_told_what_a_room_allows_them(
     enter: Enter, server: ServerProcess, wire: Wire, room: str
 ) -> None:
-    """When it changes, when a message arrives too late, when they are removed for it, and when they want to come back."""
+    """When it changes, when a message is too late, when they are removed for it, and when they want to come back."""
     token = sign_account(SECRET, userid="mod", username="Mod", role="user", expires=int(time.time()) + 600)
     mod = Web(server.port, token=token)
     await mod.create(room, title="A room")

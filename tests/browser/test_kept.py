@@ -55,7 +55,9 @@ async def test_messages_are_shown_without_a_server_and_go_on_with_it(
     await asyncio.to_thread(own_server.kill)
     await ann.page.reload()
     await expect(ann.message("two")).to_be_visible()
-    await expect(ann.page.locator("#banner")).to_contain_text("The server cannot be reached. These are the last messages")
+    await expect(ann.page.locator("#banner")).to_contain_text(
+        "The server cannot be reached. These are the last messages"
+    )
     assert await ann.texts() == ["one", "two"]
     await ann.say("three")
     await expect(ann.message("three").get_by_role("img", name="Waiting to be sent")).to_be_visible()
@@ -115,7 +117,9 @@ async def test_nothing_is_kept_of_a_room_that_is_closed_to_me(enter: Enter, serv
         await bob.at(private).say(["secret"])
         await ann.go_to(private)
         await expect(ann.message("secret")).to_be_visible()
-        await rooms_kept(ann.page, {private: ["secret"], room: []} if private < room else {room: [], private: ["secret"]})
+        await rooms_kept(
+            ann.page, {private: ["secret"], room: []} if private < room else {room: [], private: ["secret"]}
+        )
         await bob.ask(type="kick", room=private, user=await ann.identity())
     await expect(ann.closed).to_be_visible()
     await rooms_kept(ann.page, {room: []})
