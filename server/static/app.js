@@ -201,6 +201,7 @@ export class App {
     if (!module) this.#kept = null; // try again
     else this.#keeper = new module.Kept(this.state, this.session.membership);
     if (this.#listed) this.#keeper?.retain();
+    this.#keeper?.onChange(); // what has come meanwhile
     return this.#keeper;
   }
 

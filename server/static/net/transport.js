@@ -5,6 +5,8 @@ import { SUBPROTOCOL, mayReconnect, outdatesToken } from "./protocol.js";
 const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that drops packets
 const PONG_WAIT = 10000;
 const PROBE_WAIT = 4000; // after waking up, when a dead connection is likely
+/** After such a silence the computer has slept, and the server has closed the connection. Timers of hidden tabs are late, by a minute. */
+const ASLEEP = 300000;
 const STABLE = 10000; // a connection that lasted this long resets the backoff
 
 /**
@@ -100,7 +102,7 @@ export class Transport {
 
   /** React to a change (network, visible tab): reconnect now if waiting, else check the connection. */
   wake() {
-    if (this.state.name === "waiting") this.connect();
+    if (this.state.name === "waiting" || this.#slept) this.connect();
     else if (this.state.name === "open") this.#ping(PROBE_WAIT);
   }
 
@@ -116,12 +118,17 @@ export class Transport {
     if (frame && typeof frame === "object") this.onFrame(frame);
   }
 
+  get #slept() {
+    return this.state.name === "open" && Date.now() - this.#heardAt > ASLEEP;
+  }
+
   /** After `pause` ms without a frame, send a `ping`; otherwise keep waiting. @param {number} pause */
   #watch(pause) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const silent = Date.now() - this.#heardAt;
-      if (silent < this.heartbeat) this.#watch(this.heartbeat - silent);
+      if (this.#slept) this.connect();
+      else if (silent < this.heartbeat) this.#watch(this.heartbeat - silent);
       else this.#ping(PONG_WAIT);
     }, pause);
   }
