@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.scene import scene, visit
+from tests.browser.scene import PARTS, scene, visit
 from tests.support.axe import violations
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -25,14 +25,14 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.timeout(300)  # it looks at every state
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(
     "look", ["light", *(pytest.param(look, marks=pytest.mark.slow) for look in LOOKS if look != "light")]
 )
-async def test_axe_finds_nothing(new_page: Pages, server: ServerProcess, look: str) -> None:
+async def test_axe_finds_nothing(new_page: Pages, server: ServerProcess, look: str, part: int) -> None:
     found: dict[str, list[str]] = {}
     async with scene(new_page, server, **LOOKS[look]) as each:
-        async for name in visit(each):
+        async for name in visit(each, part):
             if wrong := await violations(each.page):
                 found[name] = wrong
     assert found == {}

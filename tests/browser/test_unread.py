@@ -1,12 +1,13 @@
 """What is unread: the server counts it, and every device and tab of a person shows the same."""
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.account_page import PASSWORD, new_username
-from tests.browser.chat_page import SERVER_AWAY, ChatPage, Enter, link, new_room
+from tests.browser.chat_page import SERVER_AWAY, ChatPage, Enter, Frame, Wire, answer, link, new_room
 from tests.browser.peer import make_room, peer
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -236,6 +237,34 @@ async def test_messages_after_a_restart_that_lost_everything_are_unread(
         await open_room(ann, other_room)
         await bob.say(["e"])
         await expect(badge(ann.page, room)).to_have_text("1")
+
+
+async def test_a_message_that_arrives_while_the_counts_are_awaited_is_counted(
+    enter: Enter, server: ServerProcess, wire: Wire, room: str, other_room: str
+) -> None:
+    """The counts that arrive after it are from before it."""
+    await make_room(server, room)
+    await make_room(server, other_room)
+    ann = await enter("ann", wire=wire)
+    await add_room(ann, other_room)
+    held: list[tuple[WebSocketRoute, Frame]] = []
+    holding = asyncio.Event()
+
+    def hold_first_list(frame: Frame, route: WebSocketRoute) -> Frame | None:
+        if frame["type"] != "rooms" or held:
+            return frame
+        held.append((route, frame))
+        holding.set()
+        return None
+
+    wire.to_page = hold_first_list
+    await wire.cut()
+    await asyncio.wait_for(holding.wait(), 20)
+    await say(server, room, "in between")
+    await expect(badge(ann.page, room)).to_have_text("1")
+    answer(*held[0])
+    await say(server, room, "after it")
+    await expect(badge(ann.page, room)).to_have_text("2")
 
 
 @pytest.mark.parametrize("reloaded", [False, True])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from server.web.client import STATIC
-from tests.browser.scene import scene, visit
+from tests.browser.scene import PARTS, scene, visit
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
@@ -58,17 +58,17 @@ NARROW: dict[str, Any] = {"viewport": {"width": 320, "height": 640}, "has_touch"
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
-@pytest.mark.timeout(300)  # it looks at every state
+@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("size", ["wide", pytest.param("narrow", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("locale", ["pseudo", pytest.param("pseudo-rtl", marks=pytest.mark.slow)])
 async def test_every_text_is_in_the_table_and_has_room(
-    new_page: Pages, server: ServerProcess, locale: str, size: str
+    new_page: Pages, server: ServerProcess, locale: str, size: str, part: int
 ) -> None:
     """Also the names of controls, and those that only screen readers say; from right to left as well."""
     found: dict[str, list[str]] = {}
     options = NARROW if size == "narrow" else WIDE
     async with scene(new_page, server, query=f"&locale={locale}", locale="ru-RU", **options) as each:
-        async for name in visit(each):
+        async for name in visit(each, part):
             direction = await each.page.evaluate("document.documentElement.dir")
             assert direction == ("rtl" if locale == "pseudo-rtl" else "ltr"), name
             if wrong := [*await each.page.evaluate(LATIN), *await each.page.evaluate(OUTSIDE)]:

@@ -11,11 +11,16 @@ import { onListed, remark } from "../state/unread.js";
  */
 
 const RECENT = 8;
+const RECOUNTS = 3; // in a row: where messages never end, the counts are 99+ soon
 const COUNT_AGAIN = 500; // ms: several deletions at once ask for one count
 
 export class Membership {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #asked = false;
+  /** Whether the list is awaited, and whether messages have arrived meanwhile, which it may not count. */
+  #awaited = false;
+  #passed = false;
+  #recounts = 0;
   /** Rooms that I have read on another device, and that are not mine for all I know. @type {Set<string>} */ #elsewhere = new Set();
 
   /** @param {Session} session */
@@ -107,10 +112,18 @@ export class Membership {
 
   /** Ask for my rooms and their counts, once for several reasons. */
   ask() {
-    const send = () => this.session.put({ type: "rooms", mine: true, limit: 500 }, (list) => this.#onList(list), () => this.#again());
+    const send = () => {
+      this.#awaited = true;
+      this.session.put({ type: "rooms", mine: true, limit: 500 }, (list) => this.#onList(list), () => this.#again());
+    };
     clearTimeout(this.#timer);
     this.#timer = setTimeout(send, this.#asked ? COUNT_AGAIN : 0);
     this.#asked = true;
+  }
+
+  /** An unread message has arrived. */
+  onArrived() {
+    this.#passed ||= this.#awaited;
   }
 
   /** The rooms of this tab that a reload enters again, and the names of those entered last. */
@@ -158,6 +171,9 @@ export class Membership {
     }
     this.state.invitations = invitations;
     for (const room of [...this.state.rooms.values()]) if (room.doubtful) this.session.entrance.onRemoved(room, "", {});
+    this.#recounts = this.#passed ? this.#recounts + 1 : 0;
+    if (this.#passed && this.#recounts <= RECOUNTS) this.ask();
+    this.#awaited = this.#passed = false;
     this.session.hooks.onRooms();
     this.#joinAll();
     this.session.reader.look();

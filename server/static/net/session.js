@@ -308,6 +308,7 @@ export class Session {
 
   /** @param {Room} room @param {Message} message @param {boolean} mention */
   #onArrived(room, message, mention) {
+    this.membership.onArrived();
     this.hooks.onMessage(room, message, mention);
   }
 

@@ -13,6 +13,8 @@ import { writing } from "./writing.js";
  * @typedef {{title: string, draw: () => unknown}} Section
  */
 
+export const style = "settings";
+
 /** @param {Context} context perhaps with `section`, the one to begin with @returns {import("../host.js").Part} */
 export function open(context) {
   /** @type {Record<string, Section>} */
