@@ -10,13 +10,14 @@ import { inSight, isUnread, mentionsMe, onAnewPage, onEnrolledPage, onRead } fro
 const PAUSE = 1000; // ms between two `read` of a room: the server passes on one a second
 
 export class Reader {
-  /** Which cursors are still to be sent, and when the last one was. @type {Map<string, {seq: number, timer: any}>} */
+  /** Which cursors are still to be sent, and when the last one was. @type {Map<string, {seq: number, sent: number}>} */
   #waiting = new Map();
 
   /** @param {Session} session */
   constructor(session) {
     this.session = session;
     this.state = session.state;
+    addEventListener("pagehide", () => this.#flush());
   }
 
   /** The first page is here: know where the unread messages begin. @param {Room} room
@@ -60,12 +61,16 @@ export class Reader {
 
   /** @param {string} room @param {number} seq */
   #send(room, seq) {
-    this.session.tell({ type: "read", room, seq });
-    const waiting = { seq, timer: 0 };
+    const waiting = { seq, sent: this.session.tell({ type: "read", room, seq }) ? seq : 0 };
     this.#waiting.set(room, waiting);
     setTimeout(() => {
       this.#waiting.delete(room);
-      if (waiting.seq > seq) this.#send(room, waiting.seq);
+      if (waiting.seq > waiting.sent) this.#send(room, waiting.seq); // also what was read without a connection
     }, PAUSE);
+  }
+
+  /** The page is about to go: nothing waits for the next second. */
+  #flush() {
+    for (const [room, { seq, sent }] of this.#waiting) if (seq > sent) this.session.tell({ type: "read", room, seq });
   }
 }
