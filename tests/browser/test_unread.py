@@ -330,6 +330,30 @@ async def test_a_room_can_be_marked_as_unread_and_as_read(
     await expect(badge(ann.page, room)).to_have_count(0)
 
 
+async def test_what_is_read_without_a_connection_is_read(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str, other_room: str
+) -> None:
+    new_page.expect_error("ERR_INTERNET_DISCONNECTED")
+    await make_room(server, room)
+    await make_room(server, other_room)
+    ann = await enter("ann")
+    await add_room(ann, other_room)
+    await say(server, room, "one")
+    await expect(badge(ann.page, room)).to_have_text("1")
+    await ann.page.context.set_offline(True)
+    await expect(ann.status).not_to_have_text("Connected")
+    await entry(ann.page, room).click(button="right")
+    await ann.page.get_by_role("menuitem", name="Mark as read").click()
+    await expect(badge(ann.page, room)).to_have_count(0)
+    await ann.page.context.set_offline(False)
+    await ann.connected()
+    await expect(badge(ann.page, room)).to_have_count(0)
+    await ann.page.reload()
+    await ann.connected()
+    await expect(entry(ann.page, room)).to_be_visible()
+    await expect(badge(ann.page, room)).to_have_count(0)
+
+
 async def test_of_a_muted_room_only_mentions_count(
     enter: Enter, server: ServerProcess, room: str, other_room: str
 ) -> None:
