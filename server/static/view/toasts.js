@@ -4,7 +4,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { fill } from "../words/format.js";
 import { words } from "../words.js";
 import { icon } from "./icons.js";
-import { withLinks } from "./text.js";
+import { text as formatted } from "./markdown/text.js";
 import { exactText, timeText } from "./time.js";
 
 /**
@@ -66,7 +66,7 @@ export function announcements(state, act) {
       return html`<article class="announcement">
         ${icon("megaphone")}
         <div class="announcement-words">
-          <p class="announcement-text" dir="auto">${guard([content], () => withLinks(content))}</p>
+          <div class="announcement-text" dir="auto">${guard([content], () => formatted(content))}</div>
           <p class="announcement-from" title=${exactText(time)}>${fill(words.status.from, { name: by.name, time: timeText(time) })}</p>
         </div>
         <button type="button" class="icon-button small" aria-label=${words.common.dismiss} title=${words.common.dismiss}
