@@ -135,7 +135,7 @@ async def test_a_computer_that_slept_for_a_night(new_page: Pages, server: Server
 
 
 async def test_two_tabs_of_one_person(enter: Enter, server: ServerProcess, room: str) -> None:
-    """They are one user, see the same, and signing out in one ends both."""
+    """They are one user with the same settings and drafts, and signing out in one ends both."""
     one = await enter("ann")
     two = await enter("ann", beside=one)
     assert await one.identity() == await two.identity()
@@ -143,6 +143,19 @@ async def test_two_tabs_of_one_person(enter: Enter, server: ServerProcess, room:
         await bob.ask(type="message", room=room, content="hello")
         await expect(one.message("hello")).to_be_visible()
         await expect(two.message("hello")).to_be_visible()
+    await one.page.locator("#me").click()
+    await one.page.get_by_role("menuitem", name="Settings").click()
+    await one.page.get_by_role("radio", name="Dark", exact=True).check(force=True)
+    await one.page.keyboard.press("Escape")
+    for tab in (one, two):
+        await expect(tab.page.locator("html")).to_have_attribute("data-theme", "dark")
+    await one.box.press_sequentially("half a sentence")
+    await expect(two.box).to_have_value("half a sentence")
+    await two.box.press_sequentially(" more")
+    await expect(one.box).to_have_value("half a sentence more")
+    await two.box.press("Enter")
+    await one.delivered("half a sentence more")
+    await expect(one.box).to_have_value("")
     await one.leave_for_good()
     for tab in (one, two):
         await expect(tab.page.get_by_label("Your name")).to_be_visible()

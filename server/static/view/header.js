@@ -17,7 +17,7 @@ export function header(state, act, connected) {
   const room = state.room;
   return html`
     ${menuButton(state, act)}
-    ${room ? heading(room) : html`<div class="heading"></div>`}
+    ${room ? heading(room, connected) : html`<div class="heading"></div>`}
     ${connection(connected)}
     ${room ? buttons(state, room, act) : nothing}`;
 }
@@ -36,10 +36,11 @@ function menuButton(state, act) {
   </button>`;
 }
 
-/** @param {Room} room */
-function heading(room) {
+/** @param {Room} room @param {import("./status.js").ConnectionName} connected */
+function heading(room, connected) {
   const topic = room.info.topic ?? "";
-  const line = room.status === "closed" ? words.header.apart : room.status === "joined" ? "" : words.header.entering;
+  const enters = room.status !== "joined" && connected !== "lost" && connected !== "stopped";
+  const line = room.status === "closed" ? words.header.apart : enters ? words.header.entering : "";
   return html`<div class="heading">
     <div class="heading-title">${sign(room)}<h1 id="room-heading" class="cut" tabindex="-1"><bdi id="room-title">${room.title}</bdi></h1>
       ${room.info.kind === "private" ? html`<span class="sr">${words.header.private}</span>` : nothing}${room.peer ? mark(room.peer.id) : nothing}</div>

@@ -100,7 +100,7 @@ export const status = table({
   label: "Connection",
   offline: "This device is offline.",
   restarting: "The server is restarting.",
-  kept: "The server cannot be reached. These are the last messages that this browser has kept.",
+  kept: "The server cannot be reached. This browser has kept the last messages.",
   broken: "The connection was lost.",
   stoppedLong: "You are not connected.",
   waiting: (/** @type {number} */ n) =>
