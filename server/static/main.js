@@ -7,6 +7,7 @@ import { byId } from "./view/dom.js";
 import { LogView } from "./view/log/log.js";
 import { drawLook } from "./view/look.js";
 import { Shell } from "./view/shell.js";
+import { styled } from "./view/style.js";
 
 /** Draws the page. The state changes, then everything is drawn once, in the next frame. */
 
@@ -21,11 +22,17 @@ drawLook(state);
 /** @type {LogView} */
 const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(byId("composer-frame"), state, act, log);
-const loadTools = async () => new (await import("./view/toolbar.js")).MessageTools(state, act, log.box, composer);
+const loadTools = async () => {
+  const [{ MessageTools }] = await Promise.all([import("./view/toolbar.js"), styled("toolbar")]);
+  return new MessageTools(state, act, log.box, composer);
+};
 const tools = onceLoaded(loadTools, { asked: false });
 const attention = new Attention(state, act);
 const shell = new Shell(state, act);
-const entry = onceLoaded(async () => new (await import("./view/entry.js")).EntryView(state, act));
+const entry = onceLoaded(async () => {
+  const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry")]);
+  return new EntryView(state, act);
+});
 const accounts = new AccountView(state, act);
 
 let scheduled = false;

@@ -45,11 +45,10 @@ def same(*paths: str) -> dict[str, str]:
 
 # The icons of Lucide that the page uses.
 ICONS = """
-    arrow-down arrow-left arrow-right at-sign ban bell bell-off bot calendar check chevron-down chevron-right
-    circle-alert circle-question-mark clock compass copy crown door-open download ellipsis external-link eye flag
-    hash info keyboard link lock log-in log-out mail megaphone menu message-circle monitor moon pencil pin pin-off plus
-    refresh-cw reply search send-horizontal settings shield smile smile-plus sun timer trash-2 triangle-alert
-    undo-2 user user-plus user-x users volume-2 volume-x wifi-off x
+    arrow-down arrow-left arrow-right at-sign ban bell-off bot calendar check chevron-right circle-alert clock
+    compass copy crown door-open download ellipsis eye flag hash info keyboard link lock log-in log-out mail
+    megaphone menu message-circle pencil pin pin-off plus reply search send-horizontal settings shield smile
+    smile-plus trash-2 undo-2 user user-plus user-x users volume-2 volume-x x
 """
 
 

@@ -1,6 +1,7 @@
 import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { words } from "../words.js";
 import { byId } from "./dom.js";
+import { styled } from "./style.js";
 
 /**
  * The place of the pages about accounts, in front of the chat, which stays connected. They are loaded when the first one is
@@ -34,7 +35,8 @@ export class AccountView {
   /** @param {NonNullable<State["ui"]["page"]>} page */
   async #open(page) {
     try {
-      const [{ Pages }] = await Promise.all([onDemand(() => import("./account/pages.js")), this.act.account.askServer()]);
+      const loaded = onDemand(() => Promise.all([import("./account/pages.js"), styled("account")]));
+      const [[{ Pages }]] = await Promise.all([loaded, this.act.account.askServer()]);
       this.#pages ??= new Pages(this.state, this.act, this.#panel);
     } catch (error) {
       if (!(error instanceof NotLoaded)) throw error;

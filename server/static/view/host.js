@@ -1,4 +1,5 @@
 import { words } from "../words.js";
+import { styled } from "./style.js";
 
 /**
  * Parts of the page that are loaded when they are opened: dialogs, and what the right-hand panel shows. Such a module
@@ -30,26 +31,4 @@ export async function openPart(load, context) {
     console.warn(error);
     return null;
   }
-}
-
-/** @type {Map<string, Promise<unknown>>} */ const styles = new Map();
-
-/** Load a style sheet that the first view does not need. @param {string} name @returns {Promise<unknown>} */
-function styled(name) {
-  const known = styles.get(name);
-  if (known) return known;
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = new URL(`../css/${name}.css`, import.meta.url).href;
-  const loaded = new Promise((resolve, reject) => {
-    link.onload = resolve;
-    link.onerror = () => {
-      styles.delete(name);
-      link.remove();
-      reject(new Error(`${link.href} could not be loaded`));
-    };
-  });
-  styles.set(name, loaded);
-  document.head.append(link);
-  return loaded;
 }

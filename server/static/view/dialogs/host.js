@@ -3,6 +3,7 @@ import { words } from "../../words.js";
 import { settle } from "../focus.js";
 import { openPart } from "../host.js";
 import { icon } from "../icons.js";
+import { styled } from "../style.js";
 
 /**
  * The one dialog that may be open, in the page's <dialog>: `act.ui.dialog("browse", data)` opens view/dialogs/browse.js.
@@ -73,7 +74,8 @@ export class DialogHost {
     const { state, act } = this;
     const close = () => this.state.ui.dialog === dialog && act.ui.closeDialog();
     const redraw = () => this.#part && this.#shown === dialog && this.#render(this.#part);
-    const part = await openPart(DIALOGS[dialog.name], { state, act, data: dialog, redraw, close, uncover: close });
+    const load = async () => (await Promise.all([DIALOGS[dialog.name](), styled("dialog")]))[0];
+    const part = await openPart(load, { state, act, data: dialog, redraw, close, uncover: close });
     if (!part || this.state.ui.dialog !== dialog) return; // closed meanwhile
     this.#part = part;
     this.#box.className = `dialog ${part.kind ?? ""}`;
