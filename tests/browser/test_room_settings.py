@@ -105,7 +105,7 @@ async def test_retention(visit: Visit, owner: Web, made: str) -> None:
     assert (await owner.json(f"/api/rooms/{made}"))["retention_days"] == 45
     await settings(ann)
     await expect(ann.dialog.get_by_label("Keep messages for").locator("option:checked")).to_have_text("45 days")
-    await ann.dialog.get_by_label("Keep messages for").select_option(label="As long as the server’s operator decided")
+    await ann.dialog.get_by_label("Keep messages for").select_option(label="The server’s default")
     await ann.confirm("Save")
     assert "retention_days" not in await owner.json(f"/api/rooms/{made}")
 

@@ -79,7 +79,7 @@ export class EntryRooms {
 
   /** @param {Listed} room */
   #room({ room, title, topic, members = 0, online = 0 }) {
-    const count = online ? words.entry.membersOnline(members, online) : words.entry.members(members);
+    const count = online ? words.entry.online(online) : words.entry.members(members);
     return html`<li><button type="button" class="entry-room" @click=${() => this.choose(room)}>
       ${icon("hash")}
       <span class="entry-room-words">

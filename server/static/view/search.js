@@ -7,6 +7,7 @@ import { parts } from "../words/format.js";
 import { excerpt } from "./excerpt.js";
 import { alikeIn, hit, onArrow } from "./hits.js";
 import { icon } from "./icons.js";
+import { plain } from "./markdown/text.js";
 
 /**
  * Messages that contain words, in this room or in all of mine. What was found stays while the page is open: closing the
@@ -16,6 +17,18 @@ import { icon } from "./icons.js";
  */
 
 export const style = "find";
+
+/** Without the marks of Markdown. @type {WeakMap<Message, string>} */
+const texts = new WeakMap();
+
+/** @param {Message} message */
+function textOf(message) {
+  const known = texts.get(message);
+  if (known !== undefined) return known;
+  const text = plain(message.content);
+  texts.set(message, text);
+  return text;
+}
 
 /** @param {import("./host.js").Context} context @returns {import("./host.js").Part} */
 export function open({ state, act, data, redraw, uncover }) {
@@ -49,7 +62,7 @@ export function open({ state, act, data, redraw, uncover }) {
 
   /** @param {Message} message @param {Map<string, string>} alike */
   function row(message, alike) {
-    const pieces = excerpt(message.content, state.ui.found?.q ?? "");
+    const pieces = excerpt(textOf(message), state.ui.found?.q ?? "");
     return hit(message, {
       open: () => show(message),
       room: state.ui.found?.room ? undefined : titleOf(message.room),

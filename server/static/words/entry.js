@@ -1,4 +1,4 @@
-import { fill, number, plural, table } from "./format.js";
+import { fill, plural, table } from "./format.js";
 
 /** The page where one comes in. */
 export const entry = table({
@@ -34,9 +34,7 @@ export const entry = table({
   search: "Search public rooms",
   noneFound: "No public room has this in its name or title.",
   members: (/** @type {number} */ n) => plural(n, { one: "{n} member", other: "{n} members" }),
-  /** @param {number} members @param {number} online */
-  membersOnline: (members, online) =>
-    plural(members, { one: "{n} member, {online} online", other: "{n} members, {online} online" }, { online: number(online) }),
+  online: (/** @type {number} */ n) => plural(n, { one: "{n} online", other: "{n} online" }),
   /** The room that is suggested. */
   general: "general",
 

@@ -24,9 +24,11 @@ export const log = table({
 
   // --- around the messages
   beginning: "This is the beginning of {room}",
+  beginningDirect: "This is the beginning of your conversation with {room}",
   empty: "It is quiet in {room}",
+  emptyDirectTitle: "No messages with {room} yet",
   emptyHint: "Send the first message, or share the link to this room.",
-  emptyDirect: "Nobody else sees what you write here.",
+  emptyDirect: "Only the two of you can see what you write here.",
   loading: "Loading messages",
   /** @param {string} why a sentence */
   olderFailed: (why) => fill("Earlier messages did not load. {why}", { why }),

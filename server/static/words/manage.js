@@ -21,7 +21,7 @@ export const room = table({
   passwordMissing: "Enter a password.",
   retention: "Keep messages for",
   retentionHint: "Older messages are removed permanently.",
-  retentionDefault: "As long as the server’s operator decided",
+  retentionDefault: "The server’s default",
   days: (/** @type {number} */ n) => plural(n, { one: "{n} day", other: "{n} days" }),
   own: "Another number of days…",
   ownDays: "Days",

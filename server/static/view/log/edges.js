@@ -39,8 +39,8 @@ export function top(room, { above, empty, act }) {
 /** @param {Room} room @param {boolean} empty */
 function beginning(room, empty) {
   const title = { room: html`<bdi class="beginning-room">${room.title}</bdi>` };
-  if (!empty) return html`<p class="beginning">${parts(words.log.beginning, title)}</p>`;
-  return html`<div class="beginning empty"><p class="beginning-title">${parts(words.log.empty, title)}</p>
+  if (!empty) return html`<p class="beginning">${parts(room.direct ? words.log.beginningDirect : words.log.beginning, title)}</p>`;
+  return html`<div class="beginning empty"><p class="beginning-title">${parts(room.direct ? words.log.emptyDirectTitle : words.log.empty, title)}</p>
     <p>${room.direct ? words.log.emptyDirect : words.log.emptyHint}</p></div>`;
 }
 
