@@ -14,6 +14,8 @@ Usage: python3 dev.py COMMAND
   cluster [--nodes N]
                      start three nodes (or N) with a nats-server and a PostgreSQL of their own, to kill one and watch
   types              check the types of the browser client (server/static) with TypeScript's compiler
+  screenshots [VIEW ...]
+                     draw the pictures of the browser client in docs/screenshots, or only those of some views
   vendor             copy the libraries of the browser client from their npm packages into server/static/vendor
   setup [run]        install what run and test need (or only what run needs) without starting anything
 
@@ -381,6 +383,14 @@ def command_types(arguments: list[str]) -> None:
     become([str(PYTHON), "-m", "tests.support.typescript", *arguments])
 
 
+def command_screenshots(arguments: list[str]) -> None:
+    """Become tests.browser.screenshots; it takes the names of views."""
+    ensure("test")
+    ensure_chromium()
+    os.chdir(ROOT)
+    become([str(PYTHON), "-m", "tests.browser.screenshots", *arguments])
+
+
 def command_vendor(arguments: list[str]) -> None:
     """Copy the libraries of the browser client from their packages. Needs no package of ours."""
     from tests.support.vendored import copy_all
@@ -404,6 +414,7 @@ COMMANDS = {
     "bench": command_bench,
     "cluster": command_cluster,
     "types": command_types,
+    "screenshots": command_screenshots,
     "vendor": command_vendor,
 }
 

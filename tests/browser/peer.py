@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Self
+from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
@@ -60,13 +61,13 @@ class Peer:
         """Send an announcement to every session of the server."""
         await self._send(type="announce", content=content)
 
-    async def say(self, texts: Iterable[str]) -> list[int]:
+    async def say(self, texts: Iterable[str], **fields: object) -> list[int]:
         """Post these in order, and return their seqs once all of them are stored."""
         waiting, seqs = set(), []
         for text in texts:
             message_id = secrets.token_hex(8)
             waiting.add(message_id)
-            await self._send(type="message", id=message_id, room=self._room, content=text)
+            await self._send(type="message", id=message_id, room=self._room, content=text, **fields)
         while waiting:
             frame = await self.receive()
             if frame["type"] == "error":
@@ -91,7 +92,7 @@ async def peer(
     server: ServerProcess, room: str, name: str = "peer", *, token: str | None = None
 ) -> AsyncIterator[Peer]:
     """Join a room, or with "" none, as a user, optionally with an account, and disconnect at the end."""
-    address = f"{server.ws_url}/chat?u={name}"
+    address = f"{server.ws_url}/chat?u={quote(name)}"
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     protocols = [Subprotocol("parley.v1")]
     async with connect(address, subprotocols=protocols, max_queue=None, additional_headers=headers) as connection:

@@ -71,6 +71,7 @@ def test_the_wheel_has_every_file_that_is_served(wheel: Path) -> None:
     served = [path for path in (ROOT / "server" / "static").rglob("*") if path.is_file()]
     served += (ROOT / "storage" / "postgres" / "migrations").glob("*.sql")
     assert {path.relative_to(ROOT).as_posix() for path in served} <= names
+    assert not [name for name in names if name.startswith("docs/")], "nobody reads documents and pictures there"
     assert zipfile.ZipFile(wheel).read("server/client.html") == (ROOT / "client.html").read_bytes()
 
 
@@ -82,7 +83,11 @@ def test_the_sdist_has_every_file_the_documents_name(source: Path) -> None:
         names = {member.partition("/")[2] for member in archive.getnames()}
         archive.extractall(source.parent / "unpacked")  # noqa: S202 - our own archive
     wanted = {"client.html", "constraints.txt", ".env.example", "CHANGELOG.md", "README.md", "LICENSE", "dev.py"}
-    files = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "server" / "static").rglob("*.js")]
+    files = [
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "docs").rglob("*.png"),
+        *(ROOT / "server" / "static").rglob("*.js"),
+    ]
     files += (ROOT / "storage" / "postgres" / "migrations").glob("*.sql")
     assert wanted | {path.relative_to(ROOT).as_posix() for path in files} <= names
     unpacked = next((source.parent / "unpacked").iterdir())
