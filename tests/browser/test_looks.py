@@ -4,7 +4,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import Enter
 from tests.browser.peer import make_room, peer
-from tests.browser.people_page import DESKTOP, PHONE, PersonPage
+from tests.browser.people_page import PHONE, PersonPage
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
@@ -60,7 +60,7 @@ async def test_the_entry_page_is_in_sight_as_a_whole(new_page: Pages, server: Se
     """With a list of rooms, which is beside the form."""
     for number in range(10):
         await make_room(server, f"{room}-{number}", title=f"Room {number}")
-    page = await new_page(**DESKTOP)
+    page = await new_page(viewport={"width": 1280, "height": 800})
     await page.goto(f"{server.http_url}/client.html")
     await expect(page.locator(".entry-room").first).to_be_visible()
     await expect(page.locator(".entry")).to_be_in_viewport(ratio=1)
