@@ -1,6 +1,7 @@
 """The page where one comes in: which room, as whom, and what stands in the way."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Locator, Page, expect
@@ -15,7 +16,7 @@ from tests.support.web import Web
 MISSING = "There is no room"
 
 
-async def at_entry(new_page: Pages, server: ServerProcess, beside: Page | None = None, **options: object) -> ChatPage:
+async def at_entry(new_page: Pages, server: ServerProcess, beside: Page | None = None, **options: Any) -> ChatPage:
     """Open the page without a room."""
     page = await new_page(same_context_as=beside, **options)
     await page.goto(f"{server.http_url}/client.html")

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.chat_page import Enter, new_room
 from tests.browser.peer import peer
@@ -40,6 +41,14 @@ async def until_kept(page: Page, right: Callable[[dict[str, list[str]]], bool]) 
                 await page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
             return
     raise AssertionError(found)
+
+
+def has(room: str, texts: list[str], found: dict[str, list[str]]) -> bool:
+    return found.get(room) == texts
+
+
+def connect(route: WebSocketRoute) -> None:
+    route.connect_to_server()
 
 
 async def test_messages_are_shown_without_a_server_and_go_on_with_it(
@@ -93,7 +102,7 @@ async def test_what_changed_meanwhile_is_added_without_a_jump(
     async with peer(server, room, "bob") as bob:
         await bob.say(["new"])
     await ann.page.unroute_all()
-    await ann.page.route_web_socket("**/chat?*", lambda route: route.connect_to_server() and None)
+    await ann.page.route_web_socket("**/chat?*", connect)
     await ann.page.get_by_role("button", name="Try now").click()
     await ann.connected()
     await expect(ann.message("new")).to_be_attached()
@@ -143,5 +152,5 @@ async def test_ten_rooms_and_fifty_messages_are_kept(enter: Enter, server: Serve
         await ann.go_to(each)
         await ann.say("hello")
         await ann.delivered("hello")
-        await until_kept(ann.page, lambda found, room=each: found.get(room) == ["hello"])
+        await until_kept(ann.page, partial(has, each, ["hello"]))
     await rooms_kept(ann.page, {each: ["hello"] for each in sorted(others)})

@@ -1,6 +1,7 @@
 """The settings: each is used at once, in every tab, and before the first paint of the next page."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -164,7 +165,7 @@ async def test_a_guest_is_shown_how_to_have_an_account(enter: Enter) -> None:
     await expect(ann.page.get_by_role("heading", level=1, name="Create an account")).to_be_visible()
 
 
-async def signed_in(new_page: Pages, server: ServerProcess, room: str, **options: object) -> ChatPage:
+async def signed_in(new_page: Pages, server: ServerProcess, room: str, **options: Any) -> ChatPage:
     """Enter a room with a new account."""
     page = await new_page(**options)
     fields = {"username": new_username(), "password": PASSWORD, "cookie": True}
