@@ -21,6 +21,7 @@ async def test_the_first_admin_opens_the_link_in_the_file(new_page: Pages, room:
     file = server.folder / "first-admin-link.txt"
     try:
         await asyncio.to_thread(server.start)
+        new_page.expect_error(SERVER_AWAY)  # it stops before the page is closed
         await until(lambda: file.exists() and file.read_text().endswith("\n"))
         ann = AccountPage(await new_page(file.read_text().strip()))
         await ann.at("Create the first admin")

@@ -162,7 +162,7 @@ async def test_a_restart_of_the_server_loses_nothing(
     await expect(ann.jump).to_be_hidden()
     assert (await scroll(ann, -300, AT_BEGINNING))["texts"] == ["before", *missed, "written meanwhile"]
     assert await ann.identity() == who
-    await expect(ann.message("before").locator(".name")).to_have_text("You")
+    await expect(ann.message("before").get_by_text("you", exact=True)).to_be_visible()
 
 
 async def test_a_page_opened_before_the_database_is_reached_keeps_its_identity(

@@ -1,6 +1,6 @@
 import { Refused } from "../net/api.js";
 import { comparable } from "../state/people.js";
-import { commands as words } from "../words/composer.js";
+import { commands as words } from "../words/completion.js";
 import { goTo } from "./go.js";
 import { named } from "./token.js";
 

@@ -1,6 +1,6 @@
 import { Refused } from "../net/api.js";
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { completion as words } from "../words/composer.js";
+import { completion as words } from "../words/completion.js";
 import { emojiOf, loadEmoji, toned, used } from "./emoji.js";
 import { mark } from "./names.js";
 import { suggest, suggestMore } from "./suggest.js";

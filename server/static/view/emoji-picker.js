@@ -1,5 +1,5 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { emoji as words } from "../words/composer.js";
+import { emoji as words } from "../words/completion.js";
 import { RECENT, USUAL, emojiGroups, findEmoji, loadEmoji, toned, used } from "./emoji.js";
 
 /**

@@ -1,5 +1,5 @@
 import { comparable, order } from "../state/people.js";
-import { commands } from "../words/composer.js";
+import { commands } from "../words/completion.js";
 import { commandsFor } from "./commands.js";
 import { findEmoji, loadEmoji, toned } from "./emoji.js";
 import { mention } from "./token.js";
