@@ -9,6 +9,9 @@ from tests.support.axe import violations
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
+
 WIDE = {"width": 1280, "height": 800}
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": WIDE},

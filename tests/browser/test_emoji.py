@@ -10,6 +10,9 @@ from tests.browser.chat_page import ChatPage, Enter
 from tests.browser.test_modules import page, run
 from tests.support.browser import Pages
 
+pytestmark = pytest.mark.slow
+
+
 __all__ = ["page"]  # a fixture
 EMOJI = {"view/emoji.js": "loadEmoji, findEmoji, emojiOf, toned, used, RECENT"}
 

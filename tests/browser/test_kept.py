@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
+import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.chat_page import Enter, new_room
@@ -12,6 +13,9 @@ from tests.browser.peer import peer
 from tests.browser.test_offline import GONE, kept
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.slow
+
 
 ALL = """async () => {
   const database = await new Promise((resolve) => {

@@ -1,5 +1,6 @@
 """Where things are on the page, as far as a person would miss it: in sight, close together, large enough to touch."""
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import Enter
@@ -7,6 +8,8 @@ from tests.browser.peer import make_room, peer
 from tests.browser.people_page import PHONE, PersonPage
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.slow
 
 
 async def height(page: Page, selector: str) -> float:

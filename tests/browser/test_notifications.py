@@ -13,6 +13,9 @@ from tests.browser.test_unread import add_room, badge, entry, look_away, look_ba
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
+
 # Stands for the browser's notifications: keeps what the page shows, and lets a test click on it.
 RECORDER = """
 window.notices = [];

@@ -5,6 +5,7 @@ import os
 import signal
 from typing import Any
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import new_room
@@ -14,6 +15,9 @@ from tests.support.page import CLIENT, static
 from tests.support.prefix import below_a_path
 from tests.support.process import ROOT
 from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.slow
+
 
 NEWER = ROOT / "tests" / "support" / "newer_main.py"
 # Requests of a page whose server is away.

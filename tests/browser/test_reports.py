@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import REFUSED
@@ -9,6 +10,9 @@ from tests.browser.people_page import SCREENS, PersonPage, Visit, made, new_name
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
+
+pytestmark = pytest.mark.slow
+
 
 __all__ = ["made", "owner", "visit"]  # fixtures
 

@@ -17,6 +17,9 @@ from tests.browser.test_offline import GONE, kept
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
+
 OFFLINE = r"ERR_INTERNET_DISCONNECTED|Failed to load resource"
 ABOVE_EACH_OTHER = """(selectors) => {
   const boxes = selectors.map((selector) => document.querySelector(selector).getBoundingClientRect());

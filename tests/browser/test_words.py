@@ -10,6 +10,9 @@ from tests.browser.scene import PARTS, scene, visit
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
+
 # Texts that are seen or read out, with a letter of ASCII. Keys are called as on the keyboard; names of emoji, and ids,
 # are data.
 LATIN = """() => {
