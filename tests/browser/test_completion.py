@@ -107,6 +107,7 @@ async def test_a_user_is_mentioned_by_keyboard(enter: Enter) -> None:
     ann = await enter("ann")
     bob = await enter("Bob B")
     await enter("bo")
+    await expect(ann.people).to_have_count(3)
     await ann.box.press_sequentially("hello @b")
     await expect(suggestions(ann)).to_have_count(2)
     await expect(suggestions(ann).first).to_have_text(re.compile(r"^\s*bo\s*guest"))
@@ -140,6 +141,7 @@ async def test_a_user_is_mentioned_by_keyboard(enter: Enter) -> None:
 async def test_the_list_can_be_dismissed_and_used_with_the_mouse(enter: Enter) -> None:
     ann = await enter("ann")
     await enter("bob")
+    await expect(ann.people).to_have_count(2)  # before, there is nobody to suggest
     await ann.box.press_sequentially("@b")
     await expect(suggestions(ann)).to_have_count(1)
     await ann.box.press("Escape")
@@ -160,6 +162,7 @@ async def test_the_list_can_be_dismissed_and_used_with_the_mouse(enter: Enter) -
 async def test_what_is_complete_is_sent_by_one_enter(enter: Enter) -> None:
     ann = await enter("ann")
     await enter("bob")
+    await expect(ann.people).to_have_count(2)
     await ann.box.press_sequentially("@bob")
     await expect(suggestions(ann)).to_have_count(1)
     await ann.box.press("Enter")

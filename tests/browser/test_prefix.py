@@ -55,6 +55,7 @@ async def test_the_form_leads_into_a_room_under_a_path(base: str, new_page: Page
     await page.get_by_label("Your name").fill("ann")
     await page.get_by_label("Room", exact=True).fill(room)
     await page.get_by_role("button", name="Enter", exact=True).click()
+    await page.get_by_role("button", name=f"Create {room}").click()
     ann = ChatPage(page)
     await ann.connected()
     await ann.say("hello")

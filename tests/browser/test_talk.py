@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import Enter, Frame, Wire, answer, pass_on, swallow
+from tests.browser.chat_page import ChatPage, Enter, Frame, Wire, answer, pass_on, swallow
 from tests.browser.peer import peer
+from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
 
@@ -210,7 +211,7 @@ async def test_a_draft_is_kept_in_its_room(enter: Enter, room: str) -> None:
     await expect(ann.box).to_have_value("")
     await ann.page.reload()
     await ann.connected()
-    await ann.page.get_by_role("link", name=room, exact=True).click()
+    await ann.page.get_by_role("link", name=f"{room} draft", exact=True).click()
     await expect(ann.box).to_have_value("half a thou")
 
 
@@ -235,16 +236,22 @@ async def test_a_room_link_never_contains_the_users_name(enter: Enter, server: S
     assert ann.page.url == f"{server.http_url}/client.html?r={room}"
 
 
-async def test_a_room_link_asks_for_a_name_and_remembers_it(enter: Enter, server: ServerProcess, room: str) -> None:
-    """A second tab of the same browser suggests the name, and joins with one key."""
-    ann = await enter("ann")
-    page = await ann.page.context.new_page()
-    await page.goto(f"{server.http_url}/client.html?r={room}")
-    await expect(page.get_by_label("Your name")).to_have_value("ann")
-    await expect(page.get_by_label("Room", exact=True)).to_have_value(room)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("status", name="Connection")).to_have_text("Connected")
-    await expect(ann.people).to_have_count(2)
+async def test_a_room_link_asks_for_a_name_and_remembers_it(
+    new_page: Pages, enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """A second tab of the same browser asks nothing: it is the same guest."""
+    bob = await enter("bob")
+    ann = ChatPage(await new_page())
+    await ann.page.goto(f"{server.http_url}/client.html?r={room}")
+    await expect(ann.page.get_by_label("Room", exact=True)).to_have_value(room)
+    await ann.page.get_by_label("Your name").fill("ann")
+    await ann.page.keyboard.press("Enter")
+    await ann.connected()
+    second = ChatPage(await new_page(same_context_as=ann.page))
+    await second.page.goto(f"{server.http_url}/client.html?r={room}")
+    await second.connected()
+    assert await second.identity() == await ann.identity()
+    await expect(bob.people).to_have_count(2)
 
 
 async def test_edits_and_deletions_by_others_are_shown(

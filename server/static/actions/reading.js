@@ -1,5 +1,6 @@
 import { Refused } from "../net/api.js";
 import { PAGE } from "../net/entrance.js";
+import { onLeftEnd } from "../state/unread.js";
 
 /**
  * Reading: pages, places, searching.
@@ -134,7 +135,7 @@ export function readingActions(context) {
     look(following, attentive = state.ui.attentive) {
       const { room, ui: before } = state;
       const saw = before.following && before.attentive;
-      if (room && saw && !(following && attentive) && room.unread === 0) room.firstUnread = null;
+      if (room && saw && !(following && attentive)) onLeftEnd(room);
       const same = before.following === following && before.attentive === attentive;
       before.following = following;
       before.attentive = attentive;

@@ -65,6 +65,17 @@ export function count(state, room, message) {
 }
 
 /**
+ * I no longer look at the end of a room. What arrived there, but is not read, begins what is unread: it was not drawn yet.
+ * @param {Room} room
+ */
+export function onLeftEnd(room) {
+  if (room.marked !== null) return;
+  const [first] = arrivedIn(room).keys();
+  if (room.unread === 0) room.firstUnread = null;
+  else room.firstUnread = first ?? room.firstUnread;
+}
+
+/**
  * A message was deleted or retracted.
  * @param {Room} room @param {number} seq @returns {boolean} whether the counts have to be asked for: it may have been unread
  */

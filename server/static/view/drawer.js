@@ -1,4 +1,4 @@
-import { canFocus, focusHome } from "./focus.js";
+import { focusFirst, focusHome } from "./focus.js";
 
 /**
  * The sidebar next to the log where there is space, else a drawer over it. What an open drawer covers, and a closed
@@ -11,7 +11,6 @@ const WIDE = matchMedia("(min-width: 50rem)");
 
 export class Drawer {
   #open = false;
-  /** @type {Element | null} */ #before = null;
 
   /** @param {HTMLElement} side @param {State} state @param {Actions} act */
   constructor(side, state, act) {
@@ -32,7 +31,6 @@ export class Drawer {
     const open = this.state.ui.drawer && !WIDE.matches;
     const rest = ["main", "panel", "skip"].map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
     const had = this.side.contains(document.activeElement);
-    if (open && !this.#open) this.#before = document.activeElement;
     document.body.classList.toggle("drawer-open", open);
     this.side.inert = !open && !WIDE.matches;
     for (const each of rest) each.inert = open;
@@ -40,8 +38,8 @@ export class Drawer {
     this.#open = open;
     if (open) /** @type {HTMLElement | null} */ (this.side.querySelector(".menu-close"))?.focus();
     else if ((had || document.activeElement === document.body) && !WIDE.matches) {
-      if (canFocus(this.#before)) this.#before.focus({ preventScroll: true });
-      else focusHome();
+      // To its button, not to what had the focus when it was drawn: a key may have moved that after the click.
+      if (!focusFirst(document.getElementById("menu"))) focusHome();
     }
   }
 }
