@@ -234,7 +234,7 @@ async def toolbar(scene: Scene) -> None:
 
 async def emoji(scene: Scene) -> None:
     await scene.press("#emoji")
-    await scene.shown(".emoji-picker")
+    await scene.shown(".emoji-cell")
 
 
 async def reply(scene: Scene) -> None:

@@ -142,7 +142,7 @@ class Picker {
             @click=${() => this.#choose(name)}>${SIGNS[name]}</button>`;
         })}
       </div>
-      <div class="emoji-scroll" role="tabpanel" aria-label=${title}>
+      <div class="emoji-scroll" role="tabpanel" aria-label=${title} tabindex="0">
         <div id="emoji-grid" role="grid" aria-label=${title} @click=${(/** @type {Event} */ event) => this.#onClick(event, shown)}>
           ${rows.map((row, y) => html`<div class="emoji-row" role="row">${row.map((emoji, x) => {
             const index = y * COLUMNS + x;
