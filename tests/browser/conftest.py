@@ -34,6 +34,13 @@ def server(shared_server: ServerProcess) -> ServerProcess:
     return shared_server
 
 
+@pytest.fixture(scope="session")
+def scene_server() -> Iterator[ServerProcess]:
+    """The server of tests that look at all of a page: no room is in its lists but those of `scene`."""
+    with ServerProcess(PLAIN) as process:
+        yield process
+
+
 @pytest.fixture
 def own_server(start_server: Start) -> ServerProcess:
     """A server for one test, which may stop, kill and restart it."""

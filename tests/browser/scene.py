@@ -234,7 +234,7 @@ async def toolbar(scene: Scene) -> None:
 
 async def emoji(scene: Scene) -> None:
     await scene.press("#emoji")
-    await scene.shown(".emoji-cell")
+    await scene.shown(".emoji-cell")  # the table of them is loaded
 
 
 async def reply(scene: Scene) -> None:

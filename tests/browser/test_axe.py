@@ -32,9 +32,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     "look", ["light", *(pytest.param(look, marks=pytest.mark.slow) for look in LOOKS if look != "light")]
 )
-async def test_axe_finds_nothing(new_page: Pages, server: ServerProcess, look: str, part: int) -> None:
+async def test_axe_finds_nothing(new_page: Pages, scene_server: ServerProcess, look: str, part: int) -> None:
     found: dict[str, list[str]] = {}
-    async with scene(new_page, server, **LOOKS[look]) as each:
+    async with scene(new_page, scene_server, **LOOKS[look]) as each:
         async for name in visit(each, part):
             if wrong := await violations(each.page):
                 found[name] = wrong

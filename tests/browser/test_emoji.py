@@ -139,6 +139,50 @@ async def test_the_picker_by_keyboard(enter: Enter) -> None:
     await expect(ann.box).to_have_value(second)
 
 
+async def test_the_emoji_of_a_group_by_keyboard(enter: Enter) -> None:
+    """Tab leads from the groups to the grid, which scrolls with the emoji that the arrow keys reach."""
+    ann = await enter("ann")
+    picker = await open_picker(ann)
+    search, grid = picker.get_by_role("combobox", name="Search emoji"), picker.get_by_role("grid")
+    cells = picker.get_by_role("gridcell")
+    await picker.get_by_role("tab", name="Smileys").focus()
+    await ann.page.keyboard.press("ArrowRight")
+    await expect(cells.first).to_have_attribute("aria-label", "waving hand")
+    await ann.page.keyboard.press("Tab")
+    await expect(grid).to_be_focused()
+    await expect(grid).to_have_attribute("aria-activedescendant", "emoji-0")
+    await expect(cells.first).to_have_attribute("aria-selected", "true")
+    for _ in range(10):
+        await ann.page.keyboard.press("ArrowDown")
+    await expect(grid).to_have_attribute("aria-activedescendant", "emoji-80")
+    await expect(cells.nth(80)).to_be_in_viewport()
+    await expect(cells.first).not_to_be_in_viewport()
+    chosen = await cells.nth(80).inner_text()
+    await ann.page.keyboard.press("Space")
+    await expect(ann.box).to_have_value(chosen)
+    # Up from the first row leads to the search; where nothing is found, there is nothing to tab to.
+    await open_picker(ann)
+    await picker.get_by_role("tab", selected=True).focus()
+    await ann.page.keyboard.press("Tab")
+    await expect(grid).to_be_focused()
+    await ann.page.keyboard.press("ArrowUp")
+    await expect(search).to_be_focused()
+    await expect(grid).not_to_have_attribute("aria-activedescendant", "emoji-0")
+    await ann.page.keyboard.type("qqqqqq")
+    await expect(picker).to_contain_text("No emoji found")
+    await expect(grid).to_have_attribute("tabindex", "-1")
+
+
+async def test_a_click_in_a_scrolled_grid_takes_what_is_there(enter: Enter) -> None:
+    ann = await enter("ann")
+    picker = await open_picker(ann)
+    cell = picker.get_by_role("gridcell").nth(100)
+    await cell.scroll_into_view_if_needed()
+    chosen = await cell.inner_text()
+    await cell.click()
+    await expect(ann.box).to_have_value(chosen)
+
+
 async def test_a_skin_tone_is_kept(enter: Enter) -> None:
     ann = await enter("ann")
     picker = await open_picker(ann)

@@ -65,12 +65,12 @@ WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 @pytest.mark.parametrize("size", ["wide", pytest.param("narrow", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("locale", ["pseudo", pytest.param("pseudo-rtl", marks=pytest.mark.slow)])
 async def test_every_text_is_in_the_table_and_has_room(
-    new_page: Pages, server: ServerProcess, locale: str, size: str, part: int
+    new_page: Pages, scene_server: ServerProcess, locale: str, size: str, part: int
 ) -> None:
     """Also the names of controls, and those that only screen readers say; from right to left as well."""
     found: dict[str, list[str]] = {}
     options = NARROW if size == "narrow" else WIDE
-    async with scene(new_page, server, query=f"&locale={locale}", locale="ru-RU", **options) as each:
+    async with scene(new_page, scene_server, query=f"&locale={locale}", locale="ru-RU", **options) as each:
         async for name in visit(each, part):
             direction = await each.page.evaluate("document.documentElement.dir")
             assert direction == ("rtl" if locale == "pseudo-rtl" else "ltr"), name
@@ -81,9 +81,9 @@ async def test_every_text_is_in_the_table_and_has_room(
 
 @pytest.mark.parametrize(("locale", "direction"), [("pseudo", "ltr"), ("pseudo-rtl", "rtl")])
 async def test_the_list_of_rooms_is_at_the_side_where_lines_begin(
-    new_page: Pages, server: ServerProcess, locale: str, direction: str
+    new_page: Pages, scene_server: ServerProcess, locale: str, direction: str
 ) -> None:
-    async with scene(new_page, server, query=f"&locale={locale}", **WIDE) as each:
+    async with scene(new_page, scene_server, query=f"&locale={locale}", **WIDE) as each:
         await each.shown(".msg")
         sidebar = await each.page.locator("#sidebar").bounding_box()
         main = await each.page.locator("#main").bounding_box()

@@ -3,8 +3,9 @@ import { emoji as words } from "../words/completion.js";
 import { RECENT, USUAL, emojiGroups, findEmoji, loadEmoji, toned, used } from "./emoji.js";
 
 /**
- * All emoji, a group at a time: 1,900 of them at once would cost more than the rest of the page. The focus stays in the
- * search field, arrow keys move within the grid, Enter chooses.
+ * All emoji, a group at a time: 1,900 of them at once would cost more than the rest of the page. Arrow keys move within
+ * the grid, Enter chooses: from the search field, which keeps the focus, and from the grid, which Tab reaches after the
+ * groups.
  *
  * @typedef {import("../state/state.js").State} State
  * @typedef {import("./emoji.js").Emoji} Emoji
@@ -88,6 +89,11 @@ class Picker {
     return /** @type {HTMLInputElement} */ (this.#box.querySelector("input"));
   }
 
+  /** @returns {HTMLElement} */
+  get #grid() {
+    return /** @type {HTMLElement} */ (this.#box.querySelector("#emoji-grid"));
+  }
+
   /** What is in the grid: a group, or what a search has found. @returns {Emoji[]} */
   get #shown() {
     const recent = this.state.settings.get("emoji");
@@ -142,8 +148,10 @@ class Picker {
             @click=${() => this.#choose(name)}>${SIGNS[name]}</button>`;
         })}
       </div>
-      <div class="emoji-scroll" role="tabpanel" aria-label=${title} tabindex="0">
-        <div id="emoji-grid" role="grid" aria-label=${title} @click=${(/** @type {Event} */ event) => this.#onClick(event, shown)}>
+      <div class="emoji-scroll" role="tabpanel" aria-label=${title}>
+        <div id="emoji-grid" role="grid" aria-label=${title} tabindex=${shown.length ? 0 : -1}
+             aria-activedescendant=${this.#active >= 0 ? `emoji-${this.#active}` : nothing} @focus=${() => this.#onGridFocus()}
+             @keydown=${(/** @type {KeyboardEvent} */ event) => this.#onKey(event)} @click=${(/** @type {Event} */ event) => this.#onClick(event, shown)}>
           ${rows.map((row, y) => html`<div class="emoji-row" role="row">${row.map((emoji, x) => {
             const index = y * COLUMNS + x;
             return html`<span class="emoji-cell" role="gridcell" id="emoji-${index}" data-index=${index} aria-label=${emoji.label}
@@ -200,12 +208,20 @@ class Picker {
     this.#draw();
   }
 
-  /** @param {KeyboardEvent} event */
+  /** Who tabs to the grid sees where the arrow keys begin. A click must not scroll what it is meant for away. */
+  #onGridFocus() {
+    if (this.#active >= 0 || !this.#grid.matches(":focus-visible")) return;
+    this.#active = 0;
+    this.#draw();
+  }
+
+  /** Of the search field and of the grid. @param {KeyboardEvent} event */
   #onKey(event) {
     if (event.isComposing || event.keyCode === 229) return;
     const shown = this.#shown;
     if (event.key === "Escape") return this.close(); // by itself it would only empty the field
-    if (event.key === "Enter") {
+    const fromGrid = event.currentTarget === this.#grid;
+    if (event.key === "Enter" || (event.key === " " && fromGrid)) {
       event.preventDefault();
       // Whoever types faster than the table arrives gets what was meant.
       const pick = () => this.#box.isConnected && this.#chosen && this.#pick(this.#chosen);
@@ -218,8 +234,10 @@ class Picker {
     if (!step || !shown.length) return;
     event.preventDefault();
     const next = this.#active + (getComputedStyle(this.#box).direction === "rtl" && Math.abs(step) === 1 && inGrid ? -step : step);
-    if (next < 0) this.#active = -1; // back to the text
-    else if (next < shown.length) this.#active = next;
+    if (next < 0) {
+      this.#active = -1; // back to the text
+      this.#field.focus();
+    } else if (next < shown.length) this.#active = next;
     else if (event.key === "ArrowDown") this.#active = shown.length - 1;
     this.#draw();
   }
