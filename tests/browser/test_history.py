@@ -23,6 +23,14 @@ PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundin
 KEEP_SOCKET = (
     "window.WebSocket = class extends WebSocket { constructor(...args) { super(...args); window.socket = this; } }"
 )
+# The reader scrolls up, and a message arrives before the scroll event.
+ARRIVES_IN_A_SCROLL = """([room, content]) => {
+  document.querySelector('#log').scrollTop -= 400;
+  const seq = Number([...document.querySelectorAll('.msg')].at(-1).dataset.seq) + 1;
+  const message = { type: "message", room, seq, version: seq, sender_id: "g_bob", sender: "bob", content,
+                    timestamp: new Date().toISOString() };
+  socket.onmessage({ data: JSON.stringify(message) });
+}"""
 
 
 async def test_the_whole_log_is_read_up_and_down_without_a_jump(enter: Enter, server: ServerProcess, room: str) -> None:
@@ -76,22 +84,17 @@ async def test_messages_arriving_in_the_frame_of_a_scroll_count_as_unread(
         await bob.say(f"message {i}" for i in range(60))
         await expect(ann.message("message 59")).to_be_in_viewport()
         await ann.at_end()
-        await ann.page.evaluate(
-            """(room) => {
-              document.querySelector('#log').scrollTop -= 400;
-              const seq = Number([...document.querySelectorAll('.msg')].at(-1).dataset.seq) + 1;
-              const message = { type: "message", room, seq, version: seq, sender_id: "g_bob", sender: "bob",
-                                content: "new", timestamp: new Date().toISOString() };
-              socket.onmessage({ data: JSON.stringify(message) });
-            }""",
-            room,
-        )
+        await ann.page.evaluate(ARRIVES_IN_A_SCROLL, [room, "new"])
         await expect(ann.page.get_by_role("button", name="1 new message")).to_be_visible()
         await expect(ann.log.get_by_role("separator", name="New messages")).to_have_count(1)
         await bob.say(["and another"])
         await ann.page.get_by_role("button", name="2 new messages").click()
         await ann.at_end()
         await expect(ann.jump).to_be_hidden()
+        # What was read before is above the line, also if the line was still there.
+        await ann.page.evaluate(ARRIVES_IN_A_SCROLL, [room, "newest"])
+        await expect(ann.page.get_by_role("button", name="1 new message")).to_be_visible()
+        await expect(ann.log.locator(".unread-line + .msg .text")).to_have_text("newest")
 
 
 async def test_at_the_end_the_log_follows_new_messages(enter: Enter, server: ServerProcess, room: str) -> None:
