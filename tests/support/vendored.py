@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.support import emoji
+from tests.support.emoji import compact as compact_emoji
 from tests.support.npm import Package, fetch, files_of
 from tests.support.programs import ROOT, SetupError, say
 
@@ -97,7 +97,7 @@ LIBRARIES = (
             "sha512-Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA==",
         ),
         same("LICENSE"),
-        {"emoji.json": emoji.compact},
+        {"emoji.json": compact_emoji},
     ),
 )
 
