@@ -71,6 +71,9 @@ async def test_the_entry_page_is_in_sight_as_a_whole(new_page: Pages, server: Se
     assert form
     assert rooms
     assert form["x"] + form["width"] < rooms["x"]
+    links = await page.locator("#entry-sign-in").bounding_box()
+    assert links
+    assert links["x"] > form["x"] + 20, "in the middle, like the name of the page"
 
 
 async def test_search_shows_messages_without_the_marks_of_markdown(
