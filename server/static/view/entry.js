@@ -159,7 +159,7 @@ export class EntryView {
     this.#busy = false;
     this.#attempt += 1; // what is under way was for something else
     if (id !== "password") this.#unask();
-    this.state.changed();
+    this.draw(); // at once: Enter may be the next key, and needs the button
   };
 
   #submit = (/** @type {Event} */ event) => {
