@@ -1,6 +1,6 @@
 /**
- * Shows the page without a server: keeps the page, and the files of its version that it has used. What anyone wrote or
- * is, history and the rest of the API, never comes here. Caches belong to all pages of a host, so their names have our
+ * Shows the page without a server: keeps the page, and the files of its version that it has used, but no answers of the
+ * API, and so no messages and nothing about users. All pages of a host share its caches, so their names include our
  * address.
  */
 

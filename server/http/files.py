@@ -85,7 +85,7 @@ def choose_coding(accepted: Iterable[str], available: Iterable[str]) -> str:
     for part in ",".join(accepted).split(","):
         if found := _CODING.fullmatch(part.strip()):
             weights[found[1].lower()] = float(found[2] or 1)
-    # Without a word about it, identity is acceptable, but whoever names others prefers those.
+    # Identity is acceptable even if it is not named, but a client that names other codings prefers those.
     unnamed = {IDENTITY: 0.0001}
 
     def weight(coding: str) -> float:

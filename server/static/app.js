@@ -67,7 +67,7 @@ export class App {
     });
     /** @type {import("./actions/index.js").Actions} */
     this.act = makeActions({ state: this.state, session: this.session, api, app: this });
-    const refused = () => this.session.say(words.trouble.cannotStore, true);
+    const refused = () => this.state.toast(words.trouble.cannotStore, { error: true });
     this.state.browser.onRefused = this.state.tab.onRefused = refused;
     this.#listen();
   }
@@ -78,7 +78,7 @@ export class App {
     await this.tabs.begin();
     const link = this.#opened;
     const before = login.known;
-    const me = await login.load((text) => session.say(text), { away: true });
+    const me = await login.load((text) => state.toast(text), { away: true });
     if (before && !me) await this.dropKept(before.id);
     if (me) session.identity.signIn(me);
     else session.identity.applyKept();
@@ -237,6 +237,7 @@ export class App {
     });
     onOtherTab((key) => {
       if (key === "settings") this.state.settings.load();
+      if (key.startsWith("drafts:")) this.state.drafts.load();
       if (key === "applied") this.changeover.onApplied();
       if (Guests.isKeyOf(key, this.state.kept)) this.changeover.onGuest();
       this.state.changed();

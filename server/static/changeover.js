@@ -2,8 +2,8 @@ import { Refused, csrfToken } from "./net/api.js";
 import { words } from "./words.js";
 
 /**
- * What the page does when whoever it acts for changes: the account that the cookies name, the user of an application's
- * token, or a guest. The page begins again then, and keeps its rooms and unsent messages.
+ * What the page does when its user changes: an account that the cookies name, the user of an application's token, or a
+ * guest. The page then starts again, and keeps its rooms and unsent messages.
  *
  * @typedef {import("./net/fragment.js").Link} Link
  * @typedef {import("./app.js").App} App
@@ -43,7 +43,7 @@ export class Changeover {
     const { tab } = this.app.state;
     const news = tab.get("news");
     tab.remove("news");
-    if (typeof news === "string") this.app.session.say(news);
+    if (typeof news === "string") this.app.state.toast(news);
   }
 
   /** Have a valid token in the cookie. @param {boolean} doubtful see `Login.ready` @returns {Promise<boolean>} */

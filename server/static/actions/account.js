@@ -98,7 +98,7 @@ export function accountActions(context) {
       }
     },
 
-    /** Sign out of this browser: an account in all of its tabs, a guest by forgetting it. What is unsent is lost.
+    /** Sign out of this browser: an account in all of its tabs, a guest by forgetting it. Unsent messages are lost.
      * @param {string} [news] what to tell the user then */
     async signOut(news) {
       if (state.account || app.login.denied) await app.login.signOut();

@@ -2,7 +2,7 @@ import { isWorth } from "../state/attention.js";
 import { isLookedAt, isUnread } from "../state/unread.js";
 
 /**
- * Who is told what is new: which messages are worth it, and which of a person's tabs does it.
+ * Which messages notify the user, and which of the user's tabs shows the notification.
  *
  * @typedef {import("../state/room.js").Room} Room
  * @typedef {import("../state/types.js").Message} Message

@@ -1,15 +1,11 @@
 import { NotLoaded, onDemand } from "../net/ondemand.js";
-import { newId } from "../state/content.js";
 import { words } from "../words.js";
 
 /**
  * What is open on the page.
  *
  * @typedef {import("./index.js").Context} Context
- * @typedef {import("../state/types.js").Toast} Toast
  */
-
-const KEPT_TOASTS = 3;
 
 /** @param {Context} context */
 export function uiActions({ state, session }) {
@@ -53,15 +49,8 @@ export function uiActions({ state, session }) {
       state.changed();
     },
 
-    /**
-     * Show a notice over the log. @param {string} text
-     * @param {{error?: boolean, key?: string, action?: Toast["action"]}} [options]
-     */
-    toast(text, { error = false, key = newId("t-"), action } = {}) {
-      const others = state.toasts.filter((toast) => toast.text !== text || action);
-      state.toasts = [...others.slice(1 - KEPT_TOASTS), { key, text, error, ...(action ? { action } : {}) }];
-      state.changed();
-    },
+    /** Show a notice: see `State.toast`. @type {typeof state.toast} */
+    toast: (text, options) => state.toast(text, options),
 
     /**
      * Load a module that the first view does not need; if it cannot be loaded, say why. If the server has a newer version

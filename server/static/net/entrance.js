@@ -90,7 +90,7 @@ export class Entrance {
     const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? ended(text) : "" }) : leftOther;
     if (room.name === this.state.front) return this.#close(room, told);
     this.session.membership.remove(room);
-    if (reason !== "quit") this.session.say(words.rooms.removedFrom(room.title, told), true);
+    if (reason !== "quit") this.state.toast(words.rooms.removedFrom(room.title, told), { error: true });
     return undefined;
   }
 

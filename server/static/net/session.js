@@ -277,17 +277,10 @@ export class Session {
   /** @param {boolean} stranger */
   #onKnown(stranger) {
     const { trouble } = words;
-    if (stranger) this.say(this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger, true);
+    if (stranger) this.state.toast(this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger, { error: true });
     this.state.entryError = null;
     this.#settle("");
     this.membership.onKnown();
-  }
-
-  /** Show a notice. @param {string} text @param {boolean} [error] */
-  say(text, error = false) {
-    const { state } = this;
-    state.toasts = [...state.toasts.filter((toast) => toast.text !== text).slice(-2), { key: newId("t-"), text, error }];
-    state.changed();
   }
 
   /** @param {string} wrong */

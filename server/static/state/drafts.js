@@ -6,6 +6,9 @@
  */
 export class Drafts {
   #key = "";
+  /** By room: one may be called "constructor". Views ask at each drawing, the browser is asked when it may have changed.
+   * @type {Map<string, string>} */
+  #drafts = new Map();
 
   /** @param {Store} store */
   constructor(store) {
@@ -15,35 +18,37 @@ export class Drafts {
   /** Use the drafts of this person. @param {string} person see `State.person` */
   of(person) {
     this.#key = `drafts:${person}`;
+    this.load();
+  }
+
+  /** Read what another tab has written. */
+  load() {
+    const saved = Object.entries(this.store.get(this.#key) ?? {});
+    this.#drafts = new Map(saved.filter(([, text]) => typeof text === "string"));
   }
 
   /** @param {string} room @returns {string} */
   get(room) {
-    return this.#all().get(room) ?? "";
+    return this.#drafts.get(room) ?? "";
   }
 
   /** @param {string} room @param {string} text */
   set(room, text) {
-    const all = this.#all();
-    if ((all.get(room) ?? "") === text) return;
-    if (text) all.set(room, text);
-    else all.delete(room);
-    if (all.size) this.store.set(this.#key, Object.fromEntries(all));
+    this.load();
+    if (this.get(room) === text) return;
+    if (text) this.#drafts.set(room, text);
+    else this.#drafts.delete(room);
+    if (this.#drafts.size) this.store.set(this.#key, Object.fromEntries(this.#drafts));
     else this.store.remove(this.#key);
   }
 
   /** @returns {string[]} the rooms that have one */
   rooms() {
-    return [...this.#all().keys()];
+    return [...this.#drafts.keys()];
   }
 
   clear() {
     this.store.remove(this.#key);
-  }
-
-  /** @returns {Map<string, string>} by room: one may be called "constructor" */
-  #all() {
-    const saved = Object.entries(this.store.get(this.#key) ?? {});
-    return new Map(saved.filter(([, text]) => typeof text === "string"));
+    this.#drafts.clear();
   }
 }

@@ -1,3 +1,4 @@
+import { newId } from "./content.js";
 import { Drafts } from "./drafts.js";
 import { Guests } from "./guests.js";
 import { Outbox } from "./outbox.js";
@@ -18,6 +19,8 @@ import { Settings } from "./settings.js";
 
 /** What the browser keeps for each person. */
 const OF_PERSON = ["drafts", "recent", "hidden", "marked"];
+
+const KEPT_TOASTS = 3;
 
 /** The limits until `welcome` sends others. @type {Limits} */
 export const DEFAULT_LIMITS = {
@@ -165,6 +168,17 @@ export class State {
     const levels = this.settings.get("levels");
     if (Object.hasOwn(levels, room.name)) return levels[room.name]; // not every object's own "constructor"
     return room.direct ? "all" : this.settings.get("notify");
+  }
+
+  /**
+   * Show a notice over the log, and drop the oldest if there are many.
+   * @param {string} text
+   * @param {{error?: boolean, key?: string, action?: import("./types.js").Toast["action"]}} [options]
+   */
+  toast(text, { error = false, key = newId("t-"), action } = {}) {
+    const others = this.toasts.filter((toast) => toast.text !== text || action);
+    this.toasts = [...others.slice(1 - KEPT_TOASTS), { key, text, error, ...(action ? { action } : {}) }];
+    this.changed();
   }
 
   /** Learn how users are called. @param {User[]} users */

@@ -77,11 +77,6 @@ export class Composer {
     if (this.#open) this.#box?.input.focus({ preventScroll: true });
   }
 
-  /** Focus the message box, except where that would raise an on-screen keyboard. */
-  focusIfFine() {
-    if (matchMedia("(hover: hover) and (pointer: fine)").matches) this.focus();
-  }
-
   /** Whether one can write now. */
   get #open() {
     return this.#box !== null && this.#box.input.offsetParent !== null;

@@ -13,12 +13,11 @@ const format = (options) => new Intl.DateTimeFormat(undefined, { ...options, ...
 /** @type {Clock} */ let shown = "auto";
 const dayThisYear = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const dayAnyYear = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
-let [clock, clockSeconds, exact] = formats();
+let [clock, exact] = formats();
 
 function formats() {
   return [
     format({ hour: "2-digit", minute: "2-digit" }),
-    format({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
     format({ dateStyle: "full", timeStyle: "medium" }),
   ];
 }
@@ -27,13 +26,11 @@ function formats() {
 export function useClock(wanted) {
   if (wanted === shown) return;
   shown = wanted;
-  [clock, clockSeconds, exact] = formats();
+  [clock, exact] = formats();
 }
 
 /** @param {number} at */
 export const timeText = (at) => clock.format(at);
-/** @param {number} at */
-export const secondsText = (at) => clockSeconds.format(at);
 /** @param {number} at */
 export const exactText = (at) => exact.format(at);
 

@@ -28,7 +28,6 @@ export const composer = table({
   editing: "Edit your message",
   editingKeys: "Escape cancels",
   cancelEdit: "Cancel the edit",
-  notEdited: "The message is deleted. What you wrote is still here.",
 
   slow: (/** @type {number} */ every) =>
     plural(every, { one: "Slow mode: one message a second.", other: "Slow mode: one message every {n} seconds." }),

@@ -53,7 +53,6 @@ export const trouble = table({
   tooLong: "This message is too long for the server.",
   /** @param {string} author @param {string} me */
   writtenAs: (author, me) => fill("Written as {author}. “Retry” sends it as {me}.", { author, me }),
-  startedAnew: "The server started anew. Earlier messages are gone.",
   /** @param {string} why a sentence */
   trying: (why) => fill("{why} Trying again…", { why }),
   /** @param {string} why a sentence @param {number} seconds */
@@ -62,7 +61,6 @@ export const trouble = table({
   notReached: "The server cannot be reached. Try again.",
   downloadCut: "The download was interrupted. Try again.",
   interrupted: "The connection was lost before the server answered. Try again.",
-  slowStorage: "The server cannot store messages right now. Your messages are kept and will be stored later.",
 });
 
 /** A time to wait, in the largest unit that it has more than one and a half of. @param {number} seconds */
