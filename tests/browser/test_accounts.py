@@ -344,6 +344,7 @@ async def test_a_browser_that_lost_the_readable_cookie_signs_in_again(join: Join
     """Its page takes it for signed out, and so does the server."""
     username = new_username()
     ann = await join(username)
+    await ann.page.wait_for_load_state("networkidle")  # its page still asks whom she blocks, as the account
     await ann.page.context.clear_cookies(name="parley-csrf")
     await ann.page.reload()
     await ann.at_entry()
