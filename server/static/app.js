@@ -188,6 +188,8 @@ export class App {
     if (state.person !== before) state.forget();
     if (!state.proven) state.tab.set("name", state.kept);
     state.drafts.of(state.person);
+    const blocked = state.browser.get(`blocked:${state.person}`);
+    state.blocked = new Set(Array.isArray(blocked) ? blocked : []);
     await this.tabs.load();
     const saved = session.membership.saved;
     // Unsent messages of a room that was left are sent too.

@@ -8,11 +8,14 @@ from functools import partial
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.chat_page import Enter, new_room
+from tests.browser.chat_page import Enter, Wire, new_room
 from tests.browser.peer import peer
+from tests.browser.people_page import Visit, made, new_name, owner, visit, web
 from tests.browser.test_offline import GONE, kept
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+
+__all__ = ["made", "owner", "visit"]  # fixtures
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +127,10 @@ async def test_deleted_messages_are_not_kept(enter: Enter, server: ServerProcess
         await rooms_kept(ann.page, {room: ["stays", ""]})
 
 
-async def test_nothing_is_kept_of_a_room_that_is_closed_to_me(enter: Enter, server: ServerProcess, room: str) -> None:
+@pytest.mark.parametrize("how", ["kick", "ban", "delete_room"])
+async def test_nothing_is_kept_of_a_room_that_is_closed_to_me(
+    enter: Enter, server: ServerProcess, room: str, how: str
+) -> None:
     ann = await enter("ann")
     async with peer(server, room, "bob") as bob:
         await bob.ask(type="create_room", room=(private := new_room()))
@@ -134,7 +140,8 @@ async def test_nothing_is_kept_of_a_room_that_is_closed_to_me(enter: Enter, serv
         await rooms_kept(
             ann.page, {private: ["secret"], room: []} if private < room else {room: [], private: ["secret"]}
         )
-        await bob.ask(type="kick", room=private, user=await ann.identity())
+        about = {} if how == "delete_room" else {"user": await ann.identity()}
+        await bob.ask(type=how, room=private, **about)
     await expect(ann.closed).to_be_visible()
     await rooms_kept(ann.page, {room: []})
 
@@ -160,3 +167,31 @@ async def test_ten_rooms_and_fifty_messages_are_kept(enter: Enter, server: Serve
         await ann.delivered("hello")
         await until_kept(ann.page, partial(has, each, ["hello"]))
     await rooms_kept(ann.page, {each: ["hello"] for each in sorted(others)})
+
+
+async def test_blocked_users_stay_hidden_without_a_server(
+    new_page: Pages, visit: Visit, server: ServerProcess, room: str, wire: Wire
+) -> None:
+    """Who is here is not known then, and the page says so instead of showing who was."""
+    new_page.expect_error(GONE)
+    cat = web(server, new_name())
+    await cat.create(room)
+    bob, ann = await visit("Bob", room=room), await visit(account=cat, room=room)
+    await bob.say("noise")
+    await expect(ann.message("noise")).to_be_visible()
+    await ann.card("Bob")
+    await ann.press("Block")
+    await ann.confirm("Block")
+    await ann.say("calm")
+    await rooms_kept(ann.page, {room: ["noise", "calm"]})
+    wire.refuse = True
+    await wire.attach(ann.page)
+    await ann.page.route("**/api/**", lambda route: route.abort())
+    await ann.page.reload()
+    await expect(ann.message("calm")).to_be_visible()
+    await expect(ann.log.get_by_text("A message from somebody you block")).to_be_visible()
+    await expect(ann.message("noise")).to_have_count(0)
+    await ann.open_people()
+    await expect(ann.panel).to_contain_text("Who is here is not known without a connection.")
+    await expect(ann.page.locator("#room-count")).to_be_empty()
+    await expect(ann.panel.locator(".online-dot")).to_have_count(0)

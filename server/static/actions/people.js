@@ -14,6 +14,13 @@ const MOST_PAGES = 10; // to find one user among the members
 export function peopleActions(context) {
   const { state, session, api } = context;
 
+  /** The browser keeps them: their messages are not to be seen before the server has answered. @param {Iterable<string>} users */
+  function blocks(users) {
+    state.blocked = new Set(users);
+    state.browser.set(`blocked:${state.person}`, [...state.blocked]);
+    state.changed();
+  }
+
   /** @param {string} type @param {string} room @param {string} user @param {object} [fields] */
   const act = (type, room, user, fields = {}) => session.ask({ type, room, user, ...fields });
 
@@ -77,24 +84,21 @@ export function peopleActions(context) {
     /** Read whom I block: accounts only. */
     async blocked() {
       const answer = await api.ask("GET", "me/blocks", undefined, { token: session.identity.token });
-      state.blocked = new Set(answer.users);
-      state.changed();
+      blocks(answer.users);
     },
 
     /** @param {string} user */
     async block(user) {
       await api.ask("PUT", `me/blocks/${encodeURIComponent(user)}`, {}, { token: session.identity.token });
-      state.blocked.add(user);
+      blocks([...state.blocked, user]);
       session.membership.ask(); // their mentions do not count
-      state.changed();
     },
 
     /** @param {string} user */
     async unblock(user) {
       await api.ask("DELETE", `me/blocks/${encodeURIComponent(user)}`, {}, { token: session.identity.token });
-      state.blocked.delete(user);
+      blocks([...state.blocked].filter((each) => each !== user));
       session.membership.ask();
-      state.changed();
     },
   };
 }

@@ -32,6 +32,11 @@ export function lasts(until, now = Date.now()) {
   return until !== undefined && Date.parse(until) > now;
 }
 
+/** Whether it is not known who is in the room now: the connection is lost. @param {Room} room */
+export function isUnknown({ status, kept, presence }) {
+  return (status === "apart" || status === "joining") && (kept || presence.count > 0);
+}
+
 /** Whether a user is in the room now. @param {Room} room @param {string} id */
 export function isOnline(room, id) {
   const { members, count } = room.presence;

@@ -60,7 +60,7 @@ function connection(name) {
 
 /** @param {State} state @param {Room} room @param {Actions} act */
 function buttons(state, room, act) {
-  const count = room.presence.count; // 0, without even me: the room is not entered yet
+  const count = room.status === "joined" ? room.presence.count : 0;
   const toggle = (/** @type {State["ui"]["panel"]} */ name) => () => {
     const open = state.ui.panel !== name;
     if (name === "people") act.settings.set("people", open);

@@ -2,7 +2,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
 import { contains, order } from "../state/people.js";
-import { isHere, isOnline } from "../state/standing.js";
+import { isHere, isOnline, isUnknown } from "../state/standing.js";
 import { people as words } from "../words/people.js";
 import { words as common } from "../words.js";
 import { avatar } from "./avatar.js";
@@ -11,7 +11,7 @@ import { mark, nameOf, namesakes } from "./names.js";
 
 /**
  * The people of a room, by role; in each group I come first, then those who are here. Who is here is
- * live; roles come with the list of members, which is read when the panel opens.
+ * live, and unknown without a connection; roles come with the list of members, which is read when the panel opens.
  *
  * @typedef {import("../state/types.js").Member} Member
  * @typedef {import("../state/types.js").User} User
@@ -26,6 +26,7 @@ export function open({ state, act, data, redraw }) {
   const room = state.rooms.get(data.room);
   let [q, cursor, error] = ["", "", ""];
   let busy = false;
+  /** Whether nobody knows who is here. */ let unknown = false;
   /** What was read; another map after the room was joined again. @type {Map<string, Member> | undefined} */ let known;
 
   async function ask() {
@@ -61,12 +62,12 @@ export function open({ state, act, data, redraw }) {
   function row(person, alike) {
     const mine = state.isMine(person.id);
     return html`<li>
-      <button type="button" class="person-row ${person.here ? "" : "away"}" data-user=${person.id} @click=${() => act.ui.profile(person, data.room)}>
-        <span class="person-picture">${avatar(person)}${person.here ? html`<span class="online-dot on" aria-hidden="true"></span>` : nothing}</span>
+      <button type="button" class="person-row ${person.here || unknown ? "" : "away"}" data-user=${person.id} @click=${() => act.ui.profile(person, data.room)}>
+        <span class="person-picture">${avatar(person)}${person.here && !unknown ? html`<span class="online-dot on" aria-hidden="true"></span>` : nothing}</span>
         <span class="person-name cut">${nameOf(person, alike)}</span>${mark(person.id)}
         ${mine ? html`<span class="you">${common.common.you}</span>` : nothing}
         ${isMuted(person) ? html`<span class="room-state" title=${words.muted}>${icon("volume-x")}<span class="sr">${words.muted}</span></span>` : nothing}
-        ${person.here ? nothing : html`<span class="sr">${words.away}</span>`}
+        ${person.here || unknown ? nothing : html`<span class="sr">${words.away}</span>`}
       </button>
     </li>`;
   }
@@ -93,6 +94,7 @@ export function open({ state, act, data, redraw }) {
         cursor = "";
         ask();
       }
+      unknown = room !== undefined && isUnknown(room);
       const all = everyone();
       const found = q ? all.filter(({ name }) => contains(name, q)) : all;
       const rest = room ? room.presence.count - all.filter((each) => each.here).length : 0;
@@ -107,11 +109,12 @@ export function open({ state, act, data, redraw }) {
           ? html`<button type="button" class="button" @click=${() => act.ui.dialog("members", { room: data.room })}>${icon("user-plus")}${words.invite}</button>`
           : nothing}
         <div class="people-scroll">
+          ${unknown ? html`<p class="dialog-note">${words.unknown}</p>` : nothing}
           ${groups(found, namesakes(all))}
           ${q && !found.length ? html`<p class="dialog-note">${words.none}</p>` : nothing}
           ${error ? html`<p class="dialog-note field-error" role="alert">${error} <button type="button" class="link" @click=${ask}>${common.common.retry}</button></p>` : nothing}
           ${cursor ? html`<p class="dialog-note"><button type="button" class="button" @click=${ask}>${words.more}</button></p>` : nothing}
-          ${!cursor && rest > 0 && !q ? html`<p class="dialog-note">${words.rest(rest)}</p>` : nothing}
+          ${!cursor && rest > 0 && !q && !unknown ? html`<p class="dialog-note">${words.rest(rest)}</p>` : nothing}
         </div>`;
     },
   };

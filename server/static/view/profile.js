@@ -1,7 +1,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { Refused } from "../net/api.js";
 import { kindOf } from "../state/people.js";
-import { isHere, isOnline, lasts, outranks, rolesToGive } from "../state/standing.js";
+import { isHere, isOnline, isUnknown, lasts, outranks, rolesToGive } from "../state/standing.js";
 import { words as page } from "../words.js";
 import { profile as words } from "../words/profile.js";
 import { avatar } from "./avatar.js";
@@ -98,12 +98,13 @@ export function open({ state, act, data, redraw, uncover }) {
 
   /** @param {Member | undefined} member */
   function facts(member) {
-    const here = room && isOnline(room, user.id);
+    const unknown = room && isUnknown(room);
+    const here = room && !unknown && isOnline(room, user.id);
     const sanction = (/** @type {string} */ text) => html`<li class="fact trouble">${icon("ban")}<span>${text}${member?.reason ? html`<span class="fact-more" dir="auto">${words.reason(member.reason)}</span>` : nothing}</span></li>`;
     const role = member?.role ?? (mine ? room?.role : undefined);
     return html`<ul class="facts">
       <li class="fact"><span class="online-dot ${here ? "on" : ""}" aria-hidden="true"></span>
-        <span>${here ? words.here : member?.seen_at ? words.seen(ago(member.seen_at)) : words.away}</span></li>
+        <span>${here ? words.here : member?.seen_at ? words.seen(ago(member.seen_at)) : unknown ? words.unknown : words.away}</span></li>
       ${role && room && !room.direct
         ? html`<li class="fact">${icon(role === "owner" ? "crown" : role === "moderator" ? "shield" : "user")}<span>${words.role(words.roles[role], room.title)}</span></li>`
         : nothing}

@@ -10,6 +10,7 @@ export const people = table({
   readonly: "Read only",
   here: "Here now",
   away: "not here now",
+  unknown: "Who is here is not known without a connection.",
   none: "Nobody here has this in their name.",
   more: "Show more people",
   shown: (/** @type {number} */ n) => plural(n, { one: "{n} person", other: "{n} people" }),

@@ -6,6 +6,7 @@ export const profile = table({
   you: "This is you.",
   here: "Here now",
   away: "Not here now",
+  unknown: "Not known without a connection",
   seen: (/** @type {string} */ when) => fill("Last here {when}", { when }),
   role: (/** @type {string} */ role, /** @type {string} */ room) => fill("{role} in {room}", { role, room }),
   roles: { owner: "Owner", moderator: "Moderator", member: "Member", readonly: "Read only", admin: "Admin" },
