@@ -3,7 +3,6 @@ import { keepPage } from "./net/offline.js";
 import { AccountView } from "./view/account-view.js";
 import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
-import { byId } from "./view/dom.js";
 import { LogView } from "./view/log/log.js";
 import { drawLook } from "./view/look.js";
 import { Shell } from "./view/shell.js";
@@ -19,9 +18,10 @@ const app = new App({
 const { state, act } = app;
 drawLook(state);
 
+const frame = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @type {LogView} */
-const log = new LogView(byId("log-frame"), state, act, () => composer.focus());
-const composer = new Composer(byId("composer-frame"), state, act, log);
+const log = new LogView(frame("log-frame"), state, act, () => composer.focus());
+const composer = new Composer(frame("composer-frame"), state, act, log);
 const loadTools = async () => {
   const [{ MessageTools }] = await Promise.all([import("./view/toolbar.js"), styled("toolbar")]);
   return new MessageTools(state, act, log.box, composer);

@@ -115,6 +115,7 @@ async def test_a_forgotten_password_is_reset_by_mail(mailing: Mailing, new_page:
     phone = AccountPage(await new_page(home(mailing.server, room)))
     await phone.page.get_by_role("button", name="Sign in", exact=True).click()
     await phone.press("Forgot your password?")
+    await phone.at("Reset your password")
     await phone.panel.get_by_label("Username or e-mail").fill(address)
     await phone.press("Send a link")
     await expect(phone.panel.get_by_text("a link is on its way")).to_be_visible()

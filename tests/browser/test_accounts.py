@@ -194,7 +194,7 @@ async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join
     phone = await join(username, new=False, user_agent="Mozilla/5.0 (Android 15; Mobile) Firefox/140.0")
     await phone.account()
     here = phone.panel.get_by_role("list", name="Signed-in devices").get_by_role("listitem").first
-    await expect(here).to_have_text(re.compile("Firefox on Android.*this device"))
+    await expect(here).to_have_text(re.compile("Firefox on Android.*this device", re.DOTALL))
     await phone.back()
     await phone.box.fill("half a thou")
     await ann.account()
@@ -474,7 +474,7 @@ async def _small(page: Page) -> list[str]:
     found: list[str] = await page.evaluate(
         """() => [...document.querySelectorAll('button, input, summary')]
           .filter((each) => each.checkVisibility())
-          .map((each) => [each.id || each.textContent, each.getBoundingClientRect()])
+          .map((each) => [each.id || each.textContent, (each.closest('label') ?? each).getBoundingClientRect()])
           .filter(([, box]) => box.width < 24 || box.height < 24).map(([name]) => name)"""
     )
     return found

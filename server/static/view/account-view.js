@@ -1,6 +1,5 @@
 import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { words } from "../words.js";
-import { byId } from "./dom.js";
 import { styled } from "./style.js";
 
 /**
@@ -11,7 +10,7 @@ import { styled } from "./style.js";
  * @typedef {import("../state/state.js").State} State
  */
 export class AccountView {
-  #panel = byId("account-panel");
+  #panel = /** @type {HTMLElement} */ (document.getElementById("account-panel"));
   /** @type {State["ui"]["page"]} */ #shown = null;
   /** @type {import("./account/pages.js").Pages | null} */ #pages = null;
 
@@ -19,9 +18,11 @@ export class AccountView {
   constructor(state, act) {
     this.state = state;
     this.act = act;
-    byId("account-close").textContent = words.common.back;
-    byId("account-close").addEventListener("click", () => act.account.close());
-    byId("account-view").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && act.account.close());
+    const back = /** @type {HTMLElement} */ (document.getElementById("account-close"));
+    back.textContent = words.common.back;
+    back.addEventListener("click", () => act.account.close());
+    const view = /** @type {HTMLElement} */ (document.getElementById("account-view"));
+    view.addEventListener("keydown", (event) => event.key === "Escape" && act.account.close());
   }
 
   draw() {
@@ -29,7 +30,7 @@ export class AccountView {
     if (page === this.#shown) return;
     this.#shown = page;
     if (page) this.#open(page);
-    else this.#panel.replaceChildren(); // passwords and codes, too
+    else this.#pages?.end();
   }
 
   /** @param {NonNullable<State["ui"]["page"]>} page */

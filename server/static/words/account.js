@@ -8,8 +8,6 @@ export const account = table({
   tryAgain: "Try again",
 
   // fields
-  /** @param {string} field its label */
-  missing: (field) => fill("{field} is missing.", { field }),
   codeRequired: "This account has a second factor: enter the code.",
   /** What may be wrong, by the fields that prove who the user is. The server does not say which of them it is.
    * @type {Record<string, string>} */

@@ -1,6 +1,6 @@
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
 import { account as words } from "../../words/account.js";
-import { el, setText } from "../dom.js";
 import { exactText } from "../time.js";
 
 /**
@@ -41,39 +41,42 @@ export function deviceName(agent) {
   return system ? words.deviceOn(browser, system) : browser;
 }
 
-/** @param {Pages} pages @returns {HTMLElement[]} */
-export function devices({ act: { me } }) {
-  const list = el("ul", { class: "devices", "aria-label": words.devices });
-  const said = el("p", { class: "said", role: "status", tabindex: "-1" });
-  const others = el("button", { type: "button", class: "link", hidden: true }, words.devicesOthers);
-  others.addEventListener("click", () => update(() => me.endOtherDevices(), words.devicesOthersDone));
+/** @param {Pages} pages @returns {() => unknown} what stands in its section */
+export function devices(pages) {
+  const { me } = pages.act;
+  /** @type {Device[]} */ let found = [];
+  let said = "";
 
   /** @param {() => Promise<unknown>} change @param {string} done */
   async function update(change, done) {
     try {
       await change();
-      draw(await me.devices());
-      setText(said, done);
-      if (done) said.focus(); // the button that had the focus is gone
+      found = await me.devices();
+      said = done;
+      if (done) pages.step("#account-part-devices"); // the button that had the focus is gone
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      setText(said, error.message);
+      said = error.message;
     }
-  }
-
-  /** @param {Device[]} found */
-  function draw(found) {
-    others.hidden = found.length < 2;
-    list.replaceChildren(...found.map(({ id, device, address, refreshed_at, current }) => {
-      const name = deviceName(device);
-      const where = words.deviceUsed(address, exactText(Date.parse(refreshed_at)));
-      const text = el("div", {}, el("bdi", { class: "device", title: device }, name), el("p", { class: "field-hint" }, where));
-      if (current) return el("li", {}, text, el("span", { class: "you" }, words.deviceThis));
-      const end = () => update(() => me.endDevice(id), words.deviceEnded(name));
-      return el("li", {}, text, el("button", { type: "button", class: "link", "aria-label": words.deviceEnd(name), click: end }, words.signOut));
-    }));
+    pages.draw();
   }
 
   update(async () => {}, "");
-  return [list, others, said];
+  const endOthers = () => update(() => me.endOtherDevices(), words.devicesOthersDone);
+  const end = (/** @type {Device} */ { id, device }) => update(() => me.endDevice(id), words.deviceEnded(deviceName(device)));
+  return () => html`
+    <ul class="devices" aria-label=${words.devices}>${found.map((device) => line(device, () => end(device)))}</ul>
+    ${found.length < 2 ? nothing : html`<button type="button" class="link" @click=${endOthers}>${words.devicesOthers}</button>`}
+    <p class="said" role="status" tabindex="-1">${said}</p>`;
+}
+
+/** @param {Device} device @param {() => void} end */
+function line({ device, address, refreshed_at, current }, end) {
+  const name = deviceName(device);
+  return html`<li>
+    <div><bdi class="device" title=${device}>${name}</bdi><p class="field-hint">${words.deviceUsed(address, exactText(Date.parse(refreshed_at)))}</p></div>
+    ${current
+      ? html`<span class="you">${words.deviceThis}</span>`
+      : html`<button type="button" class="link" aria-label=${words.deviceEnd(name)} @click=${end}>${words.signOut}</button>`}
+  </li>`;
 }

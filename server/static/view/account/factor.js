@@ -1,7 +1,7 @@
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { account as words } from "../../words/account.js";
-import { el, setText } from "../dom.js";
 import { copy } from "../links.js";
-import { CODE, Form, OLD_PASSWORD } from "./form.js";
+import { CODE, OLD_PASSWORD, formOf } from "./form.js";
 
 /**
  * The second factor: a secret for an authenticator app (RFC 6238), and recovery codes.
@@ -9,77 +9,76 @@ import { CODE, Form, OLD_PASSWORD } from "./form.js";
  * @typedef {import("./pages.js").Pages} Pages
  */
 
-/** @param {Pages} pages @returns {HTMLElement[]} what stands in its section; it redraws itself after each step */
+/** @param {Pages} pages @returns {() => unknown} what stands in its section: one step at a time */
 export function secondFactor(pages) {
-  const box = el("div", { class: "steps" });
-  if (pages.state.account?.second_factor) showOn(pages, box);
-  else showOff(pages, box);
-  return [box];
+  /** @type {() => unknown} */
+  let step = pages.state.account?.second_factor ? on(pages, show) : off(pages, show);
+
+  /** @param {() => unknown} next */
+  function show(next) {
+    step = next;
+    pages.step("#account-part-factor");
+  }
+
+  return () => step();
 }
 
-/** Show a step, and read it to users who cannot see it. @param {HTMLElement} box @param {(Node | string)[]} parts */
-function show(box, ...parts) {
-  const had = box.contains(document.activeElement);
-  box.replaceChildren(...parts);
-  if (!had) return;
-  const first = /** @type {HTMLElement} */ (box.querySelector("[tabindex='-1'], input:not([hidden]), button"));
-  first?.focus();
-}
+/** @typedef {(next: () => unknown) => void} Show */
 
-/** @param {Pages} pages @param {HTMLElement} box */
-function showOff(pages, box) {
-  const form = new Form({
+/** @param {Pages} pages @param {Show} show */
+function off(pages, show) {
+  const form = formOf(pages, {
     fields: [OLD_PASSWORD],
     button: words.turnOn,
     username: pages.state.account?.username,
-    submit: async (values) => showSecret(pages, box, await pages.act.me.beginFactor(values)),
+    submit: async (values) => show(secret(pages, show, await pages.act.me.beginFactor(values))),
   });
-  show(box, el("p", {}, words.factorOff), form.element);
+  return () => html`<p tabindex="-1">${words.factorOff}</p>${form.draw()}`;
 }
 
-/** @param {Pages} pages @param {HTMLElement} box @param {{secret: string, uri: string}} made */
-function showSecret(pages, box, { secret, uri }) {
-  const spaced = secret.replaceAll(/(.{4})(?=.)/g, "$1 ");
-  const lead = el("p", { tabindex: "-1" }, words.secret);
-  // The app on this device opens it; the address holds nothing but the key and the name of the account.
-  const open = uri.startsWith("otpauth://") ? el("p", {}, el("a", { href: uri }, words.secretOpen)) : "";
-  const form = new Form({
+/** @param {Pages} pages @param {Show} show @param {{secret: string, uri: string}} made */
+function secret(pages, show, { secret: key, uri }) {
+  const form = formOf(pages, {
     fields: [{ ...CODE, hint: "", inputmode: "numeric" }],
     button: words.confirm,
-    submit: async (values) => showCodes(pages, box, await pages.act.me.confirmFactor(values)),
+    submit: async (values) => show(codes(pages, show, await pages.act.me.confirmFactor(values))),
   });
-  show(box, lead, el("p", {}, el("code", { class: "secret" }, spaced)), open, form.element);
+  // The app on this device opens it; the address holds nothing but the key and the name of the account.
+  const app = uri.startsWith("otpauth://") ? html`<p><a href=${uri}>${words.secretOpen}</a></p>` : nothing;
+  return () => html`<p tabindex="-1">${words.secret}</p>
+    <p><code class="secret">${key.replaceAll(/(.{4})(?=.)/g, "$1 ")}</code></p>
+    ${app}${form.draw()}`;
 }
 
-/** @param {Pages} pages @param {HTMLElement} box @param {string[]} codes */
-function showCodes(pages, box, codes) {
-  const lead = el("p", { tabindex: "-1" }, words.codesLead);
-  const list = el("ul", { class: "codes", "aria-label": words.codes }, ...codes.map((code) => el("li", {}, el("code", {}, code))));
-  const copied = el("p", { class: "said", role: "status" });
-  const keep = el("button", { type: "button", class: "link" }, words.codesCopy);
-  keep.addEventListener("click", async () => {
-    const done = await copy(codes.join("\n"));
-    setText(copied, done ? words.codesCopied : words.codesNotCopied);
-  });
-  const done = el("button", { type: "button", class: "primary", click: () => showOn(pages, box) }, words.codesKept);
-  show(box, lead, list, el("div", {}, keep), copied, done);
+/** @param {Pages} pages @param {Show} show @param {string[]} made */
+function codes(pages, show, made) {
+  let copied = "";
+  const keep = async () => {
+    copied = (await copy(made.join("\n"))) ? words.codesCopied : words.codesNotCopied;
+    pages.draw();
+  };
+  return () => html`<p tabindex="-1">${words.codesLead}</p>
+    <ul class="codes" aria-label=${words.codes}>${made.map((code) => html`<li><code>${code}</code></li>`)}</ul>
+    <div><button type="button" class="link" @click=${keep}>${words.codesCopy}</button></div>
+    <p class="said" role="status">${copied}</p>
+    <button type="button" class="primary" @click=${() => show(on(pages, show))}>${words.codesKept}</button>`;
 }
 
-/** @param {Pages} pages @param {HTMLElement} box */
-function showOn(pages, box) {
+/** @param {Pages} pages @param {Show} show */
+function on(pages, show) {
   const { me } = pages.act;
-  const account = pages.state.account;
-  const proof = { fields: [OLD_PASSWORD, CODE], username: account?.username };
-  const codes = new Form({ ...proof, button: words.codesMake, submit: async (values) => showCodes(pages, box, await me.newCodes(values)) });
-  const off = new Form({
+  const { username, recovery_codes: left } = pages.state.account ?? {};
+  const proof = { fields: [OLD_PASSWORD, CODE], username };
+  const more = formOf(pages, { ...proof, button: words.codesMake, submit: async (values) => show(codes(pages, show, await me.newCodes(values))) });
+  const end = formOf(pages, {
     ...proof,
     button: words.turnOff,
     submit: async (values) => {
       await me.endFactor(values);
-      showOff(pages, box);
+      show(off(pages, show));
     },
   });
-  const more = (/** @type {string} */ title, /** @type {Form} */ form) => el("details", {}, el("summary", {}, title), form.element);
-  const on = el("p", { tabindex: "-1" }, words.factorOn(account?.recovery_codes ?? 0));
-  show(box, on, more(words.codesNew, codes), more(words.turnOffLong, off));
+  return () => html`<p tabindex="-1">${words.factorOn(left ?? 0)}</p>
+    <details><summary>${words.codesNew}</summary>${more.draw()}</details>
+    <details><summary>${words.turnOffLong}</summary>${end.draw()}</details>`;
 }

@@ -1,8 +1,8 @@
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
 import { account as words } from "../../words/account.js";
-import { el } from "../dom.js";
-import { Form } from "./form.js";
-import { withParts } from "./pages.js";
+import { parts } from "../../words/format.js";
+import { formOf } from "./form.js";
 import { NAME, register } from "./sign.js";
 
 /**
@@ -35,20 +35,20 @@ function toRegister(pages, link) {
     return register(pages, { invite: link });
   }
   pages.act.account.forgetLink();
-  return { title: words.invited, lead: withParts(words.invitedHasOne, { name: el("bdi", {}, account.username) }), body: [pages.onward()] };
+  return { title: words.invited, lead: parts(words.invitedHasOne, { name: html`<bdi>${account.username}</bdi>` }), body: () => pages.onward() };
 }
 
 /** @param {Pages} pages @param {Link} link @returns {Page} */
 function toRoom(pages, link) {
   const { me, proven } = pages.state;
-  const room = el("bdi", { class: "me-name" }, link.room ?? "");
+  const room = html`<bdi class="me-name">${link.room ?? ""}</bdi>`;
   return me && proven ? asAccount(pages, link, room, me.name) : asVisitor(pages, link, room);
 }
 
-/** @param {Pages} pages @param {Link} link @param {Node} room @param {string} name @returns {Page} */
-function asAccount({ act }, { token }, room, name) {
-  const form = new Form({
-    fields: [],
+/** @param {Pages} pages @param {Link} link @param {unknown} room @param {string} name @returns {Page} */
+function asAccount(pages, { token }, room, name) {
+  const { act } = pages;
+  const form = formOf(pages, {
     button: words.accept,
     submit: async () => {
       try {
@@ -59,29 +59,26 @@ function asAccount({ act }, { token }, room, name) {
       }
     },
   });
-  return { title: words.invited, lead: withParts(words.invitedAs, { room, name: el("bdi", {}, name) }), body: [form.element] };
+  return { title: words.invited, lead: parts(words.invitedAs, { room, name: html`<bdi>${name}</bdi>` }), body: () => form.draw() };
 }
 
-/** @param {Pages} pages @param {Link} link @param {Node} room @returns {Page} */
+/** @param {Pages} pages @param {Link} link @param {unknown} room @returns {Page} */
 function asVisitor(pages, link, room) {
   const { act, state } = pages;
   const { guests, registration } = state.server;
-  const links = [pages.link(words.signIn, "signIn", { invite: link })];
-  if (registration === "open") links.unshift(pages.link(words.register, "register", { invite: link }));
-  /** @type {Node[]} */
-  const body = [el("div", { class: "links" }, ...links)];
-  if (guests) {
-    const form = new Form({
-      fields: [{ ...NAME, label: words.yourName, optional: false, hint: "", value: state.name }],
-      button: words.asGuest,
-      submit: ({ name }) => act.account.acceptLink(link.token, name).catch((error) => explain(act, link.token, error, words.notGuest)),
-    });
-    body.unshift(form.element);
-  }
+  const links = () => html`<div class="links">
+    ${registration === "open" ? pages.link(words.register, "register", { invite: link }) : nothing}
+    ${pages.link(words.signIn, "signIn", { invite: link })}
+  </div>`;
+  const form = formOf(pages, {
+    fields: [{ ...NAME, label: words.yourName, optional: false, hint: "", value: state.name }],
+    button: words.asGuest,
+    submit: ({ name }) => act.account.acceptLink(link.token, name).catch((error) => explain(act, link.token, error, words.notGuest)),
+  });
   const choose = guests || registration === "open";
   const only = registration === "invite";
   const [lead, leadOnly] = choose ? [words.invitedChoose, words.invitedChooseOnly] : [words.invitedSignIn, words.invitedSignInOnly];
-  return { title: words.invited, lead: withParts(only ? leadOnly : lead, { room }), body };
+  return { title: words.invited, lead: parts(only ? leadOnly : lead, { room }), body: () => [guests ? form.draw() : nothing, links()] };
 }
 
 /** Say why a link did not work. @param {Pages["act"]} act @param {string} token @param {unknown} error @param {string} notIn */
@@ -95,13 +92,13 @@ function explain(act, token, error, notIn) {
 function useless(pages) {
   pages.act.account.forgetLink();
   const { proven } = pages.state;
-  const links = proven ? [] : [el("div", { class: "links" }, pages.link(words.signIn, "signIn"))];
-  return { title: words.useless, lead: proven ? words.uselessIn : words.uselessOut, body: [pages.onward(), ...links] };
+  const links = () => html`<div class="links">${pages.link(words.signIn, "signIn")}</div>`;
+  return { title: words.useless, lead: proven ? words.uselessIn : words.uselessOut, body: () => [pages.onward(), proven ? nothing : links()] };
 }
 
 /** The server did not say where the link leads. @param {Pages} pages @param {string} token @param {string} lead
  * @returns {Page} */
 function unknown(pages, token, lead) {
-  const form = new Form({ fields: [], button: words.tryAgain, submit: async () => pages.act.account.open("invite", { token }) });
-  return { title: words.invited, lead, body: [form.element] };
+  const form = formOf(pages, { button: words.tryAgain, submit: async () => pages.act.account.open("invite", { token }) });
+  return { title: words.invited, lead, body: () => form.draw() };
 }

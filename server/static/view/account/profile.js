@@ -1,10 +1,11 @@
+import { html } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
 import { account as words } from "../../words/account.js";
-import { el } from "../dom.js";
+import { parts } from "../../words/format.js";
+import { save } from "../save.js";
 import { devices } from "./devices.js";
 import { secondFactor } from "./factor.js";
-import { Form, LATER_CODE, NEW_PASSWORD, OLD_PASSWORD, given } from "./form.js";
-import { withParts } from "./pages.js";
+import { LATER_CODE, NEW_PASSWORD, OLD_PASSWORD, formOf, given } from "./form.js";
 import { signIn } from "./sign.js";
 
 /**
@@ -16,60 +17,76 @@ import { signIn } from "./sign.js";
  * @typedef {import("../../net/login.js").Me} Me
  */
 
-/** @param {Pages} pages @returns {Page | Promise<Page>} */
+/** @param {Pages} pages @returns {Page} */
 export function profile(pages) {
   const { account: me, guests, server } = pages.state;
   if (!me) return signIn(pages, {});
-  const known = guests.list();
-  const as = words.signedInAs[me.role] ?? words.signedInAs[""];
-  const body = [
+  const known = guests.list().map((guest, i) => keep(pages, guest.name, `account-guest-${i}`));
+  const sections = [
     section("name", words.partName, name(pages)),
     ...(server.mail ? [section("mail", words.mail, email(pages))] : []),
     section("password", words.password, password(pages)),
     section("factor", words.factor, secondFactor(pages)),
     section("devices", words.devices, devices(pages)),
-    ...(known.length ? [section("guests", words.guests, known.map((guest) => keep(pages, guest.name)))] : []),
+    ...(known.length ? [section("guests", words.guests, () => known.map((draw) => draw()))] : []),
     section("data", words.data, download(pages)),
     section("sign-out", words.signOut, signOut(pages)),
     section("delete", words.remove, remove(pages)),
   ];
-  return { title: words.title, lead: withParts(as, { name: el("bdi", {}, me.username) }), body };
+  return {
+    title: words.title,
+    lead: parts(words.signedInAs[me.role] ?? words.signedInAs[""], { name: html`<bdi>${me.username}</bdi>` }),
+    body: () => sections.map((draw) => draw()),
+  };
 }
 
-/** @param {string} id @param {string} title @param {(Node | string)[]} parts */
-function section(id, title, parts) {
-  return el("section", { class: "part", "aria-labelledby": `account-${id}` }, el("h2", { id: `account-${id}` }, title), ...parts);
+/** @param {string} id @param {string} title @param {() => unknown} draw what stands in it */
+function section(id, title, draw) {
+  return () => html`<section class="part" aria-labelledby="account-${id}">
+    <h2 id="account-${id}">${title}</h2>
+    <div id="account-part-${id}" class="steps">${draw()}</div>
+  </section>`;
 }
 
 /** @param {Pages} pages */
-function name({ act, state }) {
-  const form = new Form({
+function name(pages) {
+  const { act, state } = pages;
+  const form = formOf(pages, {
     fields: [{ name: "name", label: words.name, autocomplete: "nickname", maxlength: 128, value: state.account?.name }],
     button: words.nameChange,
-    submit: async (values, self) => {
+    submit: async (values) => {
       await act.me.change(values);
-      self.say(words.nameChanged);
+      form.say(words.nameChanged);
     },
   });
-  return [form.element];
+  return () => form.draw();
 }
 
 /** @param {Pages} pages */
 function email(pages) {
-  const box = el("div", { class: "steps" });
-  showEmail(pages, box);
-  return [box];
+  let form = changeEmail(pages, changed);
+  let removed = false;
+
+  function changed() {
+    const { email: now, email_pending: pending } = /** @type {Me} */ (pages.state.account);
+    removed = !now && !pending;
+    form = changeEmail(pages, changed);
+    pages.step("#account-part-mail");
+  }
+
+  return () => {
+    const { email: now = "", email_pending: pending = "" } = pages.state.account ?? {}; // none when it has just been deleted
+    const texts = [removed ? words.mailRemoved : "", now ? words.mailConfirmed(now) : words.mailNone, pending ? words.mailed(pending) : ""];
+    return html`<p tabindex="-1">${texts.filter(Boolean).join(" ")}</p>${form.draw()}`;
+  };
 }
 
-/** @param {Pages} pages @param {HTMLElement} box @param {boolean} [changed] */
-function showEmail(pages, box, changed = false) {
+/** @param {Pages} pages @param {() => void} changed */
+function changeEmail(pages, changed) {
   const { email: now, email_pending: pending, username } = /** @type {Me} */ (pages.state.account);
-  const texts = [changed && !now && !pending ? words.mailRemoved : "", now ? words.mailConfirmed(now) : words.mailNone];
-  if (pending) texts.push(words.mailed(pending));
-  const state = el("p", { tabindex: "-1" }, texts.filter(Boolean).join(" "));
   const any = Boolean(now || pending);
   const hint = any ? words.mailRemove : "";
-  const form = new Form({
+  return formOf(pages, {
     fields: [
       { name: "email", label: words.mailNew, type: "email", autocomplete: "email", maxlength: 254, optional: any, hint },
       OLD_PASSWORD,
@@ -78,66 +95,57 @@ function showEmail(pages, box, changed = false) {
     username,
     submit: async (values) => {
       await pages.act.me.change(values);
-      showEmail(pages, box, true);
+      changed();
     },
   });
-  box.replaceChildren(state, form.element);
-  if (changed) state.focus(); // a screen reader reads it; the button that had the focus is gone
 }
 
 /** @param {Pages} pages */
-function password({ act, state }) {
-  const form = new Form({
+function password(pages) {
+  const { act, state } = pages;
+  const form = formOf(pages, {
     fields: [OLD_PASSWORD, NEW_PASSWORD],
     button: words.passwordChange,
     username: state.account?.username,
-    submit: async (values, self) => {
+    submit: async (values) => {
       await act.me.change(values);
-      self.clear();
-      self.say(words.passwordChanged);
+      form.clear();
+      form.say(words.passwordChanged);
     },
   });
-  return [form.element];
+  return () => form.draw();
 }
 
-/** @param {Pages} pages @param {string} guest */
-function keep({ act }, guest) {
-  const box = el("div", { class: "steps" });
-  const lead = el("p", {}, withParts(words.guestLead, { name: el("bdi", {}, guest) }));
-  const form = new Form({
-    fields: [],
+/** @param {Pages} pages @param {string} guest @param {string} id */
+function keep(pages, guest, id) {
+  let kept = false;
+  const form = formOf(pages, {
     button: words.guestKeep,
     submit: async () => {
-      await act.me.keepGuest(guest);
-      const done = el("p", { class: "said", role: "status", tabindex: "-1" }, words.guestKept);
-      box.replaceChildren(done); // there is nothing left to press
-      done.focus();
+      await pages.act.me.keepGuest(guest);
+      kept = true; // there is nothing left to press
+      pages.step(`#${id}`);
     },
   });
-  box.append(lead, form.element);
-  return box;
+  return () => html`<div id=${id} class="steps">${kept
+    ? html`<p class="said" role="status" tabindex="-1">${words.guestKept}</p>`
+    : html`<p>${parts(words.guestLead, { name: html`<bdi>${guest}</bdi>` })}</p>${form.draw()}`}</div>`;
 }
 
 /** @param {Pages} pages */
-function download({ act }) {
-  const form = new Form({
-    fields: [],
+function download(pages) {
+  const form = formOf(pages, {
     button: words.dataGet,
-    submit: async () => {
-      // Not by a link to it: a refusal would be a failed download, and its reason would be lost.
-      const address = URL.createObjectURL(await act.me.download());
-      el("a", { href: address, download: "parley.zip" }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60_000); // the browser begins to read it after this task
-    },
+    submit: async () => save(await pages.act.me.download(), "parley.zip"), // not by a link to it: a refusal's reason would be lost
   });
-  return [el("p", {}, words.dataLead), form.element];
+  return () => html`<p>${words.dataLead}</p>${form.draw()}`;
 }
 
 /** @param {Pages} pages */
-function signOut({ act, state }) {
+function signOut(pages) {
+  const { act, state } = pages;
   let warned = false;
-  const form = new Form({
-    fields: [],
+  const form = formOf(pages, {
     button: words.signOut,
     submit: async () => {
       if (state.outbox.entries.length && !warned) {
@@ -147,19 +155,18 @@ function signOut({ act, state }) {
       await act.account.signOut();
     },
   });
-  return [form.element];
+  return () => form.draw();
 }
 
 /** @param {Pages} pages */
-function remove({ act, state }) {
-  const too = el("input", { type: "checkbox", id: "account-delete-messages" });
-  const choice = el("p", { class: "check" }, too, el("label", { for: "account-delete-messages" }, words.removeMessages));
-  const form = new Form({
-    fields: [OLD_PASSWORD, LATER_CODE],
+function remove(pages) {
+  const { act, state } = pages;
+  const form = formOf(pages, {
+    fields: [{ name: "messages", label: words.removeMessages, type: "checkbox" }, OLD_PASSWORD, LATER_CODE],
     button: words.removeButton,
     danger: true,
     username: state.account?.username,
-    submit: (values) => act.me.remove(given(values), too.checked, words.removed),
+    submit: ({ messages, ...values }) => act.me.remove(given(values), messages === "on", words.removed),
   });
-  return [el("p", {}, words.removeLead), choice, form.element];
+  return () => html`<p>${words.removeLead}</p>${form.draw()}`;
 }

@@ -1,8 +1,8 @@
+import { html } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
 import { account as words } from "../../words/account.js";
-import { el } from "../dom.js";
-import { Form, NEW_PASSWORD, USERNAME } from "./form.js";
-import { withParts } from "./pages.js";
+import { parts } from "../../words/format.js";
+import { NEW_PASSWORD, USERNAME, formOf } from "./form.js";
 
 /**
  * Pages about links by mail: asking for one, setting a new password with it, confirming an address.
@@ -16,8 +16,8 @@ const isLate = (error) => error instanceof Refused && error.code === "no_such_ti
 
 /** @param {Pages} pages @param {{lead?: string}} options @returns {Page} */
 export function forgotten(pages, { lead = "" }) {
-  const back = el("div", { class: "links" }, pages.link(words.resetBack, "signIn"));
-  const form = new Form({
+  const back = () => html`<div class="links">${pages.link(words.resetBack, "signIn")}</div>`;
+  const form = formOf(pages, {
     fields: [{ ...USERNAME, name: "who", label: words.usernameOrMail, maxlength: 254 }],
     button: words.resetSend,
     submit: async ({ who }, self) => {
@@ -25,13 +25,13 @@ export function forgotten(pages, { lead = "" }) {
       self.say(words.resetSent);
     },
   });
-  return { title: words.reset, lead: [lead, words.resetHow].filter(Boolean).join(" "), body: [form.element, back] };
+  return { title: words.reset, lead: [lead, words.resetHow].filter(Boolean).join(" "), body: () => [form.draw(), back()] };
 }
 
 /** @param {Pages} pages @param {{token: string}} options @returns {Page} */
 export function reset(pages, { token }) {
   const { account } = pages.act;
-  const form = new Form({
+  const form = formOf(pages, {
     fields: [NEW_PASSWORD],
     button: words.setButton,
     submit: async ({ password }) => {
@@ -44,14 +44,13 @@ export function reset(pages, { token }) {
       return account.open("signIn", { lead: words.setDone });
     },
   });
-  return { title: words.set, body: [form.element] };
+  return { title: words.set, body: () => form.draw() };
 }
 
 /** @param {Pages} pages @param {{token: string}} options @returns {Page} */
 export function confirmEmail(pages, { token }) {
   const { account } = pages.act;
-  const form = new Form({
-    fields: [],
+  const form = formOf(pages, {
     button: words.confirm,
     submit: async () => {
       try {
@@ -63,16 +62,16 @@ export function confirmEmail(pages, { token }) {
     },
   });
   const pending = pages.state.account?.email_pending;
-  const lead = pending ? withParts(words.confirmWhose, { address: el("bdi", {}, pending) }) : words.confirmAny;
-  return { title: words.confirmMail, lead, body: [form.element] };
+  const lead = pending ? parts(words.confirmWhose, { address: html`<bdi>${pending}</bdi>` }) : words.confirmAny;
+  return { title: words.confirmMail, lead, body: () => form.draw() };
 }
 
 /** @param {Pages} pages @returns {Page} */
 export function confirmed(pages) {
-  return { title: words.confirmed, lead: words.confirmedLead, body: [pages.onward()] };
+  return { title: words.confirmed, lead: words.confirmedLead, body: () => pages.onward() };
 }
 
 /** A link that was not copied, or not sent, as a whole. @param {Pages} pages @returns {Page} */
 export function incomplete(pages) {
-  return { title: words.incomplete, lead: words.incompleteLead, body: [pages.onward()] };
+  return { title: words.incomplete, lead: words.incompleteLead, body: () => pages.onward() };
 }

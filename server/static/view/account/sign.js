@@ -1,7 +1,7 @@
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
 import { account as words } from "../../words/account.js";
-import { el } from "../dom.js";
-import { Form, LATER_CODE, NEW_PASSWORD, PASSWORD, USERNAME, given } from "./form.js";
+import { LATER_CODE, NEW_PASSWORD, PASSWORD, USERNAME, formOf, given } from "./form.js";
 
 /**
  * Pages for users who are not signed in: sign in and register.
@@ -20,25 +20,26 @@ const FIRST_PASSWORD = { ...NEW_PASSWORD, label: words.password };
 export function signIn(pages, { lead, username, invite }) {
   const { registration, mail } = pages.state.server;
   const who = mail ? { ...USERNAME, label: words.usernameOrMail, proof: "mail", maxlength: 254 } : USERNAME;
-  const form = new Form({
-    fields: [{ ...who, value: username }, { ...PASSWORD, autofocus: Boolean(username) }, LATER_CODE],
+  const form = formOf(pages, {
+    fields: [{ ...who, value: username }, { ...PASSWORD, focus: Boolean(username) }, LATER_CODE],
     button: words.signIn,
     submit: (values) => pages.act.account.signIn("login", given(values), { used: invite?.registers }),
   });
-  const links = [];
-  if (registration !== "closed") links.push(pages.link(words.register, "register", { invite }));
-  if (mail) links.push(pages.link(words.forgot, "forgotten"));
-  return { title: words.signIn, lead, body: [form.element, el("div", { class: "links" }, ...links)] };
+  const links = () => html`<div class="links">
+    ${registration === "closed" ? nothing : pages.link(words.register, "register", { invite })}
+    ${mail ? pages.link(words.forgot, "forgotten") : nothing}
+  </div>`;
+  return { title: words.signIn, lead, body: () => [form.draw(), links()] };
 }
 
 /** @param {Pages} pages @param {{invite?: Link}} options @returns {Page} */
 export function register(pages, { invite }) {
   const { registration, mail } = pages.state.server;
   const { account } = pages.act;
-  const back = el("div", { class: "links" }, pages.link(words.hasAccount, "signIn", { invite }));
-  if (registration === "closed") return { title: words.register, lead: words.closed, body: [back] };
-  if (registration === "invite" && !invite?.registers) return { title: words.register, lead: words.inviteOnly, body: [back] };
-  const form = new Form({
+  const back = () => html`<div class="links">${pages.link(words.hasAccount, "signIn", { invite })}</div>`;
+  if (registration === "closed") return { title: words.register, lead: words.closed, body: back };
+  if (registration === "invite" && !invite?.registers) return { title: words.register, lead: words.inviteOnly, body: back };
+  const form = formOf(pages, {
     fields: [CHOSEN_USERNAME, FIRST_PASSWORD, NAME, ...(mail ? [EMAIL] : [])],
     button: words.create,
     submit: async (values) => {
@@ -52,23 +53,23 @@ export function register(pages, { invite }) {
       }
     },
   });
-  return { title: words.register, body: [form.element, back] };
+  return { title: words.register, body: () => [form.draw(), back()] };
 }
 
 /** The browser is signed in to an account that may not be used. @param {Pages} pages @param {{lead: string}} options
  * @returns {Page} */
 export function denied(pages, { lead }) {
-  const form = new Form({ fields: [], button: words.signOut, submit: () => pages.act.account.signOut() });
-  return { title: words.denied, lead, body: [form.element] };
+  const form = formOf(pages, { button: words.signOut, submit: () => pages.act.account.signOut() });
+  return { title: words.denied, lead, body: () => form.draw() };
 }
 
 /** The first admin's account, with the link that the server wrote into a file. @param {Pages} pages
  * @param {{token: string}} options @returns {Page} */
 export function firstAdmin(pages, { token }) {
-  const form = new Form({
+  const form = formOf(pages, {
     fields: [CHOSEN_USERNAME, FIRST_PASSWORD, NAME],
     button: words.create,
     submit: (values) => pages.act.account.signIn("admin/first", { ...given(values), token }),
   });
-  return { title: words.firstAdmin, lead: words.firstAdminLead, body: [form.element] };
+  return { title: words.firstAdmin, lead: words.firstAdminLead, body: () => form.draw() };
 }

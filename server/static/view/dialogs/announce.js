@@ -1,5 +1,5 @@
 import { reports as words } from "../../words/manage.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * Tell everyone on the server something: `act.ui.dialog("announce")`.
@@ -7,7 +7,7 @@ import { DialogForm } from "./form.js";
  * @param {import("../host.js").Context} context @returns {import("../host.js").Part}
  */
 export function open({ state, act, redraw, close }) {
-  const form = new DialogForm({
+  const form = new Form({
     fields: [{ name: "content", label: words.announcement, rows: 4, maxlength: state.limits.max_content_chars }],
     text: words.announceText,
     button: words.announceButton,

@@ -1,4 +1,4 @@
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * "Are you sure?": `act.ui.dialog("confirm", { title, text, button, danger, run })`. It closes when `run` is done, and
@@ -7,7 +7,7 @@ import { DialogForm } from "./form.js";
  * @param {import("../host.js").Context} context @returns {import("../host.js").Part}
  */
 export function open({ data, redraw, close }) {
-  const form = new DialogForm({
+  const form = new Form({
     fields: [],
     text: data.text,
     button: data.button,

@@ -1,5 +1,5 @@
 import { dialogs as words } from "../../words/dialogs.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /** Seconds between two messages of one person. */
 const PAUSES = [0, 5, 10, 30, 60, 300, 900, 3600];
@@ -11,7 +11,7 @@ const PAUSES = [0, 5, 10, 30, 60, 300, 900, 3600];
  */
 export function open({ act, data, redraw, close }) {
   const isPrivate = (/** @type {Record<string, string>} */ values) => values.private === "on";
-  const form = new DialogForm({
+  const form = new Form({
     fields: [
       { name: "room", label: words.name, hint: words.nameHint, value: data.room ?? "", maxlength: 128 },
       { name: "title", label: words.title, hint: words.titleHint, optional: true, maxlength: 128 },

@@ -1,5 +1,5 @@
 import { find as words } from "../../words/find.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * Show the first message of a day: `act.ui.dialog("date", { room })`.
@@ -7,7 +7,7 @@ import { DialogForm } from "./form.js";
  * @param {import("../host.js").Context} context @returns {import("../host.js").Part}
  */
 export function open({ act, data, redraw, close }) {
-  const form = new DialogForm({
+  const form = new Form({
     fields: [{ name: "date", label: words.date, type: "date" }],
     button: words.dateButton,
     redraw,

@@ -1,6 +1,6 @@
 import { order } from "../../state/people.js";
 import { sanctions as words } from "../../words/profile.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * Invite a person to another room of mine: `act.ui.dialog("invite", { room, user })`.
@@ -12,7 +12,7 @@ export function open({ state, act, data, redraw, close }) {
   const rooms = [...state.rooms.values()]
     .filter((room) => room.mayModerate && room.status === "joined" && room.name !== here)
     .sort((a, b) => order.compare(a.title, b.title));
-  const form = new DialogForm({
+  const form = new Form({
     fields: [{ name: "room", label: words.inviteRoom, value: rooms[0]?.name ?? "", options: rooms.map((room) => [room.name, room.title]) }],
     button: words.inviteButton,
     redraw,

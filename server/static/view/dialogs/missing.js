@@ -1,5 +1,5 @@
 import { dialogs as words } from "../../words/dialogs.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * A name was typed that is no room which one may see: ask before one is made, because of typing errors. If it is a
@@ -8,7 +8,7 @@ import { DialogForm } from "./form.js";
  * @param {import("../host.js").Context} context with `room` @returns {import("../host.js").Part}
  */
 export function open({ act, data, redraw, close }) {
-  const form = new DialogForm({
+  const form = new Form({
     fields: [],
     text: words.missingText(data.room),
     button: words.missingCreate,

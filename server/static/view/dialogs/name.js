@@ -1,5 +1,5 @@
 import { words } from "../../words.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * What others call the guest that I am.
@@ -7,7 +7,7 @@ import { DialogForm } from "./form.js";
  * @param {import("../host.js").Context} context @returns {import("../host.js").Part}
  */
 export function open({ state, act, redraw, close }) {
-  const form = new DialogForm({
+  const form = new Form({
     fields: [{ name: "name", label: words.entry.name, value: state.name, autocomplete: "nickname", maxlength: 128 }],
     text: words.entry.renameText,
     button: words.entry.rename,

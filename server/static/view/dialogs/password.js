@@ -1,5 +1,5 @@
 import { dialogs as words } from "../../words/dialogs.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * A room that needs a password, or is not there: the server does not tell which.
@@ -7,7 +7,7 @@ import { DialogForm } from "./form.js";
  * @param {import("../host.js").Context} context with `room` @returns {import("../host.js").Part}
  */
 export function open({ act, data, redraw, close }) {
-  const form = new DialogForm({
+  const form = new Form({
     fields: [{ name: "password", label: words.password, type: "password", autocomplete: "off", maxlength: 128 }],
     text: words.passwordText(data.room),
     button: words.enter,

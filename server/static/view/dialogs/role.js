@@ -1,6 +1,6 @@
 import { rolesToGive } from "../../state/standing.js";
 import { profile, sanctions as words } from "../../words/profile.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * Give a person another role: `act.ui.dialog("role", { room, user, role })`.
@@ -11,8 +11,8 @@ export function open({ state, act, data, redraw, close }) {
   const { room: name, user } = data;
   const room = /** @type {import("../../state/room.js").Room} */ (state.rooms.get(name));
   const roles = rolesToGive(room, user.id);
-  /** @type {DialogForm} */
-  const form = new DialogForm({
+  /** @type {Form} */
+  const form = new Form({
     fields: [
       {
         name: "role",

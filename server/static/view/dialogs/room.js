@@ -5,7 +5,7 @@ import { dialogs } from "../../words/dialogs.js";
 import { room as words } from "../../words/manage.js";
 import { icon } from "../icons.js";
 import { save } from "../save.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * What can be changed about a room, and what can be done with it as a whole: `act.ui.dialog("room", { room })`.
@@ -25,7 +25,7 @@ export function open({ state, act, data, redraw, close }) {
   const name = data.room;
   const room = /** @type {Room} */ (state.rooms.get(name));
   const before = valuesOf(room);
-  const form = new DialogForm({
+  const form = new Form({
     fields: room.mayOwn ? [...fields(room, before), ...ownerFields(room, before)] : fields(room, before),
     button: words.save,
     redraw,
@@ -106,7 +106,7 @@ function valuesOf({ info, guests }) {
   };
 }
 
-/** @param {Room} room @param {Values} values @returns {import("./form.js").Field[]} what moderators may change */
+/** @param {Room} room @param {Values} values @returns {import("../form.js").Field[]} what moderators may change */
 function fields(room, { title, topic, slow_mode, guests }) {
   const pauses = [...new Set([...PAUSES, Number(slow_mode)])].sort((a, b) => a - b);
   return [
@@ -123,7 +123,7 @@ function fields(room, { title, topic, slow_mode, guests }) {
   ];
 }
 
-/** @param {Room} room @param {Values} values @returns {import("./form.js").Field[]} what only owners may change */
+/** @param {Room} room @param {Values} values @returns {import("../form.js").Field[]} what only owners may change */
 function ownerFields(room, { access, retention, days }) {
   const had = Boolean(room.info.password);
   const lengths = [...new Set([...DAYS, Number(retention)])].filter(Boolean).sort((a, b) => a - b);

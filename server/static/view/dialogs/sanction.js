@@ -1,7 +1,7 @@
 import { Refused } from "../../net/api.js";
 import { kindOf } from "../../state/people.js";
 import { sanctions as words } from "../../words/profile.js";
-import { DialogForm } from "./form.js";
+import { Form } from "../form.js";
 
 /**
  * Remove, ban or mute a person: for how long, and why. `act.ui.dialog("sanction", { what, room, user })`.
@@ -13,15 +13,15 @@ export function open({ act, data, redraw, close }) {
   const what = /** @type {"kick"|"ban"|"mute"} */ (data.what);
   const unproven = ["guest", "claimed"].includes(kindOf(user.id));
   const own = (/** @type {Record<string, string>} */ values) => values.duration === "own";
-  /** @type {import("./form.js").Field[]} */
+  /** @type {import("../form.js").Field[]} */
   const times = [
     { name: "duration", label: words.duration, value: what === "mute" ? "3600" : "", options: Object.entries(words.durations) },
     { name: "amount", label: words.amount, type: "number", maxlength: 6, when: own },
     { name: "unit", label: words.unit, value: "3600", options: Object.entries(words.units), when: own },
   ];
-  /** @type {import("./form.js").Field} */
+  /** @type {import("../form.js").Field} */
   const guests = { name: "guests", label: words.guests, hint: words.guestsHint, value: "3600", options: Object.entries(words.guestsFor) };
-  const form = new DialogForm({
+  const form = new Form({
     fields: [
       ...(what === "kick" ? [] : times),
       { name: "reason", label: words.reason, hint: what === "kick" ? words.reasonKickHint : words.reasonHint, optional: true, rows: 2, maxlength: 500 },
