@@ -27,7 +27,7 @@ import { confirmSignOut } from "./sign-out.js";
 const LOGO = new URL("../icon.svg", import.meta.url).href;
 
 export class Sidebar {
-  /** The room that is the stop of the Tab key; "" for the one in front. */ #stop = "";
+  /** The room that was focused last, which is the stop of the Tab key; without one, that is the room in front. */ #focused = "";
 
   /** The rooms that have one. @type {Set<string>} */ #drafts = new Set();
 
@@ -51,8 +51,7 @@ export class Sidebar {
     const all = inOrder(state);
     const rooms = all.filter((room) => !room.direct);
     const direct = all.filter((room) => room.direct);
-    if (!state.rooms.has(this.#stop)) this.#stop = state.front;
-    const stop = this.#stop || all[0]?.name;
+    const stop = state.rooms.has(this.#focused) ? this.#focused : state.front || all[0]?.name;
     return html`
       <div class="side-head">
         <img src=${LOGO} alt="" width="24" height="24"><span class="brand">${words.common.product}</span>
@@ -105,7 +104,7 @@ export class Sidebar {
     return html`<li>
       <a href=${addressOf(room.name)} class=${names} data-room=${room.name} tabindex=${stop ? 0 : -1}
         aria-current=${front ? "page" : nothing} @contextmenu=${menu}
-        @focus=${() => this.#stopAt(room.name)}
+        @focus=${() => this.#onFocus(room.name)}
         @click=${(/** @type {MouseEvent} */ event) => {
           if (isForBrowser(event)) return;
           event.preventDefault();
@@ -182,11 +181,11 @@ export class Sidebar {
     next();
   }
 
-  /** @param {string} name */
-  #stopAt(name) {
-    if (this.#stop === name) return;
-    this.#stop = name;
-    this.state.changed();
+  /** Drawn at once: the key that follows may be Tab, which goes to the menu of this room. @param {string} name */
+  #onFocus(name) {
+    if (this.#focused === name) return;
+    this.#focused = name;
+    this.draw();
   }
 
   /** @param {KeyboardEvent} event */
