@@ -57,14 +57,16 @@ class AccountPage(ChatPage):
 
     async def account(self) -> None:
         """Open the user's own account, from the chat or from the entry page."""
-        if await (button := self.page.locator("#entry-account")).is_visible():
-            await button.click()
-            await self.at("Your account")
-            return
-        if not await self.page.locator("#me").is_visible():
-            await self.page.locator("#menu").click()
-        await self.page.locator("#me").click()
-        await self.page.get_by_role("menuitem", name="Account").click()
+        entry, me, drawer = (self.page.locator(at) for at in ("#entry-account", "#me", "#menu"))
+        # On a narrow page the drawer covers `me`; a page that is being loaded shows none of them.
+        await expect(entry.or_(me).or_(drawer).filter(visible=True).first).to_be_visible()
+        if await entry.is_visible():
+            await entry.click()
+        else:
+            if not await me.is_visible():
+                await drawer.click()
+            await me.click()
+            await self.page.get_by_role("menuitem", name="Account").click()
         await self.at("Your account")
 
     async def at_entry(self) -> None:
