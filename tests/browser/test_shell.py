@@ -202,7 +202,7 @@ async def test_a_menu_is_used_by_keys(enter: Enter) -> None:
 
 
 async def test_arrow_keys_go_through_the_rooms(enter: Enter, room: str) -> None:
-    """They are one stop of the Tab key, with the menu of the one in focus; Alt and the arrows change the room from anywhere."""
+    """They are one stop of the Tab key, before the menu of the room; Alt and arrows change the room from anywhere."""
     ann = await enter("ann")
     for name in ("b", "c"):
         await ann.go_to(f"{room}-{name}")
