@@ -15,6 +15,12 @@ import { words } from "./words.js";
 /** Milliseconds without a connection after which the page shows what the browser has kept. */
 const AWAY = 3000;
 
+/** The message that an address asks for. @param {URLSearchParams} asked @returns {number | undefined} none if it is no number of one */
+function seqOf(asked) {
+  const seq = Number(asked.get("m"));
+  return Number.isSafeInteger(seq) && seq > 0 ? seq : undefined;
+}
+
 /**
  * Everything but the drawing: the state, the session with the server, and the actions, connected with each other and with
  * the browser's address, tabs and events.
@@ -95,7 +101,7 @@ export class App {
     if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room);
     const known = proven || named || saved || session.identity.guestToken;
     if (!known || !(room || saved?.names.length || proven)) return this.showEntry(room);
-    return this.start(state.name, room || saved?.front || "", Number(asked.get("m")) || undefined);
+    return this.start(state.name, room || saved?.front || "", seqOf(asked));
   }
 
   /**
@@ -222,7 +228,7 @@ export class App {
       const asked = new URLSearchParams(location.search);
       const room = asked.get("r") ?? "";
       // Going back does not undo leaving a room.
-      if (this.state.rooms.has(room)) this.act.rooms.enter(room, { seq: Number(asked.get("m")) || undefined });
+      if (this.state.rooms.has(room)) this.act.rooms.enter(room, { seq: seqOf(asked) });
       else this.#remember(true);
     });
     addEventListener("hashchange", () => {

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.chat_page import Enter
+from tests.browser.chat_page import Enter, link
 from tests.browser.peer import peer
 from tests.browser.scrolling import AT_BEGINNING, AT_END, scroll, scroll_up
 from tests.support.server import ServerProcess
@@ -168,3 +168,16 @@ async def test_messages_are_grouped_by_day(enter: Enter) -> None:
     await bob.page.clock.set_system_time(datetime.now(UTC) + timedelta(days=1))
     await bob.page.reload()
     await expect(bob.log.get_by_role("separator", name="Yesterday")).to_be_visible()
+
+
+async def test_an_address_with_a_number_that_is_no_message_shows_the_newest(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """Below the first, past the last, a fraction, no number at all: the room is shown, without a word about it."""
+    ann = await enter("ann")
+    await ann.say("the newest")
+    await ann.delivered("the newest")
+    for asked in ("-1", "0.5", "1e20", "x", "999999"):
+        await ann.page.goto(f"{link(server, room, 'ann')}&m={asked}")
+        await expect(ann.message("the newest")).to_be_visible()
+        await expect(ann.page.get_by_role("alert")).to_have_text("")

@@ -67,6 +67,7 @@ MARKS = [
     ("# no heading\n| no | table |\n---", "# no heading\n| no | table |\n---"),
     ("<b>x</b> &amp; <img src=x>", "<b>x</b> &amp; <img src=x>"),
     ("@ann @[Bob B] a@b", "<bdi.at-name>@ann</bdi> <bdi.at-name>@Bob B</bdi> a@b"),
+    ("@[x\\y\\\\] @[z\\]", "<bdi.at-name>@x\\y\\</bdi> @[z]"),
     ("@[x\\]y] @me", "<bdi.at-name>@x]y</bdi> <bdi.at-name at-me>@me</bdi>"),
     ("\u4f60\u597d@ann", "\u4f60\u597d<bdi.at-name>@ann</bdi>"),
     ("#general #other #1 x#general", "<a.room-name ?r=general>#general</a> #other #1 x#general"),
@@ -92,6 +93,9 @@ ADDRESSES = [
     ("\u770bhttp://example.com/a\u3002", "\u770b[http://example.com/a]\u3002"),
     ("https://example.com/\u202egnp.exe", "[https://example.com/]\u202egnp.exe"),
     ("http://\u0430pple.com/x", "[http://\u0430pple.com/x|http://xn--pple-43d.com/x]"),
+    ("https://good.example@evil.example/a https://a.example%2f:b@evil.example",
+     "[https://good.example@evil.example/a|https://evil.example/a] "
+     "[https://a.example%2f:b@evil.example|https://evil.example/]"),
     ("javascript:alert(1) data:text/html,x //x.y", "javascript:alert(1) data:text/html,x //x.y"),
     ("www.example.com, www.", "[https://www.example.com|www.example.com], www."),
     ("me@example.org and a@b", "[mailto:me@example.org|me@example.org] and a@b"),
@@ -109,11 +113,11 @@ async def test_addresses_become_links_and_end_where_they_end(page: Page) -> None
 
 
 WORDED = [
-    ("[words](https://a.example/b)", "<a https://a.example/b>words</a> <span.host>(a.example)</span>"),
-    ("[good.example](https://a.example)", "<a https://a.example>good.example</a> <span.host>(a.example)</span>"),
+    ("[words](https://a.example/b)", "<a https://a.example/b>words</a> <bdi.host>(a.example)</bdi>"),
+    ("[good.example](https://a.example)", "<a https://a.example>good.example</a> <bdi.host>(a.example)</bdi>"),
     ("[a.example](https://a.example)", "<a https://a.example>a.example</a>"),
     ("[*a* b](mailto:x@y.example)",
-     "<a mailto:x@y.example><em>a</em> b</a> <span.host>(mailto:x@y.example)</span>"),
+     "<a mailto:x@y.example><em>a</em> b</a> <bdi.host>(mailto:x@y.example)</bdi>"),
     ("[x](javascript:alert(1)) [y](data:x) [z]", "[x](javascript:alert(1)) [y](data:x) [z]"),
     ("![i](https://a.example/c.png)", "![i](<a https://a.example/c.png>https://a.example/c.png</a>)"),
     ("[https://good.example](https://a.example)",
@@ -147,8 +151,8 @@ HOSTILE = """
   const row = (count, make) => Array.from({ length: count }, (_, i) => make(i));
   const parts = [">", "> ", "> - ", "1) > ", "*", "*a ", "**a ", "_a*", "*a_ ", "a**b", "~~a ", "[", "]", "[a](",
     "[a](http://a", "[a](tel:((((", "![", "`", "- ", "* a\\n", "- a\\n\\n", "> a\\n", "http://", "http://a ", "www.",
-    "a@a.", "a.", "x", "@[", "@a.", "#1", "#a-", "tel:1", "\\\\*", "\\n", " ", "a\\t", "```\\n", "```a\\n",
-    "~~~\\n```\\n", "<a ", "\\u0301", "("];
+    "a@a.", "a.", "x", "@[", "@a.", "#1", "#a-", "@[\\\\", "#[\\\\]", "tel:1", "\\\\*", "\\n", " ", "a\\t",
+    "```\\n", "```a\\n", "~~~\\n```\\n", "<a ", "\\u0301", "("];
   const inputs = [
     ...parts.map((part) => rep(part)),
     row(88, (i) => "`".repeat(i + 1)).join(" "),
@@ -161,6 +165,12 @@ HOSTILE = """
     rep("x", 2000) + "@" + rep("y.", 1999),
     "@a" + rep("-.", 3998),
     "#" + rep("1.", 3999),
+    "#[" + rep("\\\\", 3998),
+    "@[" + rep("\\\\", 3998) + "]",
+    "@[" + rep("\\\\a", 3998),
+    "` " + rep("a", 3997) + "`",
+    "` " + rep(" ", 3996) + "`",
+    "`" + rep(" a", 3998) + "`",
   ];
 """
 

@@ -14,6 +14,13 @@ ROOM = "<svg onload=hit=1> &amp; "
 # Created by the client's own code; anything else in a log would be a user's markup.
 OWN_ELEMENTS = {"div", "p", "span", "time", "bdi", "a", "button", "code", "svg", "path", "line", "circle"}
 
+# Of each host and address, whether a character stands to the left of the one before it.
+BACKWARDS = """() => [...document.querySelectorAll(".msg .host, .msg .text a[dir=ltr]")].map(({ firstChild: text }) => {
+  const range = document.createRange();
+  const left = (i) => (range.setStart(text, i), range.setEnd(text, i + 1), range.getBoundingClientRect().left);
+  return [...text.data].some((_, i) => i && left(i) < left(i - 1));
+})"""
+
 
 async def test_markup_is_shown_as_text_in_every_field(enter: Enter) -> None:
     """A name, a room, a message, a notice, the list of users, the title and the address: shown as written."""
@@ -51,6 +58,19 @@ async def test_text_cannot_reach_out_of_its_message(enter: Enter) -> None:
     assert await ann.page.evaluate(isolated) == "isolate"
     assert await ann.log.locator(".text[dir=auto]").count() == 4
     await expect(ann.message("מה שלומך?").locator(".text")).to_have_css("direction", "rtl")
+
+
+async def test_no_character_turns_an_address_round(enter: Enter) -> None:
+    """A direction override before a link, or in its text, ends there: hosts are read from left to right."""
+    ann, eve = await enter("ann"), await enter("eve")
+    await eve.say(
+        "[\u202eknab eht](https://moc.knab.example)",
+        "see \u202e[knab ruoy](https://moc.knab.example)",
+        "see \u202ehttps://moc.knab.example/a",
+        "\u05e9 \u2067[\u202bx](https://moc.knab.example)",
+    )
+    await expect(ann.messages).to_have_count(4)
+    assert await ann.page.evaluate(BACKWARDS) == [False] * 4
 
 
 async def test_a_long_message_is_folded_and_marks_stay_in_their_bubble(enter: Enter) -> None:

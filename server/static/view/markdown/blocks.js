@@ -12,7 +12,7 @@ import { inline, plainInline } from "./inline.js";
  */
 
 const DEEPEST = 5; // quotes and lists in each other; deeper ones stay as typed
-const FENCE = /^ {0,3}(`{3,}|~{3,}) *([^`\n]*)$/;
+const FENCE = /^ {0,3}(`{3,}|~{3,})([^`\n]*)$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^( *)(?:[-*+]|(\d{1,9})[.)]) +(?=\S)/;
 const BLANK = /^\s*$/;
@@ -68,7 +68,7 @@ function closing(lines, at, fence, open) {
   if (fence.length >= (open.get(fence[0]) ?? Infinity)) return 0;
   for (let i = at + 1; i < lines.length; i += 1) {
     const found = FENCE.exec(lines[i]);
-    if (found && !found[2] && found[1].startsWith(fence)) return i;
+    if (found && !found[2].trim() && found[1].startsWith(fence)) return i;
   }
   open.set(fence[0], fence.length);
   return 0;

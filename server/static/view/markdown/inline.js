@@ -7,7 +7,7 @@ import { ADDRESS, isAllowed, trimmed, whereTo } from "./links.js";
  * @typedef {{kind: "em"|"strong"|"del", depth: number, children: Inline[]}} Emphasis
  * @typedef {{kind: "code", text: string}} Code
  * @typedef {{kind: "link", href: string, host: string, depth: number, children: Inline[]}} Link `host`: to be shown after
- *   the text, which does not show it
+ *   the text, which does not show it; "" if the text is the address
  * @typedef {{kind: "mention"|"room", name: string, text: string}} Named
  * @typedef {string | Emphasis | Code | Link | Named} Inline
  * @typedef {{mark: string, at: number, count: number, length: number, both: boolean}} Open what may be closed later: `at` is
@@ -16,7 +16,8 @@ import { ADDRESS, isAllowed, trimmed, whereTo } from "./links.js";
 
 const DEEPEST = 6; // deeper marks stay as typed: nobody sees the difference, and elements do not nest without end
 const NAME = "[\\p{L}\\p{N}\\p{M}_]+(?:[.-]+[\\p{L}\\p{N}\\p{M}_]+)*";
-const QUOTED = "\\[(?:\\\\[\\\\\\]]|[^\\]\\n]){1,140}\\]";
+// Each character in one way only: what two ways can take costs a time that doubles with each of them.
+const QUOTED = "\\[(?:\\\\[\\\\\\]]|\\\\(?![\\\\\\]])|[^\\]\\\\\\n]){1,140}\\]";
 // In the order of precedence. An @ or # within a word or an address starts nothing.
 const TOKEN = new RegExp(
   "¯\\\\_\\(ツ\\)_\\/¯" + // as everybody types it
@@ -108,7 +109,8 @@ class Parser {
     }
     const text = this.text.slice(at + length, end);
     // One space on each side lets code begin with a backtick.
-    this.#out.push({ kind: "code", text: /^ .*[^ ].* $/s.test(text) ? text.slice(1, -1) : text });
+    const padded = text.startsWith(" ") && text.endsWith(" ") && /[^ ]/.test(text);
+    this.#out.push({ kind: "code", text: padded ? text.slice(1, -1) : text });
     return end + length - at;
   }
 

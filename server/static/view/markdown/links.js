@@ -43,7 +43,9 @@ export function whereTo(text) {
   if (!url.protocol.startsWith("http")) return { href, shown: text, host: "" };
   const written = /^https?:\/\/([^/?#]*)/i.exec(href)?.[1].toLowerCase();
   const plain = written === url.host || written === `${url.host}:${url.protocol === "https:" ? 443 : 80}`;
-  return url.host ? { href, shown: plain ? text : url.href, host: url.host } : null;
+  if (!url.host) return null;
+  url.username = url.password = ""; // what is before an @ looks like the host
+  return { href, shown: plain ? text : url.href, host: url.host };
 }
 
 /** @param {string} address of `[text](address)` @returns {boolean} whether it may be a link */

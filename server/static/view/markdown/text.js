@@ -95,9 +95,10 @@ function drawInline(part, options, linked = false) {
   if (!("children" in part)) return linked ? part.text : drawRoom(part.name, part.text, options);
   const children = part.children.map((each) => drawInline(each, options, linked || part.kind === "link"));
   if (part.kind !== "link") return make(part.kind, {}, children);
-  const attributes = { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow", tabindex: tabOf(options) };
-  const link = make("a", attributes, children);
-  return part.host ? fragment([link, " ", make("span", { class: "host" }, [`(${part.host})`])]) : link;
+  // With a direction of its own, so that no character before it or in it can turn the address round.
+  const dir = part.host ? "auto" : "ltr";
+  const link = make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow", tabindex: tabOf(options), dir }, children);
+  return part.host ? fragment([link, " ", make("bdi", { class: "host", dir: "ltr" }, [`(${part.host})`])]) : link;
 }
 
 /** @param {string} name @param {string} typed @param {Options} options */
