@@ -58,6 +58,12 @@ def wire() -> Wire:
 
 
 @pytest.fixture
+def service_worker(new_page: Pages) -> None:
+    """Let pages have the service worker."""
+    new_page.service_worker = True
+
+
+@pytest.fixture
 def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
     """Join the test's room: `ann = await enter("ann")`, as a separate user unless `beside` is given."""
 

@@ -214,7 +214,7 @@ async def test_few_emoji_are_drawn_at_once(enter: Enter) -> None:
 async def test_the_picker_says_when_there_is_no_table(enter: Enter, new_page: Pages) -> None:
     """And reads it at the next time."""
     new_page.expect_error("503")
-    ann = await enter("ann", service_workers="block")  # it would have the table
+    ann = await enter("ann")
     await ann.page.route("**/emoji.json", lambda route: route.fulfill(status=503))
     await ann.page.get_by_role("button", name="Insert an emoji").click()
     picker = ann.page.get_by_role("dialog", name="Emoji")

@@ -6,6 +6,7 @@ import re
 import subprocess
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Page, Response, expect
 
 from server.web.client import CLIENT as PAGE
@@ -125,6 +126,7 @@ async def test_the_first_view_is_small_and_comes_from_this_server(
     assert sum(sizes.values()) < FIRST_VIEW_BYTES, sizes
 
 
+@pytest.mark.usefixtures("service_worker")
 async def test_a_warm_load_asks_for_the_page_and_connects(server: ServerProcess, new_page: Pages, room: str) -> None:
     """Checking for a newer service worker comes after the load."""
     async with Listening(server.http_url) as network:

@@ -60,6 +60,7 @@ def connect(route: WebSocketRoute) -> None:
     route.connect_to_server()
 
 
+@pytest.mark.usefixtures("service_worker")
 async def test_messages_are_shown_without_a_server_and_go_on_with_it(
     own_server: ServerProcess, enter: Enter, new_page: Pages, room: str
 ) -> None:
@@ -86,6 +87,7 @@ async def test_messages_are_shown_without_a_server_and_go_on_with_it(
     await expect(ann.page.locator("#banner")).to_be_hidden()
 
 
+@pytest.mark.usefixtures("service_worker")
 async def test_what_changed_meanwhile_is_added_without_a_jump(
     server: ServerProcess, enter: Enter, new_page: Pages, room: str
 ) -> None:

@@ -320,6 +320,7 @@ async def test_the_sound_is_played_once_for_a_burst(new_page: Pages, server: Ser
     await ann.page.wait_for_function("() => window.tones === 4")
 
 
+@pytest.mark.usefixtures("service_worker")
 async def test_where_pages_may_not_show_them_the_service_worker_does(
     new_page: Pages, server: ServerProcess, room: str
 ) -> None:

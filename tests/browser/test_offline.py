@@ -16,7 +16,7 @@ from tests.support.prefix import below_a_path
 from tests.support.process import ROOT
 from tests.support.server import ServerProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("service_worker")]
 
 
 NEWER = ROOT / "tests" / "support" / "newer_main.py"

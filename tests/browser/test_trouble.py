@@ -186,6 +186,7 @@ async def test_a_kick_concerns_both_tabs(enter: Enter, server: ServerProcess, ro
     await expect(one.page.get_by_role("link", name="Plans")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("service_worker")
 async def test_an_account_reads_and_writes_without_a_server(
     new_page: Pages, own_server: ServerProcess, room: str
 ) -> None:

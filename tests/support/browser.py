@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, async_playwright
 
@@ -46,6 +47,7 @@ class Pages:
 
     browser: Browser
     default_timeout: float = 10_000  # milliseconds that a locator or an expectation waits
+    service_worker: bool = False  # whether pages get it: it loads every file again, a sixth of the time of a short test
     errors: list[str] = field(default_factory=list)
     _contexts: list[BrowserContext] = field(default_factory=list)
     _expected: list[re.Pattern[str]] = field(default_factory=list)
@@ -55,7 +57,8 @@ class Pages:
         another tab in the context of `same_context_as`. `options` are those of `browser.new_context`.
         """
         if same_context_as is None:
-            context = await self.browser.new_context(**options)  # type: ignore[arg-type] # passed on as it is
+            workers: Literal["allow", "block"] = "allow" if self.service_worker else "block"
+            context = await self.browser.new_context(service_workers=workers, **options)  # type: ignore[arg-type] # passed on as it is
             context.set_default_timeout(self.default_timeout)
             self._contexts.append(context)
         else:
