@@ -211,3 +211,18 @@ async def test_a_parsed_text_loses_no_word(page: Page) -> None:
         return lost.map((input) => input.slice(0, 20));""",
     )
     assert lost == []
+
+
+async def test_a_text_of_nothing_but_marks_makes_few_elements(page: Page) -> None:
+    """Whatever the marks are; what is drawn without them is still there, and in its place."""
+    many, text = await run(
+        page,
+        TEXT,
+        f"""{SHOW}{HOSTILE}
+        const count = (made) => typeof made === "string" ? 0 : made.querySelectorAll("*").length;
+        const many = inputs.filter((input) => count(text(input, {{}}, 100)) > 130).map((input) => input.slice(0, 20));
+        const made = text("*a* **b** `c` @d\\n- e\\n- *f*\\n- g *h*\\n\\n> i", {{}}, 4);
+        return [many, show(made)];""",
+    )
+    assert many == []
+    assert text == ("<p><em>a</em> <strong>b</strong> <code>c</code> @d</p>e\nf\ng h\ni")

@@ -24,6 +24,9 @@ import { foot, footOf, tick } from "./delivery.js";
 /** Longer messages are folded at first: more than 20 lines, or more characters than fit into 20 lines on any screen. */
 const LINES = 20;
 const CHARS = 2500;
+/** About how many elements a message may have at first, and when it is unfolded. */
+const ELEMENTS = 120;
+const MORE_ELEMENTS = 1200;
 
 /** The key of a line for its element: one that was drawn while it was unsent keeps that. @param {MessageLine} line */
 export const keyOf = (line) => line.was || line.key;
@@ -74,6 +77,7 @@ function draw(line, shown, context) {
   const classes = ["msg", start && "start", own && "own", shown.mention && "mentions-me", shown.target && "target",
     shown.editing && "editing", shown.delivered !== "sent" && "unsent"].filter(Boolean).join(" ");
   const edited = sent?.edited_at ? editedText(sent.edited_at) : "";
+  const most = shown.fold === "open" ? MORE_ELEMENTS : ELEMENTS;
   const above = sent?.pinned_at || replyOf(line) ? over(line, shown, context) : start ? head(shown, context) : nothing;
   const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || sent?.reactions
     ? under(line, shown, context)
@@ -82,7 +86,7 @@ function draw(line, shown, context) {
   return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
     data-state=${shown.delivered} data-time=${start ? nothing : timeText(at)} aria-label=${label(shown, edited)}
     .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
-      guard([content, shown.rooms, shown.me], () => text(content, textOptions(context)))}</div>${below} </div>`;
+      guard([content, shown.rooms, shown.me, most], () => text(content, textOptions(context), most))}</div>${below} </div>`;
 }
 
 /** Few messages have any of these: what is not there costs one marker in the page, not one each.

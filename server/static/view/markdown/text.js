@@ -1,6 +1,7 @@
 import { words } from "../../words.js";
 import { copy } from "../links.js";
 import { blocks, plainBlocks } from "./blocks.js";
+import { plainInline } from "./inline.js";
 
 /**
  * A message's text as nodes, made by hand: a log of many messages has fewer of them than with templates, whose markers
@@ -11,6 +12,7 @@ import { blocks, plainBlocks } from "./blocks.js";
  * @typedef {{isMe?: (name: string) => boolean, hasRoom?: (name: string) => boolean, roomAddress?: (name: string) => string,
  *   openRoom?: (name: string, event: MouseEvent) => void, tab?: boolean}} Options `isMe`: whether a mention is of me;
  *   `hasRoom`: whether a room's name becomes a link, with the other two; `tab`: whether links are tab stops
+ * @typedef {Options & {left: number}} Pen `left`: how many elements may still be made
  */
 
 const SAID = 2500; // ms to read "Copied"
@@ -33,18 +35,19 @@ export function isOnlyEmoji(content) {
 
 /**
  * @param {string} content @param {Options} [options]
+ * @param {number} [most] about how many elements are made: what follows is drawn without its marks, so that a text of
+ *   nothing but marks does not cost a thousand times as much as others
  * @returns {string | DocumentFragment} for an element with `dir="auto"`; a single paragraph is without an element of its
  *   own. New nodes each time: in a template, within `guard`
  */
-export function text(content, options = {}) {
+export function text(content, options = {}, most = Infinity) {
   const parts = blocks(content);
   const [first] = parts;
   if (!first) return "";
-  if (parts.length === 1 && first.kind === "p") {
-    if (first.children.length === 1 && typeof first.children[0] === "string") return first.children[0];
-    return fragment(first.children.map((part) => drawInline(part, options)));
-  }
-  return fragment(parts.map((part) => drawBlock(part, options)));
+  const pen = { ...options, left: most };
+  if (parts.length > 1 || first.kind !== "p") return fragment(drawBlocks(parts, pen));
+  if (first.children.length === 1 && typeof first.children[0] === "string") return first.children[0];
+  return fragment(drawInlines(first.children, pen));
 }
 
 /** The text of a message without its marks, for where nothing can be drawn. @param {string} content */
@@ -65,13 +68,34 @@ function make(tag, attributes, children) {
   return element;
 }
 
-/** @param {Block} part @param {Options} options @returns {HTMLElement} */
-function drawBlock(part, options) {
-  const inner = (/** @type {Block[]} */ all) => all.map((each) => drawBlock(each, options));
-  if (part.kind === "p") return make("p", { dir: "auto" }, part.children.map((each) => drawInline(each, options)));
-  if (part.kind === "quote") return make("blockquote", { dir: "auto" }, inner(part.blocks));
-  if (part.kind === "pre") return drawCode(part.text, options);
-  const items = part.items.map((item) => make("li", { dir: "auto" }, inner(item)));
+/**
+ * Draw one after the other, as long as there are elements left.
+ * @template T
+ * @param {T[]} parts @param {Pen} pen @param {(part: T) => Node|string} draw @param {(rest: T[]) => Node|string} plainly
+ */
+function drawAll(parts, pen, draw, plainly) {
+  const nodes = [];
+  for (const [i, part] of parts.entries()) {
+    if (pen.left <= 0) return [...nodes, plainly(parts.slice(i))];
+    nodes.push(draw(part));
+  }
+  return nodes;
+}
+
+/** @param {Block[]} parts @param {Pen} pen */
+const drawBlocks = (parts, pen) => drawAll(parts, pen, (part) => drawBlock(part, pen), plainBlocks);
+
+/** @param {Inline[]} parts @param {Pen} pen @param {boolean} [linked] */
+const drawInlines = (parts, pen, linked) => drawAll(parts, pen, (part) => drawInline(part, pen, linked), plainInline);
+
+/** @param {Block} part @param {Pen} pen @returns {HTMLElement} */
+function drawBlock(part, pen) {
+  pen.left -= part.kind === "pre" ? 4 : 1;
+  if (part.kind === "p") return make("p", { dir: "auto" }, drawInlines(part.children, pen));
+  if (part.kind === "quote") return make("blockquote", { dir: "auto" }, drawBlocks(part.blocks, pen));
+  if (part.kind === "pre") return drawCode(part.text, pen);
+  const item = (/** @type {(Node|string)[]} */ inner) => make("li", { dir: "auto" }, inner);
+  const items = drawAll(part.items, pen, (each) => ((pen.left -= 1), item(drawBlocks(each, pen))), (rest) => item([plainBlocks(rest.flat())]));
   if (part.start === null) return make("ul", { dir: "auto" }, items);
   return make("ol", { dir: "auto", start: String(part.start) }, items);
 }
@@ -87,17 +111,18 @@ function drawCode(code, options) {
   return make("div", { class: "code-block" }, [make("pre", { dir: "ltr" }, [make("code", {}, [code])]), button]);
 }
 
-/** @param {Inline} part @param {Options} options @param {boolean} [linked] whether it is within a link @returns {Node|string} */
-function drawInline(part, options, linked = false) {
+/** @param {Inline} part @param {Pen} pen @param {boolean} [linked] whether it is within a link @returns {Node|string} */
+function drawInline(part, pen, linked = false) {
   if (typeof part === "string") return part;
+  pen.left -= 1;
   if (part.kind === "code") return make("code", {}, [part.text]);
-  if (part.kind === "mention") return make("bdi", { class: options.isMe?.(part.name) ? "at-name at-me" : "at-name" }, [`@${part.name}`]);
-  if (!("children" in part)) return linked ? part.text : drawRoom(part.name, part.text, options);
-  const children = part.children.map((each) => drawInline(each, options, linked || part.kind === "link"));
+  if (part.kind === "mention") return make("bdi", { class: pen.isMe?.(part.name) ? "at-name at-me" : "at-name" }, [`@${part.name}`]);
+  if (!("children" in part)) return linked ? part.text : drawRoom(part.name, part.text, pen);
+  const children = drawInlines(part.children, pen, linked || part.kind === "link");
   if (part.kind !== "link") return make(part.kind, {}, children);
   // With a direction of its own, so that no character before it or in it can turn the address round.
   const dir = part.host ? "auto" : "ltr";
-  const link = make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow", tabindex: tabOf(options), dir }, children);
+  const link = make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow", tabindex: tabOf(pen), dir }, children);
   return part.host ? fragment([link, " ", make("bdi", { class: "host", dir: "ltr" }, [`(${part.host})`])]) : link;
 }
 
