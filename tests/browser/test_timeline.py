@@ -159,6 +159,9 @@ async def test_a_stretch_of_the_lines_is_drawn(page: Page) -> None:
         seen.push(shown(lines(0, 450)));
         slice.reset(200);
         seen.push(shown(lines(0, 450)), shown([], true));
+        slice.fill(22 * 84 + 1); // an odd number of them
+        slice.reset(200);
+        seen.push(shown(lines(0, 450)));
         return seen;""",
     )
     assert seen == [
@@ -172,4 +175,5 @@ async def test_a_stretch_of_the_lines_is_drawn(page: Page) -> None:
         [350, 449, True, False],
         [150, 249, True, True],
         [None, None, False, False],
+        [150, 249, True, True],
     ], json.dumps(seen)

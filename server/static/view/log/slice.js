@@ -54,7 +54,8 @@ export class Slice {
     this.to = this.#last === Infinity ? lines.length : Math.min(lines.length, this.#index(this.#last) + 1);
     if (this.#around) {
       this.#around = false;
-      return this.#set(this.from - this.most / 2, this.from + this.most / 2);
+      const half = Math.floor(this.most / 2);
+      return this.#set(this.from - half, this.from + half);
     }
     const over = this.to - this.from - this.most;
     // A few more are no harm: each time some are left out, what is below moves up.
