@@ -309,4 +309,4 @@ async def test_join_and_leave(enter: Enter, server: ServerProcess, room: str) ->
     await ann.say("/leave")
     await expect(ann.page.get_by_role("heading", level=1, name=room, exact=True)).to_be_visible()
     await ann.say(f"/join {room}-genral")
-    await expect(ann.page.get_by_role("dialog")).to_contain_text("Create this room?")
+    await expect(ann.page.get_by_role("dialog")).to_contain_text("Enter or create this room?")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.browser.chat_page import SECRET, ChatPage, Enter
+from tests.browser.chat_page import SECRET, ChatPage, Enter, link
 from tests.browser.peer import peer
 from tests.support.server import ServerProcess
 from tests.support.web import Web, token_of
@@ -82,7 +82,7 @@ async def test_a_private_room_is_made_and_entered_by_its_password(enter: Enter, 
     await bob.page.keyboard.press("Control+k")
     await bob.page.get_by_role("combobox").fill(secret)
     await bob.page.keyboard.press("Enter")
-    await dialog(bob).get_by_role("button", name="I have a password").click()
+    await dialog(bob).get_by_role("button", name="Enter with a password").click()
     field = dialog(bob).get_by_label("Password")
     await expect(field).to_be_focused()
     await field.fill("open")
@@ -92,6 +92,34 @@ async def test_a_private_room_is_made_and_entered_by_its_password(enter: Enter, 
     await bob.page.keyboard.press("Enter")
     await expect(bob.page.get_by_role("heading", level=1)).to_have_text("The den")
     await expect(bob.message("only here")).to_be_visible()
+
+
+async def test_the_link_of_a_private_room_asks_for_its_password(enter: Enter, server: ServerProcess, room: str) -> None:
+    """So does the switcher. A room that did not let one in goes from the list with the next one."""
+    vault = f"{room}-vault"
+    await web(server, "grace").post("/api/rooms", {"name": vault, "title": "The vault", "password": "sesame"})
+    bob = await enter("bob")
+    await bob.page.goto(link(server, vault, "bob"))
+    await expect(bob.closed).to_contain_text("does not exist, or you may not enter it")
+    await bob.go_to(room)
+    await expect(bob.page.get_by_role("navigation", name="Rooms").get_by_role("link")).to_have_count(1)
+
+    await bob.page.goto(link(server, vault, "bob"))
+    await expect(bob.closed).to_be_visible()
+    await bob.page.keyboard.press("Control+k")
+    await bob.page.get_by_role("combobox").fill(vault)
+    await bob.page.get_by_role("option", name=f"Enter “{vault}” with a password").click()
+    await expect(dialog(bob).get_by_label("Password")).to_be_focused()
+    await bob.page.keyboard.press("Escape")
+    await bob.closed.get_by_role("button", name="Enter with a password").click()
+    await dialog(bob).get_by_label("Password").fill("open")
+    await bob.page.keyboard.press("Enter")
+    await expect(dialog(bob).get_by_text("This password is wrong")).to_be_visible()
+    await dialog(bob).get_by_label("Password").fill("sesame")
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.get_by_role("heading", level=1)).to_have_text("The vault")
+    await expect(bob.box).to_be_focused()
+    await expect(bob.closed).to_be_hidden()
 
 
 @pytest.mark.parametrize("answer", ["Accept", "Decline"])

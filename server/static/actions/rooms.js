@@ -116,11 +116,10 @@ export function roomActions({ state, session, api, ui }) {
       goFrom(name);
     },
 
-    /** Try to enter the closed room again. @param {string} name @param {string} [password] */
-    reenter(name, password = "") {
+    /** Try to enter the closed room again. @param {string} name */
+    reenter(name) {
       const room = state.rooms.get(name);
       if (room?.status !== "closed") return;
-      room.password = password;
       entrance.enter(room);
       session.hooks.onRoom();
       state.changed();

@@ -42,8 +42,7 @@ export class Entrance {
   join(room) {
     room.status = "joining";
     const create = room.stays ? { create: false } : {}; // else a deleted room would be created again
-    const password = room.password ? { password: room.password } : {};
-    const frame = { type: "join", room: room.name, ...create, ...password, ...room.resume() };
+    const frame = { type: "join", room: room.name, ...create, ...room.resume() };
     this.#ask("join", room, frame, (joined) => this.onJoined(room, joined));
   }
 

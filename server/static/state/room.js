@@ -27,8 +27,6 @@ export class Room extends LogWindow {
   trouble = "";
   /** Whether the room is persistent: then entering it must not create another one with its name. */
   stays = false;
-  /** The password with which to enter, until I am in. */
-  password = "";
   /** @type {Info} */ info = { kind: "ephemeral" };
   /** @type {Role} */ role = "member";
   /** The other user of a direct room. @type {User | null} */ peer = null;
@@ -114,7 +112,7 @@ export class Room extends LogWindow {
     this.role = joined.role ?? "member";
     this.peer = joined.peer ?? this.peer;
     this.read = Math.max(this.read, joined.read ?? 0);
-    this.reason = this.code = this.trouble = this.password = "";
+    this.reason = this.code = this.trouble = "";
     this.synced = this.kept = this.doubtful = false;
     this.presence.reset(joined.members, joined.count);
     this.members = new Map();

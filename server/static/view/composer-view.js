@@ -41,6 +41,9 @@ export function composerView(state, act, room, box, why, now, does) {
     <div id="closed" class="composer-notice" role="alert" aria-label=${words.closedLabel} tabindex="-1" ?hidden=${!closed}>
       <span id="closed-reason" dir="auto">${closed ? room.reason : ""}</span>
       ${closed && box.text ? html`<span class="countdown">${words.kept}</span>` : nothing}
+      ${closed && room.code === "no_such_room" && !room.direct
+        ? html`<button id="unlock" class="link" type="button" @click=${() => act.ui.dialog("password", { room: room.name })}>${words.unlock}</button>`
+        : nothing}
       <button id="reenter" class="link" type="button" @click=${() => act.rooms.reenter(room.name)}>${words.reenter}</button>
       <button id="close-room" class="link" type="button" @click=${() => act.rooms.close(room.name)}>${words.closeRoom}</button>
     </div>

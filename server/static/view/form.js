@@ -66,7 +66,7 @@ export class Form {
       ${this.shown().map((field) => this.#field(field))}
       <p class="field-error" role="alert">${this.errors[""] ?? ""}</p>
       <div class=${close ? "dialog-buttons" : "buttons"}>
-        ${other ? html`<button type="button" class="link other" @click=${choose}>${other}</button>` : nothing}
+        ${other ? html`<button type="button" class="button other" @click=${choose}>${other}</button>` : nothing}
         ${close ? html`<button type="button" class="button" @click=${close}>${words.common.cancel}</button>` : nothing}
         <button type="submit" class="primary ${danger ? "danger" : ""}" aria-disabled=${this.busy ? "true" : nothing}>${button}</button>
       </div>

@@ -49,8 +49,15 @@ export function open({ state, act, redraw, close }) {
 
   /** @param {Room} room @returns {Choice} */
   function roomChoice(room) {
+    if (room.code === "no_such_room" && !room.direct) return lockedChoice(room);
     const content = html`${sign(room)}<span class="cut"><bdi>${room.title}</bdi></span>${badge(state, room)}`;
     return { key: `room ${room.name}`, group: room.direct ? words.switcherPeople : words.switcherRooms, content, run: () => act.rooms.show(room.name) };
+  }
+
+  /** A room that did not let me in: perhaps its password does. @param {Room} room @returns {Choice} */
+  function lockedChoice({ name }) {
+    const content = html`<span class="room-sign">${icon("lock")}</span><span class="cut">${words.switcherUnlock(name)}</span>`;
+    return { key: `room ${name}`, group: words.switcherRooms, content, run: () => act.ui.dialog("password", { room: name }) };
   }
 
   /** @param {User} user @param {Map<string, string>} alike @returns {Choice} */

@@ -41,6 +41,7 @@ export const composer = table({
   kept: "Your draft is kept.",
 
   closedLabel: "This room",
+  unlock: "Enter with a password",
   reenter: "Enter again",
   closeRoom: "Close",
 

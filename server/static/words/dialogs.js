@@ -30,9 +30,9 @@ export const dialogs = table({
   titleHint: "Shown in place of the name.",
   topic: "Topic (optional)",
   private: "Private",
-  privateHint: "Only people who are invited, or know the password, can find and enter it.",
+  privateHint: "It is in no list. People enter it when they are invited, or with its password.",
   roomPassword: "Password (optional)",
-  roomPasswordHint: "People who know it can enter without an invitation.",
+  roomPasswordHint: "People who know it enter without an invitation: by the room’s link, or by its exact name.",
   slowMode: "Slow mode",
   pause: (/** @type {number} */ seconds) => {
     const [unit, forms] = PAUSE.find(([length]) => seconds >= length) ?? [1, null];
@@ -43,15 +43,19 @@ export const dialogs = table({
   guestsRead: "May read",
   guestsNo: "May not enter",
 
-  missingTitle: "Create this room?",
+  missingTitle: "Enter or create this room?",
   missingText: (/** @type {string} */ room) =>
-    fill("There is no public room named “{room}”. You can create it now, and it lasts as long as somebody uses it.", { room }),
+    fill(
+      "There is no public room named “{room}”. If it is private and you know its password, you can enter it. Otherwise you can create it: it lasts as long as somebody uses it.",
+      { room },
+    ),
   missingCreate: "Create room",
-  missingPassword: "I have a password",
+  missingPassword: "Enter with a password",
 
   passwordTitle: "Enter with a password",
   passwordText: (/** @type {string} */ room) => fill("If “{room}” is a private room with a password, you can enter it here.", { room }),
   password: "Password",
+  passwordWrong: "This password is wrong, or there is no such room.",
   enter: "Enter",
 
   switcherTitle: "Switch to",
@@ -61,6 +65,7 @@ export const dialogs = table({
   switcherOther: "Rooms you are not in",
   switcherNone: "Nothing found.",
   switcherGo: (/** @type {string} */ room) => fill("Go to “{room}”", { room }),
+  switcherUnlock: (/** @type {string} */ room) => fill("Enter “{room}” with a password", { room }),
   switcherHint: "Arrow keys choose, Enter opens, Escape closes.",
   switcherFound: (/** @type {number} */ n) => plural(n, { one: "{n} result", other: "{n} results" }),
 

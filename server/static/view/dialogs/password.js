@@ -1,3 +1,4 @@
+import { Refused } from "../../net/api.js";
 import { dialogs as words } from "../../words/dialogs.js";
 import { Form } from "../form.js";
 
@@ -13,7 +14,14 @@ export function open({ act, data, redraw, close }) {
     button: words.enter,
     redraw,
     close,
-    submit: ({ password }) => act.rooms.open(data.room, { password }),
+    submit: async ({ password }) => {
+      try {
+        await act.rooms.open(data.room, { password });
+      } catch (error) {
+        if (!(error instanceof Refused) || error.code !== "no_such_room") throw error;
+        throw new Refused(error.code, error.message, { fields: { password: words.passwordWrong } });
+      }
+    },
   });
   return { title: () => words.passwordTitle, draw: () => form.draw(), focus: () => form.focus(), kind: "narrow" };
 }
