@@ -199,7 +199,7 @@ async def test_a_guests_unsent_message_is_not_sent_as_an_account_of_the_same_nam
         for (const [author, me] of pairs.map((pair) => pair.split(' '))) {
           const outbox = new Outbox();
           const by = { id: author, name: 'ann' };
-          outbox.add({ id: 'm', room: 'r', content: 'text', author: by, at: 0, replyTo: null });
+          outbox.add({ id: 'm', room: 'r', content: 'text', author: by, at: 0, replyTo: null, closed: false });
           const delivery = new Delivery({ outbox, send: () => true, onChange: () => {} });
           const room = new Room('r');
           room.onJoined(joined());

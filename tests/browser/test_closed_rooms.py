@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link
-from tests.browser.peer import peer
+from tests.browser.peer import make_room, peer
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
@@ -183,3 +183,32 @@ async def test_guests_are_told_what_a_room_allows_them(
     await expect(ann.closed).to_contain_text("Mod lets no guests in here. Sign in to enter it.")
     await ann.page.get_by_role("button", name="Enter again").click()
     await expect(ann.closed).to_contain_text("This room admits no guests. Sign in to enter it.")
+
+
+async def test_what_was_written_for_a_private_room_is_not_sent_to_everybody(
+    enter: Enter, server: ServerProcess, room: str, wire: Wire
+) -> None:
+    """While Ann is away, the room is deleted, and a stranger makes a public one of its name: she decides."""
+    den = f"{room}-den"
+    ann = await enter("ann", wire=wire)
+    async with peer(server, "", "orla") as orla:
+        await orla.ask(type="create_room", room=den, private=True)
+        await orla.ask(type="invite", room=den, user=await ann.identity())
+        await ann.page.get_by_role("button", name="Accept").click()
+        await expect(ann.page.get_by_role("heading", level=1, name=den)).to_be_visible()
+        await ann.say("for few")
+        await ann.delivered("for few")
+        wire.refuse = True
+        await wire.cut()
+        await ann.say("for few, too")
+        await expect(ann.message("for few, too").get_by_role("img", name="Waiting to be sent")).to_be_visible()
+        await orla.at(den).change(type="delete_room")
+    await make_room(server, den)
+    wire.refuse = False
+    await ann.page.get_by_role("button", name="Try now").click()
+    waiting = ann.message("for few, too")
+    await expect(waiting.locator(".reason")).to_contain_text("Written for a private room. Everybody can read this one")
+    async with peer(server, den, "eve") as eve:
+        assert (await eve.ask(type="history", room=den))["messages"] == []
+    await waiting.get_by_role("button", name="Retry").click()
+    await ann.delivered("for few, too")

@@ -133,7 +133,7 @@ async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> 
         """
         const outbox = new Outbox();
         const author = { id: 'g_me', name: 'me' };
-        const add = (id, room) => outbox.add({ id, room, content: id, author, at: 0, replyTo: null });
+        const add = (id, room) => outbox.add({ id, room, content: id, author, at: 0, replyTo: null, closed: false });
         for (const id of 'abcd') add(id, 'r');
         add('z', 'other');
         const due = (now = 0) => { const { send, wakeAt } = outbox.due('r', now);

@@ -4,6 +4,7 @@ import re
 
 from playwright.async_api import expect
 
+from tests.browser.peer import peer
 from tests.browser.people_page import PHONE, SCREENS, PersonPage, Visit, made, new_name, owner, visit, web
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -129,6 +130,27 @@ async def test_a_block_is_known_after_a_reload(visit: Visit, server: ServerProce
     await ann.connected()
     await ann.card("Bob")
     await expect(ann.panel.get_by_role("button", name="Unblock")).to_be_visible()
+
+
+async def test_a_thousand_messages_of_a_blocked_person_are_passed_by_hand(
+    visit: Visit, server: ServerProcess, made: str
+) -> None:
+    """They fold into one line: the page does not load on without end, and one gets to what is before and after them."""
+    cat = web(server, new_name())
+    async with peer(server, made, "spam") as spam, peer(server, made, "bob") as bob:
+        await bob.say(["the first"])
+        await spam.say(f"spam {i}" for i in range(1000))
+        await bob.say(["the last"])
+        await cat.put(f"/api/me/blocks/{spam.user_id}")
+    ann = await visit(account=cat)
+    earlier = ann.log.get_by_role("button", name="Show earlier messages")
+    for _ in range(2):  # each time 400 of them
+        await earlier.click()
+        await expect(ann.log.locator("#log-top .skeleton")).to_have_count(0)
+    await expect(ann.message("the first")).to_be_visible()
+    await expect(ann.log.get_by_role("button", name="Show newer messages")).to_be_visible()
+    await ann.page.locator("#jump").click()
+    await expect(ann.message("the last")).to_be_visible()
 
 
 async def test_the_card_follows_what_happens(visit: Visit, owner: Web) -> None:

@@ -13,14 +13,16 @@ import { onLeftEnd } from "../state/unread.js";
 
 /** Messages of a page that scrolling loads: each is drawn in one task, which must not take 50 ms. */
 const STEP = 20;
+/** Messages of a page that was asked for because hardly any of those that are loaded are shown. */
+const LEAP = 400;
 const HITS = 30;
 
 /** @param {Context} context */
 export function readingActions(context) {
   const { state, session } = context;
 
-  /** Read a page next to the window. @param {string} name @param {"older"|"newer"} side */
-  async function extend(name, side) {
+  /** Read a page next to the window. @param {string} name @param {"older"|"newer"} side @param {boolean} far */
+  async function extend(name, side, far) {
     const room = state.rooms.get(name);
     const more = side === "older" ? room?.hasOlder : room?.hasNewer;
     if (!room || !more || !room.loaded || room[side] === "loading" || room.status !== "joined") return;
@@ -28,7 +30,7 @@ export function readingActions(context) {
     if (side === "newer") room.awaitPage();
     const [window, from] = [room.messages, side === "older" ? { before: room.oldest } : { after: room.last }];
     try {
-      const page = await session.ask({ type: "history", room: name, limit: STEP, ...from });
+      const page = await session.ask({ type: "history", room: name, limit: far ? Math.min(LEAP, state.limits.history_limit) : STEP, ...from });
       if (room.messages !== window) return; // another page has replaced the window meanwhile
       session.meetAuthors(page.messages);
       if (side === "older") room.onOlderPage(page);
@@ -96,9 +98,9 @@ export function readingActions(context) {
 
   return {
     /** @param {string} name */
-    older: (name) => extend(name, "older"),
+    older: (name, far = false) => extend(name, "older", far),
     /** @param {string} name */
-    newer: (name) => extend(name, "newer"),
+    newer: (name, far = false) => extend(name, "newer", far),
     toPresent,
     toMessage,
 

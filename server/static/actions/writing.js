@@ -41,7 +41,7 @@ export function writingActions(context) {
       }
       // Without an identity yet, it becomes mine with the first `welcome`.
       const author = state.me ?? { id: "", name: state.name };
-      state.outbox.add({ id: newId("m-"), room: name, content, author, at: Date.now(), replyTo: replyHead(name) });
+      state.outbox.add({ id: newId("m-"), room: name, content, author, at: Date.now(), replyTo: replyHead(name), closed: room.closed });
       state.ui.replyTo.delete(name);
       told.delete(name);
       room.firstUnread = null;
@@ -57,7 +57,7 @@ export function writingActions(context) {
       const entry = state.outbox.get(id);
       const room = entry && state.rooms.get(entry.room);
       if (!room || !state.me) return;
-      session.delivery.retry(entry, state.me);
+      session.delivery.retry(entry, state.me, room);
       session.flush(room);
     },
 

@@ -38,6 +38,7 @@ export class Delivery {
 
   /** Send what is due in a room that is joined. @param {Room} room @param {User} me */
   flush(room, me) {
+    this.#hold(room);
     this.#adopt(room, me);
     const { send, wakeAt } = this.outbox.due(room.name, Date.now());
     for (const entry of send) if (entry.author.id === me.id) this.#send(entry);
@@ -107,9 +108,9 @@ export class Delivery {
     this.onChange();
   }
 
-  /** Send a failed message again, at the user's request. @param {Entry} entry @param {User} me */
-  retry(entry, me) {
-    Object.assign(entry, { state: "queued", reason: "", attempts: 0, retryAt: 0, author: me });
+  /** Send a failed message again, at the user's request. @param {Entry} entry @param {User} me @param {Room} room */
+  retry(entry, me, room) {
+    Object.assign(entry, { state: "queued", reason: "", attempts: 0, retryAt: 0, author: me, closed: room.closed });
     this.onChange();
   }
 
@@ -126,6 +127,16 @@ export class Delivery {
     const first = !entry.tried;
     Object.assign(entry, { state: "sent", tried: true, reason: "" });
     if (first) this.onChange();
+  }
+
+  /**
+   * Keep back what was written for few people, if everybody can read it here now: the room was opened meanwhile, or it is
+   * another one of that name. The user decides. @param {Room} room
+   */
+  #hold(room) {
+    const held = room.closed ? [] : this.outbox.of(room.name).filter(({ closed, state, seq }) => closed && state === "queued" && seq === null);
+    for (const entry of held) this.outbox.fail(entry, words.trouble.openNow);
+    if (held.length) this.onChange();
   }
 
   /**

@@ -33,14 +33,15 @@ export class Outbox {
         attempts: 0,
         retryAt: 0,
         replyTo: typeof entry.replyTo?.seq === "number" ? entry.replyTo : null,
+        closed: entry.closed === true,
       });
     }
     return outbox;
   }
 
   toJSON() {
-    return this.entries.map(({ id, room, content, author, at, tried, state, reason, replyTo }) => {
-      return { id, room, content, author, at, tried, state, reason, replyTo };
+    return this.entries.map(({ id, room, content, author, at, tried, state, reason, replyTo, closed }) => {
+      return { id, room, content, author, at, tried, state, reason, replyTo, closed };
     });
   }
 
@@ -48,7 +49,7 @@ export class Outbox {
     return this.entries.length >= OUTBOX_LIMIT;
   }
 
-  /** @param {{id: string, room: string, content: string, author: User, at: number, replyTo: ReplyHead | null}} written */
+  /** @param {{id: string, room: string, content: string, author: User, at: number, replyTo: ReplyHead | null, closed: boolean}} written */
   add(written) {
     const rest = { tried: false, state: /** @type {const} */ ("queued"), seq: null, reason: "", attempts: 0, retryAt: 0 };
     this.entries.push({ ...written, ...rest });

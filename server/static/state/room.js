@@ -83,6 +83,11 @@ export class Room extends LogWindow {
     return this.info.kind === "direct";
   }
 
+  /** Whether not everybody can read what is written here. */
+  get closed() {
+    return this.direct || this.info.kind === "private";
+  }
+
   /** What guests may do here. */
   get guests() {
     return this.info.guests ?? "talk";

@@ -37,8 +37,8 @@
  *   search has found; `room`: "" for all rooms; `at`: the hit that was opened last, as room/seq
  * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
  *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number,
- *   replyTo: ReplyHead | null, shownAt?: number}} Unsent
- *   a message of the outbox. `tried`: it may have reached the server; `seq`: its seq if it was broadcast and is not
+ *   replyTo: ReplyHead | null, closed: boolean, shownAt?: number}} Unsent
+ *   a message of the outbox. `closed`: it was written for a room that not everybody can read; `tried`: it may have reached the server; `seq`: its seq if it was broadcast and is not
  *   acked; `at`: when it was written, `retryAt`: not to be sent again before, `shownAt`: when it was broadcast, all in
  *   epoch milliseconds; `reason`: a sentence, why it waits or was refused
  */

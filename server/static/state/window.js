@@ -42,6 +42,11 @@ export class LogWindow {
     return this.messages[0]?.seq ?? 0;
   }
 
+  /** Whether another page pushes messages out at the other end. */
+  get full() {
+    return this.messages.length >= KEPT;
+  }
+
   /** The newest `seq` or `version` that was seen, which may be outside the window. */
   get head() {
     return this.#head;

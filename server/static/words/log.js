@@ -30,6 +30,8 @@ export const log = table({
   emptyHint: "Send the first message, or share the link to this room.",
   emptyDirect: "Only the two of you can see what you write here.",
   loading: "Loading messages",
+  loadOlder: "Show earlier messages",
+  loadNewer: "Show newer messages",
   /** @param {string} why a sentence */
   olderFailed: (why) => fill("Earlier messages did not load. {why}", { why }),
   /** @param {string} why a sentence */

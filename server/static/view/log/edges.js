@@ -28,12 +28,22 @@ function failed(said, again) {
   return html`<p class="edge-error"><span>${said}</span> <button type="button" class="link" @click=${again}>${words.log.again}</button></p>`;
 }
 
-/** @param {Room} room @param {{above: boolean, empty: boolean, act: any}} now `above`: whether loaded lines are not drawn */
-export function top(room, { above, empty, act }) {
+/** @param {string} text @param {() => void} load */
+function asked(text, load) {
+  return html`<p class="edge"><button type="button" class="link" @click=${load}>${text}</button></p>`;
+}
+
+/**
+ * @param {Room} room
+ * @param {{above: boolean, hidden: boolean, empty: boolean, act: any}} now `above`: whether loaded lines are not drawn; `hidden`:
+ *   most of what is loaded is not shown, so that more is loaded only when it is asked for
+ */
+export function top(room, { above, hidden, empty, act }) {
   if (!room.loaded) return room.status === "closed" || room.trouble ? nothing : skeleton(SHAPES.length);
   if (above || room.older === "loading") return skeleton(2);
   if (room.older) return failed(words.log.olderFailed(room.older), () => act.reading.older(room.name));
-  return room.hasOlder ? skeleton(2) : beginning(room, empty);
+  if (!room.hasOlder) return beginning(room, empty);
+  return hidden ? asked(words.log.loadOlder, () => act.reading.older(room.name, true)) : skeleton(2);
 }
 
 /** @param {Room} room @param {boolean} empty */
@@ -44,11 +54,11 @@ function beginning(room, empty) {
     <p>${room.direct ? words.log.emptyDirect : words.log.emptyHint}</p></div>`;
 }
 
-/** @param {Room} room @param {{below: boolean, act: any}} now */
-export function bottom(room, { below, act }) {
+/** @param {Room} room @param {{below: boolean, hidden: boolean, act: any}} now */
+export function bottom(room, { below, hidden, act }) {
   if (!room.loaded || !(below || room.hasNewer)) return nothing;
   if (room.newer && room.newer !== "loading") return failed(words.log.newerFailed(room.newer), () => act.reading.newer(room.name));
-  return skeleton(2);
+  return hidden && !room.newer ? asked(words.log.loadNewer, () => act.reading.newer(room.name, true)) : skeleton(2);
 }
 
 /** @param {Room} room @param {{following: boolean, unreadAbove: boolean, act: any, toEnd: () => void}} now */

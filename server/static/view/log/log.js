@@ -94,6 +94,7 @@ export class LogView {
     else if (this.state.ui.following) this.scroll.toEnd();
     else if (fresh) this.scroll.toEnd();
     else this.scroll.keep(places);
+    if (room.hasNewer) this.#look(); // the end may have gone without scrolling
     this.walk.settle(focused, this.state.ui.following);
     this.announcer.tell(room, this.#lines);
     this.#settle();
@@ -153,9 +154,10 @@ export class LogView {
     this.box.setAttribute("aria-label", words.log.label(room.title));
     this.box.setAttribute("aria-busy", String(!room.loaded));
     this.box.tabIndex = empty ? 0 : -1; // without a message there is nothing else to focus
-    render(top(room, { above: this.#slice.above, empty, act }), this.top);
+    const hidden = this.#hidden(room);
+    render(top(room, { above: this.#slice.above, hidden, empty, act }), this.top);
     render(repeat(lines, (line) => (line.kind === "message" ? keyOf(line) : line.key), (line) => drawLine(line, context)), this.lines);
-    render(bottom(room, { below: this.#slice.below, act }), this.bottom);
+    render(bottom(room, { below: this.#slice.below, hidden, act }), this.bottom);
     clearTimeout(this.#tick);
     // Countdowns of what waits.
     if (lines.some((line) => line.kind === "message" && counts(line))) this.#tick = setTimeout(() => this.draw(), 1000);
@@ -259,8 +261,17 @@ export class LogView {
     const places = this.#places;
     if (above < NEAR && this.#slice.up()) this.#redraw(room, places);
     else if (below < NEAR && this.#slice.down()) this.#redraw(room, places);
+    if (this.#hidden(room)) return;
     if (above < NEAR && !this.#slice.above && room.hasOlder && !room.older) this.act.reading.older(room.name);
     if (below < NEAR && !this.#slice.below && room.hasNewer && !room.newer) this.act.reading.newer(room.name);
+  }
+
+  /**
+   * Whether hardly anything of a whole window is shown, because its authors are blocked. Both ends are near then, and pages
+   * that are loaded at one would push out those at the other, without end. @param {Room} room
+   */
+  #hidden(room) {
+    return room.full && !this.#slice.above && !this.#slice.below;
   }
 
   /** @param {Room} room @param {ReturnType<Scroll["places"]>} places */
