@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+import pytest_asyncio
+from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link, new_room
 from tests.support.browser import Pages
+from tests.support.page import static
 from tests.support.server import ServerProcess
 
 expect.set_options(timeout=15_000)  # a busy machine must not fail a test
@@ -55,6 +57,12 @@ def room() -> str:
 @pytest.fixture
 def wire() -> Wire:
     return Wire()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(server: ServerProcess, new_page: Pages) -> Page:
+    """A page of the server without the client, which can import the client's modules."""
+    return await new_page(f"{server.http_url}{static('words.js')}", bypass_csp=True)  # which denies it everything
 
 
 @pytest.fixture

@@ -3,20 +3,10 @@
 import base64
 import json
 
-import pytest_asyncio
 from playwright.async_api import Page
 
 from server.web.accounts.shared import DEVICE_CHARS
 from tests.browser.test_modules import run
-from tests.support.browser import Pages
-from tests.support.server import ServerProcess
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(server: ServerProcess, new_page: Pages) -> Page:
-    """A page of the client that has not joined."""
-    return await new_page(f"{server.http_url}/client.html")
-
 
 TAB = """
 const kept = {};

@@ -8,12 +8,10 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import Enter
 from tests.browser.peer import peer
-from tests.browser.test_modules import page, run
+from tests.browser.test_modules import run
 from tests.browser.test_unread import badge, look_away, say
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
-
-__all__ = ["page"]  # a fixture
 
 
 async def test_keywords_are_whole_words_in_any_case(new_page: Pages, server: ServerProcess) -> None:

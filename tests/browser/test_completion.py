@@ -10,11 +10,9 @@ from playwright.async_api import Locator, expect
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter
 from tests.browser.peer import peer
-from tests.browser.test_modules import page, run
+from tests.browser.test_modules import run
 from tests.support.server import ServerProcess
 from tests.support.web import Web
-
-__all__ = ["page"]  # a fixture
 
 
 def admin() -> str:

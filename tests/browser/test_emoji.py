@@ -7,13 +7,12 @@ from playwright.async_api import Locator, expect
 
 from model.emoji import qualify
 from tests.browser.chat_page import ChatPage, Enter
-from tests.browser.test_modules import page, run
+from tests.browser.test_modules import run
 from tests.support.browser import Pages
 
 pytestmark = pytest.mark.slow
 
 
-__all__ = ["page"]  # a fixture
 EMOJI = {"view/emoji.js": "loadEmoji, findEmoji, emojiOf, toned, used, RECENT"}
 
 

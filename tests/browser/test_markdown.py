@@ -3,12 +3,9 @@
 import json
 from typing import Any
 
-import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.browser.test_modules import run
-from tests.support.browser import Pages
-from tests.support.server import ServerProcess
 
 BLOCKS = {"view/markdown/blocks.js": "blocks, plainBlocks"}
 TEXT = {"view/markdown/text.js": "text, plain, isOnlyEmoji"}
@@ -28,12 +25,6 @@ SHOW = """
     return typeof made === "string" ? made : show(made);
   };
 """
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(server: ServerProcess, new_page: Pages) -> Page:
-    """A page of the client that has not joined."""
-    return await new_page(f"{server.http_url}/client.html")
 
 
 async def draw(page: Page, cases: list[tuple[str, str]], then: str = "") -> dict[str, str]:

@@ -10,12 +10,11 @@ from playwright.async_api import Locator, expect
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter
 from tests.browser.peer import peer
-from tests.browser.test_modules import page, run
+from tests.browser.test_modules import run
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
-__all__ = ["page"]  # a fixture
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 

@@ -4,12 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest_asyncio
 from playwright.async_api import Page
 
-from tests.support.browser import Pages
 from tests.support.page import static
-from tests.support.server import ServerProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "server" / "static"
@@ -17,12 +14,6 @@ STATIC = ROOT / "server" / "static"
 MESSAGE = """const message = (seq, more = {}) => ({ room: 'r', seq, version: seq, sender: 'bob', sender_id: 'g_b',
   content: `m${seq}`, timestamp: '2026-11-21T08:31:11.000001Z', ...more });
 const joined = (more = {}) => ({ epoch: 'e', head: 0, recovered: true, members: [], count: 0, ...more });"""
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(server: ServerProcess, new_page: Pages) -> Page:
-    """A page of the client that has not joined."""
-    return await new_page(f"{server.http_url}/client.html")
 
 
 async def run(page: Page, modules: dict[str, str], script: str) -> Any:

@@ -3,12 +3,9 @@
 import json
 from typing import Any
 
-import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.browser.test_modules import run
-from tests.support.browser import Pages
-from tests.support.server import ServerProcess
 
 TIMELINE = {"state/timeline.js": "timeline"}
 SLICE = {"view/log/slice.js": "Slice"}
@@ -32,12 +29,6 @@ LINES = """
   const notice = (after, minutes) => ({ key: `n${after}`, after, at: start + minutes * 60000, came: new Map(),
     went: new Map() });
 """
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(server: ServerProcess, new_page: Pages) -> Page:
-    """A page of the client that has not joined."""
-    return await new_page(f"{server.http_url}/client.html")
 
 
 async def told(page: Page, script: str) -> Any:
