@@ -11,12 +11,13 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.chat_page import SECRET, ChatPage, new_room
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
-SCREENS = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+SCREENS = pytest.mark.parametrize("screen", [DESKTOP, slow(PHONE)], ids=["desktop", "phone"])
 
 
 class PersonPage(ChatPage):

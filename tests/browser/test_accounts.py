@@ -15,6 +15,7 @@ from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, home, joi
 from tests.browser.chat_page import OWN, SECRET, Enter
 from tests.browser.test_access import CONTRAST, PHONE
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
@@ -340,6 +341,7 @@ async def test_a_server_without_guests_says_so_at_once(start_server: Start, new_
     await expect(ann.page.get_by_role("heading", level=1, name=room)).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_browser_that_lost_the_readable_cookie_signs_in_again(join: Join) -> None:
     """Its page takes it for signed out, and so does the server."""
     username = new_username()
@@ -354,6 +356,7 @@ async def test_a_browser_that_lost_the_readable_cookie_signs_in_again(join: Join
     await expect(ann.page.locator("#me")).to_contain_text(username)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("on", [True, False], ids=["just turned on", "just turned off"])
 async def test_an_account_is_deleted_right_after_its_second_factor_was_switched(
     join: Join, new_page: Pages, on: bool
@@ -386,6 +389,7 @@ async def test_an_account_is_deleted_right_after_its_second_factor_was_switched(
     await expect(ann.page.get_by_role("status", name="Notices")).to_contain_text("Your account is deleted.")
 
 
+@pytest.mark.slow
 async def test_a_server_without_guests_asks_to_sign_in(start_server: Start, new_page: Pages, room: str) -> None:
     server = start_server({"GUESTS": "off", "SERVER_SECRET": SECRET})
     ann = AccountPage(await new_page(home(server, room)))
@@ -455,7 +459,7 @@ async def test_a_screen_reader_finds_what_a_form_is_about(new_page: Pages, serve
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", slow("dark")])
 async def test_the_account_fits_a_phone_and_has_contrast(join: Join, scheme: str) -> None:
     """320 CSS pixels wide (WCAG 1.4.10), 24 pixels for each target (2.5.8), 4.5 to 1 for each text (1.4.3)."""
     options: dict[str, Any] = {**PHONE, "viewport": {"width": 320, "height": 640}}

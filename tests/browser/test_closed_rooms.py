@@ -9,10 +9,11 @@ from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link
 from tests.browser.peer import make_room, peer
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
-PUT_OUT = ["kick", "ban", "delete_room"]
+PUT_OUT = ["kick", slow("ban"), slow("delete_room")]
 
 
 def admin() -> str:

@@ -10,6 +10,7 @@ from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, new_ro
 from tests.browser.peer import peer
 from tests.browser.test_access import CONTRAST
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -159,7 +160,7 @@ def guests_of(person: ChatPage) -> Locator:
     return person.page.get_by_role("group", name="Guests of this browser").get_by_role("button")
 
 
-@pytest.mark.parametrize("name", ["❤️ Ann", "👩‍🚀 Zoë", "🏳️‍🌈 Pat", "می\u200cخواهم"])
+@pytest.mark.parametrize("name", [slow("❤️ Ann"), "👩‍🚀 Zoë", slow("🏳️‍🌈 Pat"), slow("می\u200cخواهم")])
 async def test_names_may_have_emoji_and_joiners(new_page: Pages, server: ServerProcess, room: str, name: str) -> None:
     ann = await at_entry(new_page, server)
     await ask_for(ann, name, room)
@@ -193,7 +194,7 @@ async def test_a_server_that_is_away_is_waited_for(new_page: Pages, own_server: 
     await is_in(ann, "general")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", slow("dark")])
 async def test_it_fits_a_narrow_screen_and_has_contrast(
     new_page: Pages, enter: Enter, server: ServerProcess, room: str, scheme: str
 ) -> None:

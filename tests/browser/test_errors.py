@@ -11,6 +11,7 @@ from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
 from tests.browser.peer import peer
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.process import free_port
 from tests.support.server import ServerProcess
 from tests.support.web import Web
@@ -28,7 +29,11 @@ async def test_an_empty_name_is_refused_by_the_form(server: ServerProcess, new_p
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("SYSTEM", "reserved"), ("x" * 65, "more than 64 characters"), ("a\u200bb", "contains an invisible character")],
+    [
+        ("SYSTEM", "reserved"),
+        slow("x" * 65, "more than 64 characters"),
+        slow("a\u200bb", "contains an invisible character"),
+    ],
 )
 async def test_a_name_refused_by_the_server_returns_to_the_form(
     server: ServerProcess, new_page: Pages, name: str, said: str
@@ -89,6 +94,7 @@ async def test_the_length_of_a_message_is_shown_and_limited(enter: Enter, start_
     await ann.delivered("😀" * 50)
 
 
+@pytest.mark.slow
 async def test_rate_limited_messages_are_retried_automatically(enter: Enter, start_server: Start) -> None:
     """Messages above the rate limit still arrive, once and in order."""
     server = start_server({"JWT_SECRET": SECRET, "RATE_LIMIT_MESSAGES": "5"})
@@ -210,8 +216,8 @@ async def test_a_failed_history_load_can_be_retried(enter: Enter, wire: Wire, se
     ("command", "said"),
     [
         ({"type": "kick", "reason": "too late"}, "You were removed by root: too late."),
-        ({"type": "ban"}, "You were banned by root."),
-        ({"type": "delete_room"}, "The room was deleted by root."),
+        slow({"type": "ban"}, "You were banned by root."),
+        slow({"type": "delete_room"}, "The room was deleted by root."),
     ],
     ids=lambda value: value["type"] if isinstance(value, dict) else "",
 )

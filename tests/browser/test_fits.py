@@ -12,6 +12,8 @@ from tests.browser.test_access import PHONE
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 
+pytestmark = pytest.mark.slow
+
 DESKTOP = {"viewport": {"width": 1100, "height": 760}}
 # The visible elements that are cut without an ellipsis, or whose box is not within the box that they belong to.
 OUTSIDE = """(place) => {

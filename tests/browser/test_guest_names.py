@@ -8,11 +8,12 @@ from playwright.async_api import expect
 from tests.browser.account_page import REFUSED, AccountPage, join_room, new_username
 from tests.browser.chat_page import OWN, SECRET, ChatPage, Enter, link
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
 
-@pytest.mark.parametrize("away", [False, True], ids=["while it is here", "while its tab was closed"])
+@pytest.mark.parametrize("away", [False, slow(True)], ids=["while it is here", "while its tab was closed"])
 async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, away: bool
 ) -> None:

@@ -33,6 +33,7 @@ ARRIVES_IN_A_SCROLL = """([room, content]) => {
 }"""
 
 
+@pytest.mark.slow
 async def test_the_whole_log_is_read_up_and_down_without_a_jump(enter: Enter, server: ServerProcess, room: str) -> None:
     """700 messages: each is seen, in order, what is read never moves, and the page holds few elements at any time."""
     said = [f"message {i}\n" + "line\n" * (i % 4) + "end" for i in range(700)]
@@ -140,6 +141,7 @@ async def test_turning_a_phone_keeps_what_is_read(enter: Enter, server: ServerPr
             await ann.page.wait_for_function(still, arg=before)
 
 
+@pytest.mark.slow
 async def test_a_long_session_keeps_the_page_small(enter: Enter, server: ServerProcess, room: str) -> None:
     """At the end and for a reader of older messages alike, thousands of messages add no elements."""
     ann = await enter("ann")

@@ -24,12 +24,13 @@ from tests.browser.chat_page import (
 )
 from tests.browser.conftest import PLAIN
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
 Start = Callable[[Mapping[str, str]], ServerProcess]
 WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
-LOCKS = pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
+LOCKS = pytest.mark.parametrize("locks", [True, slow(False)], ids=["web locks", "plain http, no web locks"])
 
 
 async def another_tab(new_page: Pages, beside: Page, address: str = "") -> ChatPage:
@@ -168,7 +169,7 @@ def token(seconds: int = 600) -> str:
     return sign_account(SECRET, userid="7", username="Zoë", role="user", expires=BEGAN + 1800 + seconds)
 
 
-@pytest.mark.parametrize("guests", ["on", "off"])
+@pytest.mark.parametrize("guests", ["on", slow("off")])
 async def test_the_applications_token_signs_in(start_server: Start, new_page: Pages, room: str, guests: str) -> None:
     """It leaves the address at once; reloads and other tabs go on with it; signing out forgets it."""
     server = start_server({**PLAIN, "GUESTS": guests})
@@ -193,6 +194,7 @@ async def test_the_applications_token_signs_in(start_server: Start, new_page: Pa
     assert "eyJ" not in stored
 
 
+@pytest.mark.slow
 async def test_a_new_token_renews_every_tab(new_page: Pages, server: ServerProcess, room: str) -> None:
     """The one that is opened with it, and those that are open: they do not begin again."""
     page = await new_page(f"{server.http_url}/client.html?r={room}#token={token()}")

@@ -9,6 +9,7 @@ from playwright.async_api import Route, expect
 from tests.browser.account_page import REFUSED, AccountPage, home, join_room, new_username
 from tests.browser.chat_page import SECRET
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -152,6 +153,7 @@ async def test_who_has_an_account_needs_no_link_to_register(server: ServerProces
     assert await uses_left(server, link) == 1
 
 
+@pytest.mark.slow
 async def test_a_closed_server_without_guests_is_for_its_accounts(start_server: Start, new_page: Pages) -> None:
     """A link to register says so, and one to a room asks to sign in."""
     server = start_server({**SERVER, "REGISTRATION": "closed", "GUESTS": "off"})
@@ -166,7 +168,7 @@ async def test_a_closed_server_without_guests_is_for_its_accounts(start_server: 
     await expect(ann.panel.get_by_role("button")).to_have_text(["Sign in"])
 
 
-@pytest.mark.parametrize("signed_in", [True, False], ids=["account", "visitor"])
+@pytest.mark.parametrize("signed_in", [True, slow(False)], ids=["account", "visitor"])
 async def test_a_link_that_does_not_work_says_what_to_do(
     server: ServerProcess, new_page: Pages, room: str, signed_in: bool
 ) -> None:
@@ -192,6 +194,7 @@ async def test_a_link_that_does_not_work_says_what_to_do(
     await expect(ann.panel).to_be_hidden()
 
 
+@pytest.mark.slow
 async def test_a_link_that_is_used_up_meanwhile_says_what_to_do(
     start_server: Start, new_page: Pages, room: str
 ) -> None:
@@ -223,6 +226,7 @@ async def test_a_link_that_is_used_up_meanwhile_says_what_to_do(
     await ann.at(DEAD)
 
 
+@pytest.mark.slow
 async def test_a_user_whom_the_room_refuses_is_told_so(server: ServerProcess, new_page: Pages, room: str) -> None:
     """A guest whom the room does not admit, who may then use the link with an account; and a banned account."""
     new_page.expect_error(REFUSED)
@@ -247,6 +251,7 @@ async def test_a_user_whom_the_room_refuses_is_told_so(server: ServerProcess, ne
     assert await uses_left(server, link) == 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_does_not_answer_is_asked_again(server: ServerProcess, new_page: Pages, room: str) -> None:
     """The link is not lost."""
     new_page.expect_error(r"Failed to load resource: net::ERR_FAILED")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.people_page import PHONE, SCREENS, PersonPage, Visit, made, new_name, owner, visit, web
@@ -51,6 +52,7 @@ async def test_ban_with_own_time_and_lift_it(visit: Visit, owner: Web) -> None:
     await expect(bob.box).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_ban_without_end(visit: Visit, owner: Web) -> None:
     """It is the first choice, and is not shown as one until the year 9999."""
     await visit("Bob")
@@ -78,6 +80,7 @@ async def test_mute_and_unmute(visit: Visit, owner: Web, screen: dict[str, objec
     await expect(ann.panel.get_by_role("button", name="Mute", exact=True)).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_a_mute_spares_other_guests_of_the_network_if_asked(visit: Visit, owner: Web) -> None:
     """By default it concerns them, too: all guests of this test have one address."""
     bob, cat, ann = await visit("Bob"), await visit("Cat"), await visit(account=owner)
@@ -90,6 +93,7 @@ async def test_a_mute_spares_other_guests_of_the_network_if_asked(visit: Visit, 
     await cat.delivered("I may write")
 
 
+@pytest.mark.slow
 async def test_a_mute_of_an_account_does_not_ask_about_guests(visit: Visit, owner: Web, server: ServerProcess) -> None:
     bob = web(server, new_name())
     await visit(account=bob)

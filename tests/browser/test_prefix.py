@@ -12,11 +12,12 @@ from tests.browser.account_page import REFUSED, AccountPage, new_username
 from tests.browser.chat_page import ChatPage
 from tests.support.browser import Pages
 from tests.support.client import Client
-from tests.support.prefix import BELOW_A_PATH, below_a_path
+from tests.support.marks import slow
+from tests.support.prefix import below_a_path
 from tests.support.server import ServerProcess
 
 
-@pytest_asyncio.fixture(params=BELOW_A_PATH, loop_scope="session")
+@pytest_asyncio.fixture(params=["nginx", slow("caddy")], loop_scope="session")
 async def base(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIterator[str]:
     """The address of the page under a path, with its slash."""
     proxy = below_a_path(request.param, server.port)
@@ -50,6 +51,7 @@ async def test_the_page_works_under_a_path(base: str, new_page: Pages, server: S
     await expect(ann.message("from below")).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_the_form_leads_into_a_room_under_a_path(base: str, new_page: Pages, room: str) -> None:
     page = await new_page(base)
     await page.get_by_label("Your name").fill("ann")

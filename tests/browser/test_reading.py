@@ -8,6 +8,7 @@ from playwright.async_api import expect
 
 from tests.browser.chat_page import Enter, link
 from tests.browser.peer import peer
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 FOCUSED = "document.activeElement.closest('.msg')?.dataset.seq"
@@ -151,7 +152,7 @@ async def test_a_copied_stretch_names_each_author_once(enter: Enter) -> None:
     assert await ann.page.evaluate(copied, [0, 0]) == "", "left to the browser"
 
 
-@pytest.mark.parametrize("following", [True, False])
+@pytest.mark.parametrize("following", [slow(True), False])
 async def test_folding_a_long_message_keeps_the_place(
     enter: Enter, server: ServerProcess, room: str, following: bool
 ) -> None:

@@ -113,6 +113,7 @@ async def test_a_resume_shows_exactly_the_missed_messages(
     assert len([frame for frame in wire.sent if frame["type"] == "history"]) == 1
 
 
+@pytest.mark.slow
 async def test_more_missed_messages_than_a_resume_returns(
     enter: Enter, wire: Wire, start_server: Start, room: str
 ) -> None:
@@ -165,6 +166,7 @@ async def test_a_restart_of_the_server_loses_nothing(
     await expect(ann.message("before").get_by_text("you", exact=True)).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_page_opened_before_the_database_is_reached_keeps_its_identity(
     start_server: Start, new_page: Pages, room: str
 ) -> None:
@@ -186,6 +188,7 @@ async def test_a_page_opened_before_the_database_is_reached_keeps_its_identity(
         await asyncio.to_thread(server.wait)
 
 
+@pytest.mark.slow
 async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
     enter: Enter, start_server: Start, new_page: Pages
 ) -> None:

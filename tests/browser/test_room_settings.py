@@ -11,6 +11,7 @@ from playwright.async_api import expect
 from tests.browser.account_page import REFUSED
 from tests.browser.people_page import SCREENS, PersonPage, Visit, made, new_name, owner, visit, web
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -193,7 +194,7 @@ async def test_the_only_owner_cannot_give_the_room_up(visit: Visit, owner: Web) 
     await expect(bob.notices.filter(has_text="left the room for good")).to_have_count(1)
 
 
-@pytest.mark.parametrize("role", ["readonly", "member"])
+@pytest.mark.parametrize("role", [slow("readonly"), "member"])
 async def test_members_find_no_settings(visit: Visit, owner: Web, made: str, role: str) -> None:
     bob = await visit("Bob")
     await owner.put(f"/api/rooms/{made}/members/{await bob.user_id()}", {"role": role})

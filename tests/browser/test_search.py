@@ -9,6 +9,7 @@ from playwright.async_api import expect
 from tests.browser.chat_page import Wire, answer, new_room, refusal
 from tests.browser.people_page import DESKTOP, PHONE, SCREENS, PersonPage, Visit, made, owner, visit
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -167,12 +168,12 @@ async def test_a_refused_search_says_why_and_is_tried_again(
 
 MARKED = [
     ("The Notes, and notes again", "NOTES", ["Notes", "notes"]),  # case
-    ("ｎｏｔｅｓ keynotes", "notes", ["ｎｏｔｅｓ"]),  # width; not within a word
-    ("今日は東京で会いましょう", "東京", ["東京"]),  # a script without spaces
-    ("a+b (c.d) [x]", "c", ["c"]),  # signs of regular expressions
-    ("שָׁלוֹם", "שלום", ["שָׁלוֹם"]),  # marks that may be left out
-    ("x" * 300 + " " + "notes " + "y " * 300, "notes", ["notes"]),  # far from the beginning
-    ("<img src=x onerror=alert(1)> notes", "img", ["img"]),  # markup is text
+    slow("ｎｏｔｅｓ keynotes", "notes", ["ｎｏｔｅｓ"]),  # width; not within a word
+    slow("今日は東京で会いましょう", "東京", ["東京"]),  # a script without spaces
+    slow("a+b (c.d) [x]", "c", ["c"]),  # signs of regular expressions
+    slow("שָׁלוֹם", "שלום", ["שָׁלוֹם"]),  # marks that may be left out
+    slow("x" * 300 + " " + "notes " + "y " * 300, "notes", ["notes"]),  # far from the beginning
+    slow("<img src=x onerror=alert(1)> notes", "img", ["img"]),  # markup is text
 ]
 
 

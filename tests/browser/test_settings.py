@@ -12,6 +12,7 @@ from tests.browser.peer import peer
 from tests.browser.test_notifications import open_settings
 from tests.browser.test_unread import add_room, entry
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -22,7 +23,7 @@ async def theme_of(page: Page) -> str | None:
     return await page.locator("html").get_attribute("data-theme")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [slow("light"), "dark"])
 async def test_the_theme_is_used_at_once_in_all_tabs(enter: Enter, scheme: str) -> None:
     ann = await enter("ann", color_scheme=scheme)
     beside = await enter("ann", room=new_room(), beside=ann)
@@ -70,7 +71,7 @@ async def set_size(page: Page, percent: int) -> None:
         await slider.press("ArrowRight" if now < percent else "ArrowLeft")
 
 
-@pytest.mark.parametrize("percent", [80, 150])
+@pytest.mark.parametrize("percent", [slow(80), 150])
 async def test_the_text_size_changes_everything_and_nothing_is_cut(enter: Enter, percent: int) -> None:
     ann = await enter("ann", viewport={"width": 390, "height": 800})
     await ann.say("a message of some words, to see whether it fits")
@@ -87,6 +88,7 @@ async def test_the_text_size_changes_everything_and_nothing_is_cut(enter: Enter,
     await expect(ann.page.locator("html")).to_have_css("font-size", f"{16 * percent / 100:g}px")
 
 
+@pytest.mark.slow
 async def test_rows_are_closer_in_the_compact_density(enter: Enter) -> None:
     ann = await enter("ann")
     height = "each => each.getBoundingClientRect().height"
@@ -98,7 +100,7 @@ async def test_rows_are_closer_in_the_compact_density(enter: Enter) -> None:
     assert await row.evaluate(height) < before
 
 
-@pytest.mark.parametrize(("locale", "automatic"), [("en-US", r"\d\d:\d\d [AP]M"), ("de-DE", r"\d\d:\d\d")])
+@pytest.mark.parametrize(("locale", "automatic"), [("en-US", r"\d\d:\d\d [AP]M"), slow("de-DE", r"\d\d:\d\d")])
 async def test_the_clock_is_of_12_or_24_hours(enter: Enter, locale: str, automatic: str) -> None:
     """In what is shown already, too; otherwise as is usual for the browser's language."""
     ann = await enter("ann", locale=locale)
@@ -183,10 +185,10 @@ async def signed_in(new_page: Pages, server: ServerProcess, room: str, **options
     ("label", "heading"),
     [
         ("Display name", "Name"),
-        ("Password", "Password"),
-        ("Second factor", "Second factor"),
-        ("Signed-in devices", "Signed-in devices"),
-        ("Delete the account", "Delete the account"),
+        slow("Password", "Password"),
+        slow("Second factor", "Second factor"),
+        slow("Signed-in devices", "Signed-in devices"),
+        slow("Delete the account", "Delete the account"),
     ],
 )
 async def test_the_account_is_a_click_away(

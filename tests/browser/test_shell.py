@@ -12,6 +12,7 @@ from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, Enter, Wire
 from tests.browser.peer import peer
 from tests.browser.test_access import CONTRAST, PHONE
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web, token_of
 
@@ -29,7 +30,7 @@ async def box(part: Locator) -> dict[str, Any]:
     return dict(found) | {"bottom": found["y"] + found["height"], "right": found["x"] + found["width"]}
 
 
-@pytest.mark.parametrize("screen", [{}, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("screen", [{}, slow(PHONE)], ids=["desktop", "phone"])
 async def test_an_announcement_covers_nothing_and_stays(
     enter: Enter, server: ServerProcess, room: str, screen: dict[str, Any]
 ) -> None:
@@ -281,6 +282,7 @@ async def test_a_short_notice_goes_and_an_error_stays(enter: Enter, room: str) -
     await expect(notice).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("theme", ["light", "dark", "contrast"])
 async def test_every_theme_has_contrast(

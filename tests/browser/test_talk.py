@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.chat_page import ChatPage, Enter, Frame, Wire, answer, pass_on, swallow
@@ -147,38 +146,37 @@ async def test_only_web_addresses_become_links(enter: Enter) -> None:
     await expect(links).to_have_attribute("target", "_blank")
 
 
-@pytest.mark.parametrize(
-    ("text", "leads_to", "shown"),
-    [
-        ("http://127.0.0.1:4173/\uff08\u6784\u5efa\uff09\u3002", "http://127.0.0.1:4173/", None),
-        ("\u770bhttp://example.com/a\u3002", "http://example.com/a", None),
-        ("http://example.com/a\uff0c\u597d", "http://example.com/a", None),
-        ("\u300chttps://example.com/b\u300d", "https://example.com/b", None),
-        ("http://example.com/\u6784\u5efa", "http://example.com/\u6784\u5efa", None),
-        ("https://example.com/\u202egnp.exe", "https://example.com/", None),
-        ("https://example.com/\u2066x\u2069", "https://example.com/", None),
-        ("https://EXAMPLE.com:443/x", "https://EXAMPLE.com:443/x", None),
-        ("http://\u0430pple.com/x", "http://\u0430pple.com/x", "http://xn--pple-43d.com/x"),
-        (
-            "http://evil.example:80\\@good.example/",
-            "http://evil.example:80\\@good.example/",
-            "http://evil.example/@good.example/",
-        ),
-        (
-            "https://good.example@evil.example/",
-            "https://good.example@evil.example/",
-            "https://good.example@evil.example/",
-        ),
-    ],
-)
-async def test_a_link_ends_with_the_address_and_shows_its_target(
-    enter: Enter, text: str, leads_to: str, shown: str | None
-) -> None:
+LINKS = [  # a text, where its link leads, and what the link says, if that is not the same
+    ("http://127.0.0.1:4173/\uff08\u6784\u5efa\uff09\u3002", "http://127.0.0.1:4173/", None),
+    ("\u770bhttp://example.com/a\u3002", "http://example.com/a", None),
+    ("http://example.com/a\uff0c\u597d", "http://example.com/a", None),
+    ("\u300chttps://example.com/b\u300d", "https://example.com/b", None),
+    ("http://example.com/\u6784\u5efa", "http://example.com/\u6784\u5efa", None),
+    ("https://example.com/\u202egnp.exe", "https://example.com/", None),
+    ("https://example.com/\u2066x\u2069", "https://example.com/", None),
+    ("https://EXAMPLE.com:443/x", "https://EXAMPLE.com:443/x", None),
+    ("http://\u0430pple.com/x", "http://\u0430pple.com/x", "http://xn--pple-43d.com/x"),
+    (
+        "http://evil.example:80\\@good.example/",
+        "http://evil.example:80\\@good.example/",
+        "http://evil.example/@good.example/",
+    ),
+    (
+        "https://good.example@evil.example/",
+        "https://good.example@evil.example/",
+        "https://good.example@evil.example/",
+    ),
+]
+
+
+async def test_a_link_ends_with_the_address_and_shows_its_target(enter: Enter) -> None:
     ann = await enter("ann")
-    await ann.say(text)
-    link = ann.log.get_by_role("link")
-    await expect(link).to_have_attribute("href", leads_to)
-    await expect(link).to_have_text(leads_to if shown is None else shown)
+    await ann.say(*(text for text, _, _ in LINKS))
+    await expect(ann.messages).to_have_count(len(LINKS))
+    for index, (_, leads_to, shown) in enumerate(LINKS):
+        link = ann.messages.nth(index).get_by_role("link")
+        await expect(link).to_have_attribute("href", leads_to)
+        await expect(link).to_have_text(shown or leads_to)
 
 
 async def test_one_tab_can_be_in_several_rooms(enter: Enter, server: ServerProcess, room: str) -> None:

@@ -10,6 +10,7 @@ from tests.browser.account_page import PASSWORD, new_username
 from tests.browser.chat_page import SERVER_AWAY, ChatPage, Enter, Frame, Wire, answer, link, new_room
 from tests.browser.peer import make_room, peer
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -213,6 +214,7 @@ async def test_counts_survive_a_reload_and_a_closed_tab(
     await expect(badge(beside, room)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_messages_after_a_restart_that_lost_everything_are_unread(
     enter: Enter, new_page: Pages, own_server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -267,7 +269,7 @@ async def test_a_message_that_arrives_while_the_counts_are_awaited_is_counted(
     await expect(badge(ann.page, room)).to_have_text("2")
 
 
-@pytest.mark.parametrize("reloaded", [False, True])
+@pytest.mark.parametrize("reloaded", [False, slow(True)])
 async def test_a_deleted_message_is_not_unread(
     enter: Enter, server: ServerProcess, room: str, other_room: str, *, reloaded: bool
 ) -> None:

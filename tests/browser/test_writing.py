@@ -9,6 +9,7 @@ from playwright.async_api import Page, expect
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link
 from tests.browser.peer import peer
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -45,7 +46,7 @@ async def compose(page: Page, text: str) -> None:
 # --- what is typed belongs to its room -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["click", "key", "back"])
+@pytest.mark.parametrize("how", ["click", slow("key"), slow("back")])
 async def test_another_room_in_front_gets_nothing_of_what_was_typed(
     enter: Enter, server: ServerProcess, room: str, how: str
 ) -> None:
@@ -147,7 +148,7 @@ async def test_shift_enter_starts_a_line_and_the_hint_about_it_is_shown_until_th
     await expect(hint).to_be_hidden()
 
 
-@pytest.mark.parametrize("key", ["Shift+Enter", "Control+Enter"])
+@pytest.mark.parametrize("key", ["Shift+Enter", slow("Control+Enter")])
 async def test_enter_can_start_a_line_instead(enter: Enter, key: str) -> None:
     ann = await enter("ann")
     await ann.page.evaluate("localStorage.setItem('parley.settings', JSON.stringify({ enter: 'line' }))")
@@ -432,7 +433,7 @@ async def send_event(page: Page, selector: str, kind: str, *types: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(("selector", "kind"), [("#message", "paste"), ("body", "drop"), ("#log", "drop")])
+@pytest.mark.parametrize(("selector", "kind"), [("#message", "paste"), ("#log", "drop"), slow("body", "drop")])
 async def test_a_file_is_refused_in_words(enter: Enter, selector: str, kind: str) -> None:
     ann = await enter("ann")
     if kind == "drop":
@@ -463,7 +464,7 @@ async def box_height(person: ChatPage) -> tuple[float, float]:
     return height, content
 
 
-@pytest.mark.parametrize("supported", [True, False])
+@pytest.mark.parametrize("supported", [True, slow(False)])
 async def test_the_box_fits_its_text(enter: Enter, supported: bool) -> None:
     """Also after the window was made narrower and wider, and where the browser does not do it by itself."""
     ann = await enter("ann")
