@@ -161,11 +161,7 @@ LINKS = [  # a text, where its link leads, and what the link says, if that is no
         "http://evil.example:80\\@good.example/",
         "http://evil.example/@good.example/",
     ),
-    (
-        "https://good.example@evil.example/",
-        "https://good.example@evil.example/",
-        "https://good.example@evil.example/",
-    ),
+    ("https://good.example@evil.example/", "https://good.example@evil.example/", "https://evil.example/"),
 ]
 
 
