@@ -128,6 +128,7 @@ export class App {
     state.ui.show("chat");
     if (!state.front && state.rooms.size) this.#showSome();
     session.start();
+    this.#preview();
     setTimeout(() => this.#showKept(), AWAY);
     state.changed();
     // The connection of a guest would be closed where there are none, but only after 10 s.
@@ -211,6 +212,13 @@ export class App {
     if (this.#listed) this.#keeper?.retain();
     this.#keeper?.onChange(); // what has come meanwhile
     return this.#keeper;
+  }
+
+  /** Show what the browser has kept of the room in front while the server is asked: a browser that has shown this page
+   * before, and so has all of it. */
+  async #preview() {
+    const { room } = this.state;
+    if (room?.target === null && navigator.serviceWorker?.controller) await (await this.keep())?.preview(room);
   }
 
   /** The server does not answer: show what the browser has kept. */

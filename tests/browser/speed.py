@@ -39,7 +39,7 @@ async def judge(measure: Callable[[], Awaitable[Measured]], bars: Measured) -> N
         if any(run[name] >= bar for run in runs for name, bar in bars.items()):
             runs.append(await measure())
         middle = {name: statistics.median(run[name] for run in runs) for name in bars}
-        print(*(f"{name}: {value:.1f} of {bars[name]:g};" for name, value in middle.items()))
+        print(*(f"{name}: {value:.3g} of {bars[name]:g};" for name, value in middle.items()))
         if all(middle[name] < bar for name, bar in bars.items()):
             return
         controls.append(await asyncio.to_thread(share))

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.chat_page import Enter, Wire, new_room
+from tests.browser.chat_page import Enter, Frame, Wire, answer, link, new_room, pass_on
 from tests.browser.peer import peer
 from tests.browser.people_page import Visit, made, new_name, owner, visit, web
 from tests.browser.test_offline import GONE, kept
@@ -85,6 +85,46 @@ async def test_messages_are_shown_without_a_server_and_go_on_with_it(
     await ann.connected()
     await ann.delivered("three")
     await expect(ann.page.locator("#banner")).to_be_hidden()
+
+
+@pytest.mark.usefixtures("service_worker")
+async def test_they_are_seen_until_the_server_has_answered(
+    server: ServerProcess, enter: Enter, wire: Wire, room: str
+) -> None:
+    """Then the log opens at what is unread, as it would without them; nothing counts as read before."""
+    ann = await enter("ann", wire=wire)
+    await ann.say("one", "two")
+    await ann.delivered("two")
+    await kept(ann.page)
+    await rooms_kept(ann.page, {room: ["one", "two"]})
+    await ann.page.goto("about:blank")
+    async with peer(server, room, "bob") as bob:
+        await bob.say(["three"])
+    pages: list[tuple[WebSocketRoute, Frame]] = []
+
+    def hold(frame: Frame, route: WebSocketRoute) -> Frame | None:
+        if frame["type"] != "history":
+            return frame
+        pages.append((route, frame))
+        return None
+
+    wire.to_page = hold
+    wire.sent.clear()
+    await ann.page.goto(link(server, room, "ann"))
+    await expect(ann.message("two")).to_be_visible()
+    await ann.connected()
+    await expect(ann.page.locator("#banner")).to_be_hidden()
+    await expect(ann.jump).to_be_hidden()
+    while not pages:
+        await ann.page.evaluate("new Promise(requestAnimationFrame)")
+    assert await ann.texts() == ["one", "two"]
+    assert not [frame for frame in wire.sent if frame["type"] == "read"]
+    wire.to_page = pass_on
+    for route, frame in pages:
+        answer(route, frame)
+    await expect(ann.message("three")).to_be_visible()
+    await expect(ann.log.locator(".unread-line + .msg .text")).to_have_text("three")
+    assert await ann.texts() == ["one", "two", "three"]
 
 
 @pytest.mark.usefixtures("service_worker")

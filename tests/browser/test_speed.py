@@ -32,12 +32,17 @@ from tests.browser.speed import (
     text,
     type_slowly,
 )
+from tests.browser.test_kept import until_kept
+from tests.browser.test_offline import kept
 from tests.support.browser import Pages
+from tests.support.proxy import Network
 from tests.support.server import ServerProcess
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(300)]
 
 COLD = 1.0  # seconds until the first message is painted
+WARM = 0.5
+ROUND_TRIP = 0.15  # seconds
 LOADED = 10_000
 NODES = 3000
 KEY = 20  # milliseconds
@@ -102,6 +107,34 @@ async def test_the_first_message_is_painted_at_once_in_a_browser_that_knows_noth
         return {"seconds": await first_painted((await open_page(long_room)).page)}
 
     await judge(measure, {"seconds": COLD})
+
+
+async def test_the_first_message_is_painted_soon_although_the_server_is_far_away(
+    browser: Browser, shared_server: ServerProcess, long_room: str
+) -> None:
+    """150 ms of latency, and a browser that has shown the room before. A proxy delays every piece by half of that, both
+    ways, of requests and WebSockets alike, and a new connection by all of it.
+    """
+    pages = Pages(browser)
+    async with Network(shared_server.http_url) as network:
+        page = await pages()
+        await page.add_init_script(PAINTED)
+        await page.add_init_script(FIRST)
+        await page.goto(f"{network.url}/client.html?r={long_room}&u=ann")
+        await ChatPage(page).connected()
+        await kept(page)
+        await until_kept(page, lambda found: len(found.get(long_room, [])) > 0)
+        network.latency = ROUND_TRIP / 2
+
+        async def measure() -> Measured:
+            await page.reload()
+            seconds = await first_painted(page)
+            await ChatPage(page).connected()
+            return {"seconds": seconds}
+
+        await judge(measure, {"seconds": WARM})
+        await pages.close()
+    assert not pages.unexpected()
 
 
 async def test_a_long_log_scrolls_without_long_tasks(open_page: Open, browser: Browser, long_room: str) -> None:

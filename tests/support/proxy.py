@@ -1,4 +1,4 @@
-"""A network between two programs that fails on demand: it freezes, resumes, resets, refuses, and loses answers.
+"""A network between two programs that fails on demand: it freezes, resets, refuses, loses answers, and is slow.
 
 It never changes a byte: the bytes that arrive are a prefix of those sent.
 """
@@ -15,6 +15,7 @@ class Network:
     Attributes:
         held: how many pieces are held until the network resumes.
         lost: how many answers `lose_answers` has lost.
+        latency: seconds that each piece is under way, in both directions; a new connection takes two of them more.
     """
 
     def __init__(self, url: str) -> None:
@@ -29,6 +30,7 @@ class Network:
         self._to_lose: list[bytes] = []
         self.held = 0
         self.lost = 0
+        self.latency = 0.0
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -106,6 +108,7 @@ class Network:
         self._pipes.add(pipe)
         try:
             await self._running.wait()
+            await asyncio.sleep(2 * self.latency)
             if not self._refusing:
                 await pipe.run(*await asyncio.open_connection(*self._target))
         except* OSError:
@@ -139,8 +142,8 @@ class _Pipe:
         while piece := await self._reader.read(65536):
             await self._network.passing()
             self._losing = self._losing or self._network.loses_answer_of(piece)
-            far_writer.write(piece)
-            await far_writer.drain()
+            await self._forward(piece, far_writer)
+        await asyncio.sleep(self._network.latency)
         raise ConnectionResetError
 
     async def _answer(self, far_reader: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
@@ -149,6 +152,13 @@ class _Pipe:
             if self._losing:
                 self._network.lost += 1
                 break
-            near_writer.write(piece)
-            await near_writer.drain()
+            await self._forward(piece, near_writer)
+        await asyncio.sleep(self._network.latency)
         raise ConnectionResetError
+
+    async def _forward(self, piece: bytes, writer: asyncio.StreamWriter) -> None:
+        if self._network.latency:  # the next piece may follow before this one has arrived
+            asyncio.get_running_loop().call_later(self._network.latency, writer.write, piece)
+        else:
+            writer.write(piece)
+        await writer.drain()

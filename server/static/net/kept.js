@@ -30,6 +30,15 @@ export class Kept {
     this.#timer ??= setTimeout(() => whenIdle(() => this.#save()), PAUSE);
   }
 
+  /** Show what was kept of a room until the server has answered. @param {import("../state/room.js").Room} room */
+  async preview(room) {
+    const key = [this.#me, room.name];
+    const kept = /** @type {KeptRoom | undefined} */ (await inTable("readonly", (table) => table.get(key)));
+    if (!kept || room.loaded || room.status === "closed" || key[0] !== this.#me) return;
+    room.preview = kept.messages;
+    this.state.changed();
+  }
+
   /** Show what was kept, in rooms that have nothing yet. */
   async show() {
     const { state, membership } = this;

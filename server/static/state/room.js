@@ -39,6 +39,7 @@ export class Room extends LogWindow {
 
   /** Whether the window is what the browser has kept, and the server has not answered yet. */ kept = false;
   /** Whether the room is known from that alone: it is entered once the server says that it is still mine. */ doubtful = false;
+  /** What the browser has kept of the log: to be seen until the server has sent a page. @type {Message[]} */ preview = [];
   /** The message to show, once it is here. @type {number | null} */
   target = null;
   /** Where I was reading, null for the end. @type {import("./types.js").Place | null} */
@@ -162,6 +163,7 @@ export class Room extends LogWindow {
     this.reason = reason;
     this.code = code;
     this.trouble = "";
+    this.preview = [];
     this.stopReading();
     this.typing.clear();
     this.presence.reset([], 0);
@@ -170,6 +172,7 @@ export class Room extends LogWindow {
   /** @param {{messages: Message[], has_older: boolean, has_newer?: boolean}} page */
   onPage(page) {
     this.trouble = "";
+    this.preview = [];
     super.onPage(page);
   }
 

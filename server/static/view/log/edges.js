@@ -39,7 +39,7 @@ function asked(text, load) {
  *   most of what is loaded is not shown, so that more is loaded only when it is asked for
  */
 export function top(room, { above, hidden, empty, act }) {
-  if (!room.loaded) return room.status === "closed" || room.trouble ? nothing : skeleton(SHAPES.length);
+  if (!room.loaded) return room.status === "closed" || room.trouble ? nothing : skeleton(room.preview.length ? 2 : SHAPES.length);
   if (above || room.older === "loading") return skeleton(2);
   if (room.older) return failed(words.log.olderFailed(room.older), () => act.reading.older(room.name));
   if (!room.hasOlder) return beginning(room, empty);

@@ -126,7 +126,8 @@ export class LogView {
       if (this.act.messages.isDeleting(room.name, seq)) return "deleted";
       return isBlocked(state, message) && !this.#opened.has(`seq:${seq}`) ? "blocked" : "";
     };
-    const lines = timeline(room, state.outbox.of(room.name), (id) => state.isMine(id), hides);
+    const shown = room.loaded ? room : { messages: room.preview, notices: room.notices, firstUnread: null };
+    const lines = timeline(shown, state.outbox.of(room.name), (id) => state.isMine(id), hides);
     let other = false;
     this.#byKey.clear();
     for (const line of lines) {
