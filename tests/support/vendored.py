@@ -67,8 +67,8 @@ LIBRARIES = (
         "lit-html",
         Package(
             "lit-html",
-            "3.3.3",
-            "sha512-el8M6jK2o3RXBnrSHX3ZKrsN8zEV63pSExTO1wYJz7QndGYZ8353e2a5PPX+qHe2aGayfnchQmkAojaWAREOIA==",
+            "3.3.0",  # from 3.3.1 on, `repeat` leaves a comment for each element that it removes: lit/lit#5298
+            "sha512-RHoswrFAxY2d8Cf2mm4OZ1DgzCoBKUKSPvA1fhtSELxUERq2aQQ2h05pO9j81gS1o7RIRJ+CePLogfyahwmynw==",
         ),
         same(
             "LICENSE",
