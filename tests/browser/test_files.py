@@ -145,3 +145,4 @@ async def test_a_warm_load_asks_for_the_page_and_connects(server: ServerProcess,
             requests = [path for path in network.requests if path != "/service-worker.js"]
             assert len(requests) <= WARM_REQUESTS, requests
             assert not [path for path in requests if path.startswith("/static/")]
+        await page.close()  # or it would try to connect, once the network is gone
