@@ -23,6 +23,21 @@ PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundin
 KEEP_SOCKET = (
     "window.WebSocket = class extends WebSocket { constructor(...args) { super(...args); window.socket = this; } }"
 )
+# The reader is at the end of what is drawn when the last page arrives, and scrolls before it is drawn. Returns the seq
+# of the last message until then.
+SCROLLS_WITH_LAST_PAGE = """() => new Promise((resolve) => {
+  const log = document.querySelector("#log");
+  const hear = socket.onmessage;
+  socket.onmessage = (event) => {
+    const frame = JSON.parse(event.data);
+    log.scrollTop = log.scrollHeight;
+    const last = [...log.querySelectorAll(".msg")].at(-1).dataset.seq;
+    hear(event);
+    log.dispatchEvent(new Event("scroll"));
+    if (frame.type === "history" && !frame.has_newer) resolve(last);
+  };
+  log.scrollTop = log.scrollHeight;
+})"""
 # The reader scrolls up, and a message arrives before the scroll event.
 ARRIVES_IN_A_SCROLL = """([room, content]) => {
   document.querySelector('#log').scrollTop -= 400;
@@ -48,6 +63,23 @@ async def test_the_whole_log_is_read_up_and_down_without_a_jump(enter: Enter, se
     assert max(up["jump"], down["jump"]) < 1.5
     assert max(up["nodes"], down["nodes"]) < 1500
     await ann.at_end()
+
+
+async def test_a_page_that_arrives_in_the_frame_of_a_scroll_is_read_from_its_beginning(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """What is below the last message is not drawn yet: the log does not go to its end."""
+    async with peer(server, room) as bob:
+        seqs = await bob.say(f"message {i}\nline\nline" for i in range(100))
+    ann = await enter("ann")
+    await ann.page.add_init_script(KEEP_SOCKET)
+    await ann.page.goto(f"{link(server, room, 'ann')}&m={seqs[0]}")
+    await ann.connected()
+    await expect(ann.page.locator(f".msg[data-seq='{seqs[0]}']")).to_be_in_viewport()
+    last = await ann.page.evaluate(SCROLLS_WITH_LAST_PAGE)
+    await expect(ann.page.locator(f".msg[data-seq='{seqs[-1]}']")).to_be_attached()
+    await expect(ann.page.locator(f".msg[data-seq='{last}']")).to_be_in_viewport()
+    await expect(ann.jump).to_be_visible()
 
 
 async def test_new_messages_do_not_move_a_reader_of_older_ones(enter: Enter, server: ServerProcess, room: str) -> None:

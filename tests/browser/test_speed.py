@@ -115,7 +115,7 @@ async def test_the_first_message_is_painted_soon_although_the_server_is_far_away
     """150 ms of latency, and a browser that has shown the room before. A proxy delays every piece by half of that, both
     ways, of requests and WebSockets alike, and a new connection by all of it.
     """
-    pages = Pages(browser)
+    pages = Pages(browser, service_worker=True)
     async with Network(shared_server.http_url) as network:
         page = await pages()
         await page.add_init_script(PAINTED)

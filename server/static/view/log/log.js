@@ -33,6 +33,7 @@ export class LogView {
   /** The messages that are drawn are of this window; another one begins anew. @type {unknown} */ #window = null;
   /** @type {Line[]} */ #lines = [];
   /** @type {Map<string, MessageLine>} */ #byKey = new Map();
+  /** The seq of the newest message in `lines`. */ #last = 0;
   #slice = new Slice();
   /** The width for which it was scrolled. */ #width = 0;
   /** What is read. @type {ReturnType<Scroll["places"]>} */ #places = [];
@@ -129,6 +130,7 @@ export class LogView {
     const shown = room.loaded ? room : { messages: room.preview, notices: room.notices, firstUnread: null };
     const lines = timeline(shown, state.outbox.of(room.name), (id) => state.isMine(id), hides);
     let other = false;
+    this.#last = room.last;
     this.#byKey.clear();
     for (const line of lines) {
       if (line.kind !== "message") continue;
@@ -245,7 +247,9 @@ export class LogView {
 
   #look() {
     const following = this.#atEnd;
-    if (following !== this.state.ui.following) this.act.reading.look(following);
+    if (following === this.state.ui.following) return;
+    // What has just arrived is below this, and not drawn yet.
+    if (!following || this.#room?.last === this.#last) this.act.reading.look(following);
   }
 
   #onScroll() {
