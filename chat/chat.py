@@ -138,7 +138,7 @@ class Chat:
         wrong: ParleyError | None = None
         try:
             if name and (identity is None or identity.guest):
-                session.asked_name = impostors.check_name(self.parts, check_user_name(name, "u"))
+                session.asked_name = impostors.check_name(self.parts, check_user_name(name, "u"), "u")
         except ParleyError as error:
             wrong = error
         if identity is not None:

@@ -33,14 +33,17 @@ def is_impostor(parts: Parts, room: Room, identity: Identity) -> bool:
     )
 
 
-def check_name(parts: Parts, name: str) -> str:
+def check_name(parts: Parts, name: str, field: str | None = None) -> str:
     """Return the name that a guest asks for, unless it looks like the username of an account.
+
+    Args:
+        field: Where the name stands, if that is not the guest's token.
 
     Raises:
         ParleyError: ``reserved_name``.
     """
     if parts.names.is_taken(name):
-        raise ParleyError("reserved_name", "this name belongs to an account; choose another one")
+        raise ParleyError("reserved_name", "this name belongs to an account; choose another one", field=field)
     return name
 
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
+from tests.browser.account_page import PASSWORD, new_username
 from tests.browser.chat_page import (
     OWN,
     SECRET,
@@ -23,6 +24,7 @@ from tests.browser.chat_page import (
     swallow,
 )
 from tests.browser.conftest import PLAIN
+from tests.support.accounts import visitor
 from tests.support.browser import Pages
 from tests.support.marks import slow
 from tests.support.server import ServerProcess
@@ -100,9 +102,14 @@ async def test_signing_out_forgets_the_guest_in_all_tabs(enter: Enter, new_page:
     assert "ann" not in stored.replace("channel", "")
 
 
-async def test_a_guest_changes_its_name_and_stays_who_it_is(enter: Enter, new_page: Pages) -> None:
+async def test_a_guest_changes_its_name_and_stays_who_it_is(
+    enter: Enter, new_page: Pages, server: ServerProcess
+) -> None:
     """In all of its tabs, with its drafts; a name that is refused changes nothing."""
     bob = await enter("bob")
+    taken = new_username()
+    reply = await visitor(server.port).post("/api/register", {"username": taken, "password": PASSWORD})
+    assert reply.status == 201, reply
     ann = await enter("ann")
     await enter("zoe", beside=ann)
     tab = await another_tab(new_page, ann.page, ann.page.url + "&u=ann")
@@ -110,7 +117,12 @@ async def test_a_guest_changes_its_name_and_stays_who_it_is(enter: Enter, new_pa
     await ann.box.fill("half a thou")
     await ann.choose("You and your account", "Change name")
     field = ann.page.get_by_role("dialog").get_by_label("Your name")
-    for name, wrong in (("SYSTEM", "reserved"), ("zoe", "Another guest of this browser has this name.")):
+    refused = (
+        ("SYSTEM", "reserved"),
+        (taken, "This name belongs to an account; choose another one."),
+        ("zoe", "Another guest of this browser has this name."),
+    )
+    for name, wrong in refused:
         await field.fill(name)
         await field.press("Enter")
         await expect(ann.page.get_by_role("dialog").get_by_role("alert").filter(has_text=wrong)).to_be_visible()
