@@ -145,7 +145,7 @@ export class App {
     return session.settled();
   }
 
-  /** Ask what the server allows. If it does not answer, it is assumed to allow everything. */
+  /** Ask what the server allows. If it does not answer, it is assumed to allow everything, and to send no mails. */
   async askServer() {
     this.state.server = (await this.login.server()) ?? this.state.server;
     return this.state.server;

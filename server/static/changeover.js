@@ -38,12 +38,19 @@ export class Changeover {
     this.reload(news);
   }
 
-  /** Tell the user what was to be told when the page began again. */
+  /** Tell the user what was to be told when the page began again, and after signing in offer what they wrote as a guest. */
   tellNews() {
-    const { tab } = this.app.state;
+    const { state, act, login } = this.app;
+    const { tab, guests } = state;
     const news = tab.get("news");
     tab.remove("news");
-    if (typeof news === "string") this.app.state.toast(news);
+    if (typeof news === "string") state.toast(news);
+    if (tab.get("offer") === null || !login.me || tab.get("invite")) return; // a link comes first
+    const guest = guests.get(tab.get("offer")) ?? guests.list()[0];
+    tab.remove("offer");
+    if (!guest || guest.offered) return;
+    guests.save({ ...guest, offered: true });
+    act.ui.dialog("keep", { guest: guest.name });
   }
 
   /** Have a valid token in the cookie. @param {boolean} doubtful see `Login.ready` @returns {Promise<boolean>} */

@@ -55,6 +55,12 @@ class AccountPage(ChatPage):
         await self.panel.get_by_label("Password").fill(password)
         await self.press("Sign in")
 
+    async def keep_later(self) -> None:
+        """Put away the question that follows signing in where the browser knows a guest."""
+        question = self.page.get_by_role("dialog", name="What you wrote as a guest")
+        await question.get_by_role("button", name="Cancel").click()
+        await expect(question).to_be_hidden()
+
     async def account(self) -> None:
         """Open the user's own account, from the chat or from the entry page."""
         entry, me, drawer = (self.page.locator(at) for at in ("#entry-account", "#me", "#menu"))

@@ -1,5 +1,6 @@
 """What becomes of a user's data, on the page: what a guest wrote becomes the account's, and an account is deleted."""
 
+import re
 import zipfile
 
 from playwright.async_api import expect
@@ -17,20 +18,21 @@ async def registered(enter: Enter) -> tuple[AccountPage, str]:
     await ann.delivered("written as a guest")
     username = new_username()
     await ann.choose("You and your account", "Create an account")
+    await ann.at("Create an account")
+    await expect(ann.panel.get_by_label("Name that others see")).to_have_value("ann")
+    await ann.panel.get_by_label("Name that others see").fill(username)
     await ann.register(username)
-    await ann.connected()
     return ann, username
 
 
 async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
-    """ "Keep what I wrote": the messages are shown as the account's, to it and to others."""
+    """ "Keep what I wrote", right after registering: the messages are shown as the account's, to it and to others."""
     bob = await enter("bob")
     ann, username = await registered(enter)
-    await expect(ann.message("written as a guest").locator(".name")).to_have_text("ann")
-    await ann.account()
-    await ann.press("Keep what I wrote")
-    await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()
-    await ann.back()
+    question = ann.page.get_by_role("dialog")
+    await expect(question).to_contain_text("In this browser you were the guest ann.")
+    await question.get_by_role("button", name="Keep what I wrote").click()
+    await expect(question).to_be_hidden()
     await ann.connected()
     await expect(ann.message("written as a guest")).to_have_class(OWN)
     await ann.say("written as an account")
@@ -77,9 +79,17 @@ async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProces
 
 async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: Enter, new_page: Pages) -> None:
     ann, username = await registered(enter)
-    await ann.account()
+    await ann.keep_later()
+    await ann.page.reload()  # it is asked once
+    await ann.choose("You and your account", "Settings")
+    settings = ann.page.get_by_role("dialog", name="Settings")
+    await settings.get_by_role("button", name="Account", exact=True).click()
+    await settings.get_by_role("button", name="What you wrote as a guest").click()
     await ann.press("Keep what I wrote")
     await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()
+    await ann.back()
+    await expect(settings.get_by_role("button", name="Display name")).to_be_visible()
+    await expect(settings.get_by_role("button", name=re.compile("E-mail|as a guest"))).to_have_count(0)
     phone = AccountPage(await new_page(ann.page.url))
     await phone.page.get_by_role("button", name="Sign in", exact=True).click()
     await phone.sign_in(username)

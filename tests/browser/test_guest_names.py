@@ -58,7 +58,7 @@ async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Ent
     await dora.delivered("by dora")
     await dora.choose("You and your account", "Create an account")
     await dora.register(username)
-    await dora.connected()
+    await dora.keep_later()
     await dora.account()
     await dora.press("Keep what I wrote")
     await expect(dora.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_focused()
@@ -67,7 +67,7 @@ async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Ent
     await dora.connected()
     await expect(dora.message("by dora")).to_have_class(OWN)
     await bob.page.reload()
-    await expect(bob.message("by dora").locator(".name")).to_have_text(username)
+    await expect(bob.message("by dora").locator(".name")).to_have_text(username.title())
 
 
 async def test_a_guest_whose_name_a_room_refuses_is_asked_for_another_one(

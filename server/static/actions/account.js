@@ -34,17 +34,21 @@ export function accountActions(context) {
   }
 
   return {
-    /** Show a page about accounts: a key of view/account/index.js. @param {string} name @param {any} [options] */
+    /** Show a page about accounts: a key of view/account/index.js. @param {string} name
+     * @param {any} [options] those of the page, and `from`: the dialog to which "Back" returns */
     open(name, options = {}) {
+      const from = ui.page?.options.from;
       if (ui.view !== "account") ui.back = ui.view;
       ui.view = "account";
-      ui.page = { name, options };
+      ui.page = { name, options: { from, ...options } };
       state.changed();
     },
 
     /** Return from the pages about accounts. */
     close() {
       if (ui.view !== "account" || app.changeover.onClose()) return;
+      const from = ui.page?.options.from;
+      if (from) context.ui.dialog(from.name, from);
       ui.page = null;
       ui.view = ui.back;
       if (ui.view === "loading") app.showEntry();
@@ -123,6 +127,7 @@ export function accountActions(context) {
     async signIn(path, fields, { news, used = false } = {}) {
       await app.login.signIn(path, fields);
       if (used) this.forgetLink(); // one to a room is accepted next
+      state.tab.set("offer", state.kept); // to be offered what it wrote
       app.changeover.reload(news);
     },
 

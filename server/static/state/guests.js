@@ -4,8 +4,9 @@
  *
  * @typedef {import("./storage.js").Store} Store
  * @typedef {import("./types.js").User} User
- * @typedef {{token: string, user: User | null, name: string, former: string[], at: number}} Guest `name`: as typed;
- *   `former`: ids under which the server no longer recognises it; `at`: when it was used last, in epoch milliseconds
+ * @typedef {{token: string, user: User | null, name: string, former: string[], at: number, offered?: boolean}} Guest
+ *   `name`: as typed; `former`: ids under which the server no longer recognises it; `at`: when it was used last, in epoch
+ *   milliseconds; `offered`: since then, an account was asked whether to keep what it wrote
  */
 
 const KEY = "guest:";

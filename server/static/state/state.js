@@ -61,7 +61,7 @@ export class State {
   /** My name as typed, until the server has said how it spells it. */ name = "";
   /** The name under which the browser keeps the guest that I am: another one until the server accepts a new name. */ kept = "";
   /** The account, null for a guest. @type {any} */ account = null;
-  /** @type {Server} */ server = { registration: "open", guests: true, mail: true };
+  /** @type {Server} */ server = { registration: "open", guests: true, mail: false };
   limits = DEFAULT_LIMITS;
   /** @type {import("./types.js").Connection} */ connection = { name: "idle" };
   /** Why the connection was closed for good, as a sentence. */ stopped = "";

@@ -108,6 +108,7 @@ export const account = table({
   passwordChanged: "Your password is changed. All other devices were signed out.",
   guests: "What you wrote as a guest",
   guestLead: "In this browser you were the guest {name}. Its rooms, roles and messages can become those of your account.",
+  guestLater: "You can also do this later: the settings have it under Account.",
   guestKeep: "Keep what I wrote",
   guestKept: "Done. What you wrote as this guest is yours now.",
   data: "Your data",

@@ -40,7 +40,7 @@ export function register(pages, { invite }) {
   if (registration === "closed") return { title: words.register, lead: words.closed, body: back };
   if (registration === "invite" && !invite?.registers) return { title: words.register, lead: words.inviteOnly, body: back };
   const form = formOf(pages, {
-    fields: [CHOSEN_USERNAME, FIRST_PASSWORD, NAME, ...(mail ? [EMAIL] : [])],
+    fields: [CHOSEN_USERNAME, FIRST_PASSWORD, { ...NAME, value: pages.state.name }, ...(mail ? [EMAIL] : [])],
     button: words.create,
     submit: async (values) => {
       const used = invite && registration === "invite" ? { invite: invite.token } : {};

@@ -23,6 +23,7 @@ const DIALOGS = {
   date: () => import("./date.js"),
   help: () => import("./help.js"),
   invite: () => import("./invite.js"),
+  keep: () => import("./keep.js"),
   members: () => import("./members.js"),
   name: () => import("./name.js"),
   missing: () => import("./missing.js"),
