@@ -254,6 +254,8 @@ export class App {
     onOtherTab((key) => {
       if (key === "settings") this.state.settings.load();
       if (key.startsWith("drafts:")) this.state.drafts.load();
+      if (["recent", "entered"].some((what) => key === `${what}:${this.state.person}`)) this.session.membership.onOtherTab();
+      if (key === `hidden:${this.state.person}`) this.act.rooms.onHidden();
       if (key === "applied") this.changeover.onApplied();
       if (Guests.isKeyOf(key, this.state.kept)) this.changeover.onGuest();
       this.state.changed();

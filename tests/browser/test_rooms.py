@@ -5,8 +5,10 @@ import re
 import pytest
 from playwright.async_api import Locator, expect
 
+from tests.browser.account_page import join_room, new_username
 from tests.browser.chat_page import SECRET, ChatPage, Enter, link
 from tests.browser.peer import peer
+from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web, token_of
 
@@ -198,6 +200,38 @@ async def test_a_draft_is_marked_in_the_list(enter: Enter, room: str) -> None:
     await expect(entry(ann, room)).to_contain_text("draft")
     await ann.go_to(room)
     await expect(entry(ann, room)).not_to_contain_text("draft")
+
+
+async def test_a_room_is_in_every_tab_until_it_is_left(enter: Enter, room: str) -> None:
+    """Also one that entering has made, of which nobody is a member."""
+    ann = await enter("ann")
+    other = await enter("ann", room=f"{room}-b", beside=ann)
+    for tab in (ann, other):
+        await expect(entry(tab, room)).to_be_visible()
+        await expect(entry(tab, f"{room}-b")).to_be_visible()
+    await other.choose("More about this room", "Leave")
+    await expect(entry(ann, f"{room}-b")).to_have_count(0)
+    await other.page.get_by_role("button", name="Undo").click()
+    await expect(entry(ann, f"{room}-b")).to_be_visible()
+    await other.go_to(room)
+    await ann.choose("More about this room", "Leave")
+    await expect(other.page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
+    await expect(entry(other, room)).to_have_count(0)
+
+
+async def test_a_room_that_entering_has_made_is_on_other_devices(
+    new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """As soon as one has read something in it, and after it was closed everywhere."""
+    username = new_username()
+    ann = await join_room(new_page, server, room, username)
+    phone = await join_room(new_page, server, f"{room}-b", username, new=False)
+    await ann.say("hello")
+    await expect(entry(phone, room)).to_be_visible()
+    await ann.page.close()
+    await phone.page.close()
+    later = await join_room(new_page, server, f"{room}-c", username, new=False)
+    await expect(entry(later, room)).to_be_visible()
 
 
 async def test_leaving_is_undone_and_quitting_is_confirmed(enter: Enter, server: ServerProcess, room: str) -> None:

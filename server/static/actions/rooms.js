@@ -64,6 +64,12 @@ export function roomActions({ state, session, api, ui }) {
     return show(name);
   }
 
+  /** Leave a room in this tab. @param {import("../state/room.js").Room} room */
+  function exit({ name, status }) {
+    if (status === "joined" || status === "joining") session.put({ type: "leave", room: name }, () => {}, () => {});
+    goFrom(name);
+  }
+
   /** Leave a room's session and move on to another one. @param {string} name */
   function goFrom(name) {
     const room = state.rooms.get(name);
@@ -92,17 +98,25 @@ export function roomActions({ state, session, api, ui }) {
       return show(joined.room);
     },
 
-    /** Leave a room on this device. It can be undone. @param {string} name */
+    /** Leave a room in this browser. It can be undone. @param {string} name */
     leave(name) {
       const room = state.rooms.get(name);
       if (!room) return;
       const { stays, title } = room;
-      if (room.status === "joined" || room.status === "joining") session.put({ type: "leave", room: name }, () => {}, () => {});
       membership.hide(name);
-      goFrom(name);
+      exit(room);
       const unsent = state.outbox.of(name).length > 0;
       const text = unsent ? words.rooms.leftUnsent(title) : words.rooms.left(title);
       ui.toast(text, { action: { label: words.common.undo, run: () => enter(name, { stays }) } });
+    },
+
+    /** Another tab has left rooms, or has entered one again. */
+    onHidden() {
+      for (const name of membership.hidden) {
+        const room = state.rooms.get(name);
+        if (room) exit(room);
+      }
+      membership.onOtherTab();
     },
 
     /** Give up the membership, on all devices. @param {string} name */

@@ -48,8 +48,7 @@ export class Kept {
     const away = new Set(membership.hidden);
     for (const kept of found) {
       const known = state.rooms.get(kept.name);
-      // Rooms that go with their last user are entered by those tabs alone that had them.
-      if (known ? known.loaded || known.status === "closed" : kept.info.kind === "ephemeral" || away.has(kept.name)) continue;
+      if (known ? known.loaded || known.status === "closed" : away.has(kept.name)) continue;
       const room = known ?? membership.add(kept.name);
       room.doubtful = !known;
       room.onKept(kept);
@@ -70,7 +69,7 @@ export class Kept {
     const { rooms } = this.state;
     const found = await this.#all();
     const mine = (/** @type {string} */ name) => rooms.has(name) && rooms.get(name)?.status !== "closed";
-    for (const { name, info } of found) if (info.kind !== "ephemeral" && !mine(name)) await this.remove(name);
+    for (const { name } of found) if (!mine(name)) await this.remove(name);
   }
 
   /** Remove everything of a user who has signed out. @param {string} [user] an id, mine by default */

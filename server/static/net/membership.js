@@ -2,8 +2,8 @@ import { Room } from "../state/room.js";
 import { onListed, remark } from "../state/unread.js";
 
 /**
- * Which rooms are mine: those that the server lists, and those that this tab has entered. A room that I leave stays away
- * until I enter it again, although I may still be a member.
+ * Which rooms are mine: those that the server lists, because I am a member, am in it, or have read it; and those that this
+ * tab has entered. A room that I leave stays away from this browser until I enter it again, although I may still be a member.
  *
  * @typedef {import("../state/state.js").State} State
  * @typedef {import("../state/types.js").User} User
@@ -11,6 +11,7 @@ import { onListed, remark } from "../state/unread.js";
  */
 
 const RECENT = 8;
+const ENTERED = 100;
 const RECOUNTS = 3; // in a row: where messages never end, the counts are 99+ soon
 const COUNT_AGAIN = 500; // ms: several deletions at once ask for one count
 
@@ -56,6 +57,7 @@ export class Membership {
   /** Remove a room from the page. @param {Room} room */
   remove(room) {
     this.session.hooks.onGone(room.name);
+    this.#drop("entered", room.name);
     this.session.entrance.forget(room);
     this.state.outbox.onDisconnect(room.name);
     this.state.rooms.delete(room.name);
@@ -67,14 +69,14 @@ export class Membership {
 
   /** I may not enter a room any more: it is not proposed, and nothing of it is kept. @param {string} name */
   onLost(name) {
-    this.state.browser.set(this.#key("recent"), this.recent.filter((each) => each !== name));
+    for (const what of ["recent", "entered"]) this.#drop(what, name);
     this.save();
     this.session.hooks.onGone(name);
   }
 
   /** Keep a room away that I have left, until it is entered again. @param {string} name */
   hide(name) {
-    this.state.browser.set(this.#key("hidden"), [...this.hidden.filter((each) => each !== name), name].slice(-1000));
+    this.#keep("hidden", name, 1000);
   }
 
   /** I read, on another device, a room that this page does not have: perhaps I have become a member. @param {string} name */
@@ -82,6 +84,13 @@ export class Membership {
     if (this.#elsewhere.has(name)) return;
     this.#elsewhere.add(name);
     this.ask();
+  }
+
+  /** Another tab has entered a room: it is mine here, too. */
+  onOtherTab() {
+    if (!this.state.known) return;
+    this.#addEntered();
+    if (this.#missing("recent").length) this.ask();
   }
 
   /** Adopt the server's spelling of a name (Unicode NFC). @param {Room} room @param {string} name */
@@ -98,7 +107,7 @@ export class Membership {
   /** I am identified: enter my rooms, the one in front first. */
   onKnown() {
     this.#elsewhere.clear();
-    this.#joinAll();
+    this.#addEntered();
     this.ask();
   }
 
@@ -106,7 +115,9 @@ export class Membership {
   onJoined(room) {
     const { invitations } = this.state;
     this.state.invitations = invitations.filter((each) => each.room !== room.name);
-    if (!room.direct) this.#remember(room.name);
+    if (!room.direct) this.#keep("recent", room.name, RECENT);
+    if (room.stays) this.#drop("entered", room.name);
+    else if (!this.#names("entered").includes(room.name)) this.#keep("entered", room.name, ENTERED);
     this.save();
   }
 
@@ -146,13 +157,13 @@ export class Membership {
 
   /** The rooms that this person entered last. @returns {string[]} */
   get recent() {
-    const saved = this.state.browser.get(this.#key("recent"));
-    return Array.isArray(saved) ? saved : [];
+    return this.#names("recent");
   }
 
-  /** @param {string} name */
-  #remember(name) {
-    this.state.browser.set(this.#key("recent"), [name, ...this.recent.filter((each) => each !== name)].slice(0, RECENT));
+  /** Enter the rooms that entering has made, in any tab: the server lists them once I have read something in them. */
+  #addEntered() {
+    for (const name of this.#missing("entered")) this.add(name);
+    this.#joinAll();
   }
 
   /** @param {any} list the answer to `rooms` */
@@ -160,7 +171,7 @@ export class Membership {
     const hidden = new Set(this.hidden);
     for (const { room: name, role, peer, read, unread, mentions, members, online, ...info } of rooms) {
       const known = this.state.rooms.get(name);
-      if (!known && (hidden.has(name) || info.kind === "ephemeral")) continue;
+      if (!known && hidden.has(name)) continue;
       const room = known ?? this.add(name, peer);
       room.doubtful = false;
       if (room.status !== "joined") room.onInfo(info);
@@ -196,14 +207,37 @@ export class Membership {
 
   /** @param {string} name */
   #show(name) {
-    const { hidden } = this;
-    if (hidden.includes(name)) this.state.browser.set(this.#key("hidden"), hidden.filter((each) => each !== name));
+    this.#drop("hidden", name);
   }
 
   /** The rooms that I have left on this device. @returns {string[]} */
   get hidden() {
-    const saved = this.state.browser.get(this.#key("hidden"));
+    return this.#names("hidden");
+  }
+
+  // --- lists that the browser keeps of this person ---------------------------------------------------------------------
+
+  /** @param {string} what @returns {string[]} the last one first */
+  #names(what) {
+    const saved = this.state.browser.get(this.#key(what));
     return Array.isArray(saved) ? saved : [];
+  }
+
+  /** The rooms of a list that this page does not have, without those that I have left. @param {string} what */
+  #missing(what) {
+    const { hidden } = this;
+    return this.#names(what).filter((name) => !this.state.rooms.has(name) && !hidden.includes(name));
+  }
+
+  /** @param {string} what @param {string} name @param {number} most */
+  #keep(what, name, most) {
+    this.state.browser.set(this.#key(what), [name, ...this.#names(what).filter((each) => each !== name)].slice(0, most));
+  }
+
+  /** @param {string} what @param {string} name */
+  #drop(what, name) {
+    const names = this.#names(what);
+    if (names.includes(name)) this.state.browser.set(this.#key(what), names.filter((each) => each !== name));
   }
 
   /** @param {string} what */

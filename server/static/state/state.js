@@ -18,7 +18,7 @@ import { Settings } from "./settings.js";
  */
 
 /** What the browser keeps for each person. */
-const OF_PERSON = ["drafts", "recent", "hidden", "marked", "blocked"];
+const OF_PERSON = ["drafts", "recent", "entered", "hidden", "marked", "blocked"];
 
 const KEPT_TOASTS = 3;
 
