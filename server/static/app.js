@@ -30,6 +30,7 @@ function seqOf(asked) {
 export class App {
   /** @type {Promise<import("./net/kept.js").Kept | null> | null} */ #kept = null;
   /** @type {import("./net/kept.js").Kept | null} */ #keeper = null;
+  /** What covers the room, once one was shown. @type {import("./covers.js").Covers | null} */ covers = null;
   #knowsBlocked = false;
   /** Whether the server has listed my rooms. */ #listed = false;
   /** Who opened the page, and where it was asked to go. */
@@ -168,6 +169,13 @@ export class App {
     return this.#kept;
   }
 
+  /** Have Back close what covers the room. */
+  async watchCovers() {
+    const module = await this.act.ui.load(() => import("./covers.js"), { asked: false });
+    if (module) this.covers = new module.Covers(this.state, this.act);
+    this.state.changed();
+  }
+
   /** Remove the messages that the browser keeps of a user who has signed out. @param {string} [user] an id, mine by default */
   async dropKept(user = this.state.me?.id) {
     if (user === this.login.known?.id) this.login.forget();
@@ -231,8 +239,9 @@ export class App {
 
   #listen() {
     const { transport } = this.session;
-    addEventListener("popstate", () => {
+    addEventListener("popstate", ({ state }) => {
       if (location.hash) return; // a link that was pasted: `hashchange` follows
+      if (this.covers?.onPop(state)) return this.#remember();
       const asked = new URLSearchParams(location.search);
       const room = asked.get("r") ?? "";
       // Going back does not undo leaving a room.
@@ -268,9 +277,9 @@ export class App {
     const { room } = this.state;
     const closed = !room || room.status === "closed"; // a reload must not enter it again
     const address = closed ? location.pathname : this.act.messages.link(room.name);
-    if (new URL(address, location.href).href === location.href) return;
+    if (this.covers?.removing || new URL(address, location.href).href === location.href) return;
     const first = !new URLSearchParams(location.search).has("r");
-    if (closed || first || instead) history.replaceState(null, "", address);
+    if (this.covers?.onMoved() || closed || first || instead) history.replaceState(null, "", address);
     else history.pushState(null, "", address);
   }
 

@@ -60,6 +60,7 @@ function draw() {
   shell.draw(view);
   if (view === "entry" || entry.loaded) entry.draw();
   attention.draw();
+  app.covers?.sync();
   if (!shown && state.room?.loaded) setTimeout(afterRoom); // once the browser has painted it
 }
 
@@ -70,6 +71,7 @@ function afterRoom() {
   schedule();
   keepPage();
   app.keep();
+  app.watchCovers();
 }
 
 /**

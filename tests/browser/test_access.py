@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.chat_page import ChatPage, Enter, Wire
 from tests.browser.peer import peer
@@ -248,6 +248,38 @@ async def test_the_page_fits_a_phone(enter: Enter) -> None:
     await expect(ann.box).to_be_in_viewport()
     await expect(ann.message("short")).to_be_in_viewport()
     await _no_sideways_scroll(ann.page)
+
+
+async def test_back_closes_what_covers_the_room_and_nothing_else(enter: Enter, room: str) -> None:
+    """A panel, the drawer, a dialog. A room that is chosen in the drawer takes its place."""
+    ann = await enter("ann", **PHONE)
+    page = ann.page
+    await ann.go_to(f"{room}-b")
+
+    async def back_from(covers: Locator) -> None:
+        await expect(covers).to_be_visible()
+        await page.wait_for_function("() => history.state?.covers === 1")
+        await page.go_back()
+        await expect(covers).to_be_hidden()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
+
+    await page.locator("#open-people").click()
+    await back_from(page.locator("#panel"))
+    await page.locator("#menu").click()
+    await back_from(page.get_by_role("navigation", name="Rooms"))
+    await page.locator("#menu").click()
+    await page.get_by_role("button", name="Switch to").click()
+    await back_from(page.get_by_role("dialog"))
+    await page.locator("#menu").click()
+    await page.wait_for_function("() => history.state?.covers === 1")
+    await page.get_by_role("link", name=room, exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(room)
+    await page.locator("#open-search").click()
+    await page.wait_for_function("() => history.state?.covers === 1")
+    await page.locator("#panel").get_by_role("button", name="Close").click()
+    await page.wait_for_function("() => history.state === null")
+    await page.go_back()
+    await expect(page.get_by_role("heading", level=1)).to_have_text(f"{room}-b")
 
 
 async def test_targets_are_large_enough_to_touch(enter: Enter) -> None:
