@@ -137,6 +137,11 @@ export class State {
     return id === this.me?.id || this.former.has(id);
   }
 
+  /** Whether I may write direct messages. */
+  get mayWriteDirectly() {
+    return this.me !== null && kindOf(this.me.id) !== "claimed";
+  }
+
   /** Whether I am an admin of the server. An application's token does not say so: a room does. */
   get mayOperate() {
     return this.account?.role === "admin" || [...this.rooms.values()].some((room) => room.role === "admin");

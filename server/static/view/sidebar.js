@@ -75,9 +75,13 @@ export class Sidebar {
           <button type="button" class="side-entry" @click=${() => this.#leaveFor(() => act.ui.dialog("browse"))}>
             ${icon("compass")}${words.rooms.browse}</button>
         </section>
-        ${direct.length
+        ${state.mayWriteDirectly || direct.length
           ? html`<section aria-labelledby="direct-heading">
-              <div class="side-title"><h2 id="direct-heading">${words.rooms.direct}</h2></div>
+              <div class="side-title">
+                <h2 id="direct-heading">${words.rooms.direct}</h2>
+                <button type="button" class="icon-button small" aria-label=${words.rooms.write} title=${words.rooms.write}
+                  @click=${() => this.#leaveFor(() => act.ui.dialog("switcher", { people: true }))}>${icon("plus")}</button>
+              </div>
               <ul class="rooms" aria-labelledby="direct-heading">
                 ${repeat(direct, (room) => room.name, (room) => this.#room(room, room.name === stop))}
               </ul>
@@ -168,10 +172,11 @@ export class Sidebar {
   };
 
   #add = (/** @type {Event} */ event) => {
-    const dialog = (/** @type {string} */ name) => () => this.#leaveFor(() => this.act.ui.dialog(name));
+    const dialog = (/** @type {string} */ name, /** @type {object} */ data = {}) => () => this.#leaveFor(() => this.act.ui.dialog(name, data));
     openMenu(/** @type {Element} */ (event.currentTarget), [
       { label: words.rooms.browse, icon: "compass", run: dialog("browse") },
       { label: words.rooms.create, icon: "plus", run: dialog("create") },
+      this.state.mayWriteDirectly && { label: words.rooms.write, icon: "user", run: dialog("switcher", { people: true }) },
     ]);
   };
 

@@ -22,8 +22,11 @@ import { inOrder } from "./shortcuts.js";
 const MOST = 8; // of a group
 const PAUSE = 200; // milliseconds without a key before the server is asked
 
-/** @param {import("./host.js").Context} context @returns {import("./host.js").Part} */
-export function open({ state, act, redraw, close }) {
+/** @param {import("./host.js").Context} context with `people` if only they are wanted @returns {import("./host.js").Part} */
+export function open({ state, act, data, redraw, close }) {
+  const [title, label, none] = data.people
+    ? [words.directTitle, words.directField, words.directNone]
+    : [words.switcherTitle, words.switcherField, words.switcherNone];
   let [q, at, asked, error] = ["", 0, 0, ""];
   /** Public rooms that the server has found. @type {{room: string, title?: string}[]} */ let others = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
@@ -33,9 +36,10 @@ export function open({ state, act, redraw, close }) {
   function choices() {
     const rooms = q ? inOrder(state).filter((room) => contains(room.title, q) || contains(room.name, q)) : recent(state);
     rooms.sort((a, b) => rank(b.title, q) - rank(a.title, q));
-    const people = q ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
+    const people = q || data.people ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
     const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room));
     const alike = namesakes(people);
+    if (data.people) return [...group(true), ...people.map((user) => personChoice(user, alike))];
     const exact = state.rooms.has(q) || q.startsWith("@");
     // What the server finds comes last: it must not move what is about to be chosen.
     return [
@@ -95,7 +99,7 @@ export function open({ state, act, redraw, close }) {
     at = 0;
     error = "";
     clearTimeout(timer);
-    if (q) timer = setTimeout(ask, PAUSE);
+    if (q && !data.people) timer = setTimeout(ask, PAUSE);
     redraw();
   }
 
@@ -122,7 +126,7 @@ export function open({ state, act, redraw, close }) {
   }
 
   return {
-    title: () => words.switcherTitle,
+    title: () => title,
     kind: "switcher",
     focus: () => field?.focus(),
     closed: () => clearTimeout(timer),
@@ -130,19 +134,19 @@ export function open({ state, act, redraw, close }) {
       const all = choices();
       at = Math.min(at, Math.max(0, all.length - 1));
       return html`
-        <label class="search-field">${icon("search")}<span class="sr">${words.switcherField}</span>
+        <label class="search-field">${icon("search")}<span class="sr">${label}</span>
           <input class="input" role="combobox" aria-expanded="true" aria-controls="switch-list" aria-autocomplete="list"
-            aria-activedescendant=${all.length ? `switch-${at}` : nothing} placeholder=${words.switcherField} autocomplete="off" autocapitalize="none"
+            aria-activedescendant=${all.length ? `switch-${at}` : nothing} placeholder=${label} autocomplete="off" autocapitalize="none"
             spellcheck="false" maxlength="128" dir="auto" enterkeyhint="go" @input=${typed} @keydown=${onKey}
             ${ref((element) => (field = /** @type {HTMLInputElement | undefined} */ (element)))}></label>
         <p class="field-error" role="alert">${error}</p>
         <p class="sr" role="status">${q ? words.switcherFound(all.length) : ""}</p>
-        <div id="switch-list" class="switch-list" role="listbox" aria-label=${words.switcherTitle}>
+        <div id="switch-list" class="switch-list" role="listbox" aria-label=${title}>
           ${all.map((choice, i) => html`${choice.group && choice.group !== all[i - 1]?.group ? html`<div class="menu-title" role="presentation">${choice.group}</div>` : nothing}
             <div id="switch-${i}" class="switch" role="option" aria-selected=${i === at} data-key=${choice.key}
               @pointermove=${() => at !== i && ((at = i), redraw())} @click=${() => choose(choice)}>${choice.content}</div>`)}
         </div>
-        ${all.length ? nothing : html`<p class="dialog-note">${words.switcherNone}</p>`}
+        ${all.length ? nothing : html`<p class="dialog-note">${none}</p>`}
         <p class="switch-hint">${words.switcherHint}</p>`;
     },
   };

@@ -15,6 +15,7 @@ export const rooms = table({
   add: "Add a room",
   browse: "Browse rooms",
   create: "New room",
+  write: "New direct message",
   none: "You are in no room yet.",
   unread: (/** @type {number} */ n) => plural(n, { one: "{n} unread", other: "{n} unread" }),
   unreadMany: "more than 99 unread",
