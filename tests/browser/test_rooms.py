@@ -137,6 +137,14 @@ async def test_an_invitation_says_who_and_is_answered(
     rooms = ann.page.get_by_role("navigation", name="Rooms")
     invitation = rooms.get_by_role("region", name="Invitations")
     await expect(invitation).to_contain_text("grace invites you")
+    size = ann.page.viewport_size
+    await ann.page.set_viewport_size({"width": 390, "height": 800})
+    menu = ann.page.get_by_role("button", name="Rooms, 1 invitation")
+    sign, count = await menu.locator("svg").bounding_box(), await menu.locator(".badge").bounding_box()
+    assert sign
+    assert count
+    assert sign["x"] + sign["width"] <= count["x"]
+    await ann.page.set_viewport_size(size or {"width": 1280, "height": 800})
     await invitation.get_by_role("button", name=f"{answer}: The den").click()
     await expect(invitation).to_have_count(0)
     await expect(entry(ann, den)).to_have_count(1 if answer == "Accept" else 0)

@@ -147,9 +147,9 @@ export class State {
     return this.account?.role === "admin" || [...this.rooms.values()].some((room) => room.role === "admin");
   }
 
-  /** How many unread messages of a room want me: mentions, and in a direct room all, unless it is muted. @param {Room} room */
+  /** How many unread messages of a room want me: mentions, and in a direct room all; none if it is muted. @param {Room} room */
   wantedOf(room) {
-    return room.direct && !this.isMuted(room) ? room.unread : room.mentions;
+    return this.isMuted(room) ? 0 : room.direct ? room.unread : room.mentions;
   }
 
   /** Whether I have muted a room: more than that rooms do not notify. @param {Room} room */
@@ -158,7 +158,7 @@ export class State {
     return Object.hasOwn(levels, room.name) && levels[room.name] === "none";
   }
 
-  /** What is unread in all rooms. Of muted ones only mentions count. */
+  /** What is unread in all rooms but those that are muted. */
   get totals() {
     let [unread, mentions] = [0, 0];
     for (const room of this.rooms.values()) {

@@ -26,13 +26,16 @@ export function header(state, act, connected) {
 function menuButton(state, act) {
   const others = [...state.rooms.values()].filter((room) => room.name !== state.front);
   const sum = (/** @type {(room: Room) => number} */ of) => others.reduce((all, room) => all + of(room), 0);
-  const mentions = sum((room) => state.wantedOf(room)) + state.invitations.length;
+  const { length: invitations } = state.invitations;
+  const mentions = sum((room) => state.wantedOf(room));
   const unread = sum((room) => (state.isMuted(room) ? 0 : room.unread));
-  const label = mentions ? words.rooms.openMentions(mentions) : unread ? words.rooms.openUnread(unread) : words.rooms.open;
-  const n = mentions || unread;
+  const { open, openMentions, openInvitations, openUnread } = words.rooms;
+  const label = mentions ? openMentions(mentions) : invitations ? openInvitations(invitations) : unread ? openUnread(unread) : open;
+  const wanted = mentions + invitations;
+  const n = wanted || unread;
   return html`<button type="button" id="menu" class="icon-button menu-button" aria-label=${label} aria-controls="sidebar"
     aria-expanded=${state.ui.drawer} @click=${() => act.ui.drawer(!state.ui.drawer)}>
-    ${icon("menu")}${n ? html`<span class="badge ${mentions ? "mention" : ""}" aria-hidden="true">${cut(n)}</span>` : nothing}
+    ${icon("menu")}${n ? html`<span class="badge ${wanted ? "mention" : ""}" aria-hidden="true">${cut(n)}</span>` : nothing}
   </button>`;
 }
 

@@ -7,6 +7,7 @@ export const rooms = table({
   open: "Rooms",
   openUnread: (/** @type {number} */ n) => plural(n, { one: "Rooms, {n} unread message", other: "Rooms, {n} unread messages" }),
   openMentions: (/** @type {number} */ n) => plural(n, { one: "Rooms, {n} mention", other: "Rooms, {n} mentions" }),
+  openInvitations: (/** @type {number} */ n) => plural(n, { one: "Rooms, {n} invitation", other: "Rooms, {n} invitations" }),
   close: "Close the list of rooms",
   jump: "Switch to…",
   heading: "Rooms",
