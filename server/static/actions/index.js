@@ -1,8 +1,8 @@
+import { Refused } from "../net/api.js";
+import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { accountActions } from "./account.js";
 import { attentionActions } from "./attention.js";
-import { meActions } from "./me.js";
 import { messageActions } from "./messages.js";
-import { moderationActions } from "./moderation.js";
 import { peopleActions } from "./people.js";
 import { readingActions } from "./reading.js";
 import { roomActions } from "./rooms.js";
@@ -19,9 +19,9 @@ import { writingActions } from "./writing.js";
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
- *   moderation: ReturnType<typeof moderationActions>,
+ *   moderation: ReturnType<typeof import("./moderation.js").moderationActions>,
  *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>,
- *   account: ReturnType<typeof accountActions>, me: ReturnType<typeof meActions>}} Actions
+ *   account: ReturnType<typeof accountActions>, me: ReturnType<typeof import("./me.js").meActions>}} Actions
  * @typedef {import("../app.js").App} App
  * @typedef {{state: State, session: Session, api: Api, app: App} & Actions} Context
  */
@@ -36,9 +36,25 @@ export function makeActions(parts) {
   context.writing = writingActions(context);
   context.people = peopleActions(context);
   context.attention = attentionActions(context);
-  context.moderation = moderationActions(context);
+  context.moderation = later(async () => (await import("./moderation.js")).moderationActions(context));
   context.settings = settingsActions(context);
   context.account = accountActions(context);
-  context.me = meActions(context);
+  context.me = later(async () => (await import("./me.js")).meActions(context));
   return context;
+}
+
+/**
+ * Actions that the first view does not need, and that all ask the server: loaded when one of them is called.
+ * @template {Record<string, (...args: any[]) => Promise<any>>} T @param {() => Promise<T>} load @returns {T}
+ */
+function later(load) {
+  const get = (/** @type {T} */ _, /** @type {string} */ name) => async (/** @type {any[]} */ ...args) => {
+    try {
+      return await (await onDemand(load))[name](...args);
+    } catch (error) {
+      if (!(error instanceof NotLoaded)) throw error;
+      throw new Refused("", error.message, { retryable: true });
+    }
+  };
+  return new Proxy(/** @type {T} */ ({}), { get });
 }

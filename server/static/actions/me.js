@@ -32,6 +32,7 @@ export function meActions({ state, session, api, app }) {
     /** Make what a guest of this browser wrote the account's. @param {string} name */
     async keepGuest(name) {
       await login.keep(state.guests.get(name)?.token ?? "");
+      session.membership.adopt(`guest:${name}`);
       state.guests.forget(name); // its token says nothing any more
     },
 

@@ -86,6 +86,12 @@ export class Membership {
     this.ask();
   }
 
+  /** A guest has become me: its rooms are mine. @param {string} person */
+  adopt(person) {
+    for (const name of this.#names("entered", person)) this.add(name);
+    this.#joinAll();
+  }
+
   /** Another tab has entered a room: it is mine here, too. */
   onOtherTab() {
     if (!this.state.known) return;
@@ -217,9 +223,9 @@ export class Membership {
 
   // --- lists that the browser keeps of this person ---------------------------------------------------------------------
 
-  /** @param {string} what @returns {string[]} the last one first */
-  #names(what) {
-    const saved = this.state.browser.get(this.#key(what));
+  /** @param {string} what @param {string} [person] @returns {string[]} the last one first */
+  #names(what, person = this.state.person) {
+    const saved = this.state.browser.get(`${what}:${person}`);
     return Array.isArray(saved) ? saved : [];
   }
 

@@ -21,6 +21,5 @@ export function open({ act, data, redraw, close }) {
     title: () => words.missingTitle,
     draw: () => form.draw(words.missingPassword, password),
     focus: () => form.focus(),
-    kind: "narrow",
   };
 }
