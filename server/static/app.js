@@ -36,13 +36,14 @@ export class App {
   /** Who opened the page, and where it was asked to go. */
   #opened = takeLink(); // first: its secret is not to stay in the address
 
-  /** @param {{onChange: () => void, onMessage: Hooks["onMessage"], onInvited: Hooks["onInvited"]}} options */
-  constructor({ onChange, onMessage, onInvited }) {
+  /** @param {{onChange: () => void, onMessage: Hooks["onMessage"], onInvited: Hooks["onInvited"], onSignOut: () => unknown}} options */
+  constructor({ onChange, onMessage, onInvited, onSignOut }) {
+    this.onSignOut = onSignOut;
     this.state = new State({ browser: browserStore(), tab: tabStore(), onChange: () => (onChange(), this.#keeper?.onChange()) });
     this.tabs = new Tabs(this.state);
     const api = new Api();
     this.changeover = new Changeover(this);
-    this.login = new Login(api, this.state.browser, () => this.changeover.onTabs());
+    this.login = new Login(api, this.state.browser, (out) => this.changeover.onTabs(out));
     /** @type {Transport} */
     const transport = new Transport({
       url: () => socketUrl(document.baseURI, this.session.identity.asks),
@@ -57,7 +58,7 @@ export class App {
       hooks: {
         onOther: () => this.changeover.onOther(),
         onStopped: (code) => this.changeover.onStopped(code),
-        onTokenRefused: () => this.session.refuse(words.trouble.tokenEnded),
+        onTokenRefused: (fresh) => this.changeover.onTokenRefused(fresh),
         onRoom: () => this.#remember(),
         onRooms: () => {
           this.#showSome();
@@ -87,33 +88,22 @@ export class App {
     const before = login.known;
     const me = await login.load((text) => state.toast(text), { away: true });
     if (before && !me) await this.dropKept(before.id);
+    if (link?.kind === "token") changeover.admits(link.token, me ? null : before);
     if (me) session.identity.signIn(me);
     else session.identity.applyKept();
-    if (link?.kind === "token" && link.token) this.apply(link.token);
     changeover.tellNews();
     if (login.denied) return this.act.account.open("denied", { lead: login.denied });
     const asked = new URLSearchParams(location.search);
     const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
     const { proven } = state;
     const named = clean(asked.get("u"));
-    if (!proven) session.identity.take(named || clean(state.tab.get("name")) || (state.guests.list()[0]?.name ?? ""));
+    if (!proven) session.identity.take(named || clean(this.tabs.name()) || (state.guests.list()[0]?.name ?? ""));
     const saved = session.membership.saved;
     const room = clean(asked.get("r"));
     if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room);
     const known = proven || named || saved || session.identity.guestToken;
     if (!known || !(room || saved?.names.length || proven)) return this.showEntry(room);
     return this.start(state.name, room || saved?.front || "", seqOf(asked));
-  }
-
-  /**
-   * Act for the user of an application's token, unless the browser is signed in to an account: its cookies would act for
-   * that nevertheless.
-   * @param {string} token
-   */
-  apply(token) {
-    const { me } = this.login;
-    if (me) this.state.tab.set("news", words.trouble.tokenBeside(me.name));
-    else this.session.identity.apply(token);
   }
 
   /**
@@ -182,14 +172,17 @@ export class App {
     await (await this.keep())?.forget(user);
   }
 
-  /** Forget the person of this tab. @param {boolean} unsent also what was not sent */
+  /** Forget the person of this tab. @param {boolean} unsent also what was not sent in this browser, because they signed out */
   async forget(unsent) {
     const { state } = this;
-    await this.dropKept();
-    if (unsent) state.outbox.entries = [];
+    await Promise.all([this.onSignOut(), this.dropKept(), ...[...state.former].map((id) => this.dropKept(id))]);
+    if (unsent) {
+      state.outbox.entries = [];
+      state.settings.forget();
+    }
     this.tabs.save();
-    state.drop();
-    for (const what of ["rooms", "name"]) state.tab.remove(what);
+    state.drop(state.person, unsent);
+    this.tabs.forget();
     this.session.identity.forget();
   }
 

@@ -1,4 +1,5 @@
 import { Refused, csrfToken } from "./net/api.js";
+import { userOf } from "./net/token.js";
 import { words } from "./words.js";
 
 /**
@@ -72,12 +73,12 @@ export class Changeover {
     return false;
   }
 
-  /** Another tab has signed in or out, or changed the account. */
-  async onTabs() {
+  /** Another tab has signed in or out, or changed the account. @param {string} out the id of the account that it signed out */
+  async onTabs(out) {
     const { login, session, state } = this.app;
     const before = login.me?.id;
     const me = await login.load(() => {});
-    if (before && !me) return this.signOut(false);
+    if (before && !me) return this.signOut(before === out);
     if (me?.id !== before) return this.reload();
     if (me) session.identity.signIn(me);
     return state.changed();
@@ -91,19 +92,27 @@ export class Changeover {
     if (saved?.user?.id === state.me.id) return undefined;
     const renamed = state.guests.nameOf(state.me.id);
     if (renamed) state.tab.set("name", renamed);
-    return saved || renamed ? this.reload() : this.signOut(false);
+    return saved || renamed ? this.reload() : this.signOut(true);
   }
 
   /** Another tab has a new token of the application, or has signed its user out. */
   onApplied() {
-    const { session, state } = this.app;
+    const { login, session, state } = this.app;
     const { identity } = session;
-    if (!identity.applied) return state.entryError && identity.appliedToken ? this.reload() : undefined;
-    if (state.browser.get("applied") === null) return this.signOut(false);
+    if (login.me) return undefined;
+    const user = identity.appliedUser;
+    if (!user) return identity.applied ? this.signOut(true) : undefined;
     if (!identity.appliedToken) return undefined; // it has ended; this tab will be told so, too
-    const before = state.me?.id;
+    if (!identity.applied || state.me?.id !== user.id) return this.reload(words.trouble.nowFor(user.name));
     identity.applyKept();
-    return state.me?.id === before ? identity.onOpen() : this.reload(); // the connection goes on with the new one
+    return identity.onOpen(); // the connection goes on with the new one
+  }
+
+  /** The server does not accept the application's token. @param {boolean} fresh whether it is that of a link */
+  onTokenRefused(fresh) {
+    const { session, state } = this.app;
+    if (fresh && (session.identity.appliedToken || state.guests.list().length)) this.reload(words.trouble.tokenRefused);
+    else session.refuse(words.trouble.tokenEnded);
   }
 
   /** The server takes this page for another user than the one that it acts for. */
@@ -155,7 +164,10 @@ export class Changeover {
    */
   follow(link) {
     const { state, act } = this.app;
-    if (link?.kind === "token") return this.#apply(link.token);
+    if (link?.kind === "token") {
+      if (this.admits(link.token)) this.reload();
+      return true;
+    }
     if (link?.kind === "invite" && link.token) state.tab.set("invite", link.token);
     const invited = state.tab.get("invite");
     if (link && !link.token) act.account.open("incomplete");
@@ -164,11 +176,27 @@ export class Changeover {
     return Boolean(link ?? invited);
   }
 
-  /** The application has given a token to the page that is open: act for its user. @param {string} token */
-  #apply(token) {
-    if (!token) return false;
-    this.app.apply(token);
-    this.reload();
+  /**
+   * Take a token of the application from a link, and act for its user when the page begins. Anybody can send such a link,
+   * with a token of their own: if this browser acts for somebody else, the person is asked before.
+   * @param {string} token @param {{id: string, name: string} | null} [ended] whose login has just ended
+   * @returns {boolean} whether the page may begin with it now
+   */
+  admits(token, ended) {
+    const { login, session, state, act } = this.app;
+    const user = userOf(token);
+    if (!user) return false;
+    if (login.me) {
+      state.toast(words.trouble.tokenBeside(login.me.name)); // its cookies would act for it nevertheless
+      return false;
+    }
+    const [guest] = state.guests.list();
+    const before = session.identity.appliedUser ?? ended ?? (guest && { id: guest.user?.id ?? "", name: guest.name });
+    if (before && before.id !== user.id) {
+      act.ui.dialog("continue", { user, before, run: () => (state.tab.set("token", token), this.reload()) });
+      return false;
+    }
+    state.tab.set("token", token);
     return true;
   }
 

@@ -14,6 +14,7 @@ const app = new App({
   onChange: schedule,
   onMessage: (room, message, mention) => attention.onMessage(room, message, mention),
   onInvited: (invitation) => attention.onInvited(invitation),
+  onSignOut: () => attention.end(),
 });
 const { state, act } = app;
 drawLook(state);
@@ -27,6 +28,7 @@ const loadTools = async () => {
   return new MessageTools(state, act, log.box, composer);
 };
 const tools = onceLoaded(loadTools, { asked: false });
+/** @type {Attention} */
 const attention = new Attention(state, act);
 const shell = new Shell(state, act);
 const entry = onceLoaded(async () => {

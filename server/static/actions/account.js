@@ -111,8 +111,9 @@ export function accountActions(context) {
 
     /** Forget a guest that this browser knows. @param {string} name */
     forgetGuest(name) {
-      app.dropKept(state.guests.get(name)?.user?.id);
-      state.drop(`guest:${name}`);
+      const { user, former = [] } = state.guests.get(name) ?? {};
+      for (const id of [user?.id, ...former]) app.dropKept(id);
+      state.drop(`guest:${name}`, true);
       if (state.kept === name) identity.forget();
       else state.guests.forget(name);
       state.changed();

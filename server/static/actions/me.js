@@ -33,6 +33,8 @@ export function meActions({ state, session, api, app }) {
     async keepGuest(name) {
       await login.keep(state.guests.get(name)?.token ?? "");
       session.membership.adopt(`guest:${name}`);
+      app.dropKept(state.guests.get(name)?.user?.id);
+      state.moved(`guest:${name}`, false);
       state.guests.forget(name); // its token says nothing any more
     },
 
@@ -77,7 +79,7 @@ export function meActions({ state, session, api, app }) {
      * @param {string} news what to tell the user then */
     async remove(proof, messages, news) {
       await api.ask("DELETE", "me", { ...proof, messages: messages ? "delete" : "keep" });
-      login.announce();
+      login.announce(login.me?.id);
       app.changeover.signOut(true, news);
     },
   };

@@ -21,9 +21,9 @@ export class Identity {
 
   /**
    * @param {{state: State, ask: Ask, onKnown: (stranger: boolean) => void, onOther: () => void,
-   *   onTokenRefused: (text: any) => void}} options `onKnown`: my identity is settled; `stranger`: it is a new one,
+   *   onTokenRefused: (fresh: boolean) => void}} options `onKnown`: my identity is settled; `stranger`: it is a new one,
    *   because the server did not recognise me; `onOther`: the browser acts for another account than this page;
-   *   `onTokenRefused`: the server does not accept the application's token
+   *   `onTokenRefused`: the server does not accept the application's token; `fresh`: that of a link
    */
   constructor({ state, ask, onKnown, onOther, onTokenRefused }) {
     this.state = state;
@@ -40,24 +40,29 @@ export class Identity {
     this.state.former.clear();
   }
 
-  /** Act for the user of an application's token, whoever that is. @param {string} token */
-  apply(token) {
+  /**
+   * Act for the user of an application's token: the one with which this tab was opened, or else the one that the browser
+   * keeps. That of a link becomes the browser's when the server has accepted it, because anybody can write one.
+   */
+  applyKept() {
+    const token = this.state.tab.get("token") ?? this.appliedToken;
+    if (!token) return;
     this.#token = token;
     this.#applied = true;
     this.state.former.clear();
     const user = userOf(token);
     if (user) this.#be(user);
-    this.state.browser.set("applied", { token });
   }
 
-  /** Act for the user whose token the browser keeps, if it does. */
-  applyKept() {
-    if (this.appliedToken) this.apply(this.appliedToken);
-  }
-
-  /** The application's token that the browser keeps, "" without one. */
+  /** The application's token that the browser keeps, "" without one, and when it has ended. */
   get appliedToken() {
-    return String(this.state.browser.get("applied")?.token ?? "");
+    const { token = "", ended } = this.state.browser.get("applied") ?? {};
+    return ended ? "" : String(token);
+  }
+
+  /** The user of the application for whom this browser acts, also when the token has ended. @returns {User | null} */
+  get appliedUser() {
+    return userOf(String(this.state.browser.get("applied")?.token));
   }
 
   /** Whether I am the user of an application. */
@@ -155,11 +160,14 @@ export class Identity {
       const again = () => guest === this.#guest && !this.state.known && this.#hello();
       setTimeout(again, Math.max(1, error.retry_after ?? 0) * 1000);
     } else if (this.#applied) {
-      this.state.browser.set("applied", { token: "" }); // not removed: for other tabs that would be signing out
+      const { browser, tab } = this.state;
+      const fresh = tab.get("token") !== null;
+      if (fresh) tab.remove("token"); // what the browser keeps stays as it is
+      else browser.set("applied", { token: this.#token, ended: true }); // not removed: for other tabs that would be signing out
       this.#applied = false;
       this.#token = "";
       Object.assign(this.state, { me: null, name: "" });
-      this.onTokenRefused(error);
+      this.onTokenRefused(fresh);
     } else {
       this.#token = "";
       this.#become(guest);
@@ -196,9 +204,13 @@ export class Identity {
     this.#guest = null;
     this.#renames = false;
     this.#be(user);
+    const { browser, tab } = this.state;
     if (!this.#applied) {
       this.#token = token;
       this.#keep();
+    } else if (tab.get("token") === this.#token) {
+      browser.set("applied", { token: this.#token });
+      tab.remove("token");
     }
     this.#known(stranger);
   }
@@ -228,7 +240,9 @@ export class Identity {
     const { state } = this;
     const { kept, me, name, former, person } = state;
     state.kept = name;
-    state.guests.save({ token: this.#token, user: me, name, former: [...former], at: Date.now() });
+    const old = state.guests.save({ token: this.#token, user: me, name, former: [...former], at: Date.now() });
+    for (const each of old) state.drop(`guest:${each}`, true);
+    state.tab.set("guest", me?.id);
     if (kept === name) return;
     state.guests.forget(kept); // after it was saved, so that other tabs find it under one name or the other
     state.moved(person);

@@ -29,7 +29,8 @@ export class Login {
 
   /**
    * @param {Api} api @param {import("../state/storage.js").Store} store the browser's
-   * @param {() => void} onOther another tab has signed in or out, or changed the account
+   * @param {(out: string) => void} onOther another tab has signed in or out, or changed the account; `out`: the id of the
+   *   one that it signed out
    */
   constructor(api, store, onOther) {
     this.api = api;
@@ -37,7 +38,7 @@ export class Login {
     this.path = new URL(".", api.base).pathname;
     try {
       this.#tabs = new BroadcastChannel(CHANNEL);
-      this.#tabs.addEventListener("message", ({ data }) => data === this.path && onOther());
+      this.#tabs.addEventListener("message", ({ data }) => data?.path === this.path && onOther(data.out));
     } catch {
       // missing, or storage is disabled: other tabs notice when they connect
     }
@@ -55,9 +56,10 @@ export class Login {
     }
   }
 
-  /** Tell the other tabs that the account is another one, or has other data. */
-  announce() {
-    this.#tabs?.postMessage(this.path);
+  /** Tell the other tabs that the account is another one, or has other data. @param {string} [out] the id of the one that
+   * was signed out */
+  announce(out = "") {
+    this.#tabs?.postMessage({ path: this.path, out });
   }
 
   /**
@@ -145,8 +147,9 @@ export class Login {
 
   async signOut() {
     await this.api.ask("POST", "logout", {}, { renews: false });
+    const out = this.me?.id;
     this.me = null;
-    this.announce();
+    this.announce(out);
   }
 
   /** Change the account. @param {object} fields @returns {Promise<void>} */

@@ -23,7 +23,7 @@ import { Reader } from "./reader.js";
  * @property {() => void} onOther the browser acts for another account
  * @property {(code: number) => boolean} onStopped the connection was closed for a reason that a reconnect would meet again:
  *   whether another part of the page says so
- * @property {(error: any) => void} onTokenRefused the server does not accept the application's token
+ * @property {(fresh: boolean) => void} onTokenRefused the server does not accept the application's token; `fresh`: that of a link
  * @property {() => void} onRoom the room in front may be another one, or have another name
  * @property {() => void} onRooms the list of my rooms is here
  * @property {() => void} onAway the server cannot be reached now

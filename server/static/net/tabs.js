@@ -1,4 +1,5 @@
 import { Outbox } from "../state/outbox.js";
+import { OUTBOX as KEY } from "../state/state.js";
 import { PREFIX } from "../state/storage.js";
 import { claimClosed, claimTab } from "./tab.js";
 
@@ -9,8 +10,6 @@ import { claimClosed, claimTab } from "./tab.js";
  *
  * @typedef {import("../state/state.js").State} State
  */
-
-const KEY = "outbox:";
 
 export class Tabs {
   #id = "";
@@ -47,6 +46,21 @@ export class Tabs {
     const { outbox, person, browser } = this.state;
     if (outbox.entries.length) browser.set(KEY + this.#id, { person, entries: outbox });
     else browser.remove(KEY + this.#id);
+  }
+
+  /** The name of the guest that this tab was, "" if that was signed out while the tab slept or was closed. @returns {string} */
+  name() {
+    const { tab, guests } = this.state;
+    const [name, id] = [tab.get("name"), tab.get("guest")];
+    if (id === null || guests.get(name)) return name;
+    const renamed = guests.nameOf(id);
+    if (!renamed) this.forget();
+    return renamed;
+  }
+
+  /** The person has signed out. */
+  forget() {
+    for (const what of ["rooms", "name", "guest", "invite", "token"]) this.state.tab.remove(what);
   }
 
   /** @param {string} id @returns {{person: string, entries: any[]} | null} */

@@ -11,6 +11,6 @@ export function userOf(token) {
     const { userid, sub, username } = JSON.parse(new TextDecoder().decode(bytes));
     return { id: `u_${userid ?? sub}`, name: String(username) };
   } catch {
-    return null; // not a token; the server will say so
+    return null; // not a token
   }
 }

@@ -36,10 +36,12 @@ export class Guests {
     return this.list().find(({ user }) => user?.id === id)?.name ?? "";
   }
 
-  /** @param {Guest} guest */
+  /** @param {Guest} guest @returns {string[]} the names of those that are forgotten for it */
   save(guest) {
     this.store.set(KEY + guest.name, guest);
-    for (const { name } of this.list().slice(KEPT)) if (name !== guest.name) this.forget(name);
+    const old = this.list().slice(KEPT).map(({ name }) => name).filter((name) => name !== guest.name);
+    for (const name of old) this.forget(name);
+    return old;
   }
 
   /** @param {string} name */

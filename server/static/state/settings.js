@@ -45,6 +45,11 @@ export class Settings {
     }
   }
 
+  /** Forget what speaks of the person who has signed out. */
+  forget() {
+    for (const key of /** @type {const} */ (["levels", "keywords", "emoji"])) this.set(key, DEFAULTS[key]);
+  }
+
   /** @template {keyof Values} K @param {K} key @returns {Values[K]} */
   get(key) {
     return this.values[key];

@@ -20,6 +20,9 @@ import { Settings } from "./settings.js";
 /** What the browser keeps for each person. */
 const OF_PERSON = ["drafts", "recent", "entered", "hidden", "marked", "blocked"];
 
+/** Where each tab keeps what it has not sent. */
+export const OUTBOX = "outbox:";
+
 const KEPT_TOASTS = 3;
 
 /** The limits until `welcome` sends others. @type {Limits} */
@@ -104,19 +107,32 @@ export class State {
     return this.me && this.proven ? this.me.id : `guest:${this.kept}`;
   }
 
-  /** The person is called something else: what the browser keeps for it, too. @param {string} before */
-  moved(before) {
+  /** The person is called something else, or a guest has become the account that I am: what the browser keeps for it, too.
+   * @param {string} before @param {boolean} [over] whether this goes over what it keeps for me */
+  moved(before, over = true) {
     for (const what of OF_PERSON) {
-      const kept = this.browser.get(`${what}:${before}`);
-      if (kept !== null) this.browser.set(`${what}:${this.person}`, kept);
-      this.browser.remove(`${what}:${before}`);
+      const [kept, mine] = [before, this.person].map((person) => this.browser.get(`${what}:${person}`));
+      if (kept !== null && (over || mine === null)) this.browser.set(`${what}:${this.person}`, kept);
     }
+    for (const key of this.#outboxes(before)) this.browser.set(key, { ...this.browser.get(key), person: this.person });
+    this.drop(before, false);
     this.drafts.of(this.person);
   }
 
-  /** Remove what the browser keeps for a person. @param {string} [person] */
-  drop(person = this.person) {
+  /** Remove what the browser keeps for a person. @param {string} person @param {boolean} unsent also what was not sent, in all tabs */
+  drop(person, unsent) {
     for (const what of OF_PERSON) this.browser.remove(`${what}:${person}`);
+    if (unsent) for (const key of this.#outboxes(person)) this.browser.remove(key);
+  }
+
+  /** How many messages a person has not sent, in all tabs. @param {string} [person] */
+  unsent(person = this.person) {
+    return this.#outboxes(person).reduce((sum, key) => sum + this.browser.get(key).entries.length, 0);
+  }
+
+  /** The outboxes of a person's tabs. @param {string} person */
+  #outboxes(person) {
+    return this.browser.keys(OUTBOX).filter((key) => this.browser.get(key)?.person === person);
   }
 
   /** Another person uses the page: nothing of the one before is to be seen. */

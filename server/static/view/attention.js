@@ -60,6 +60,11 @@ export class Attention {
     }
   }
 
+  /** The person has signed out: what was shown is not for the next one. */
+  async end() {
+    for (const { key } of this.#shown.values()) await (await this.#load()).hide(key);
+  }
+
   get #wanted() {
     const { desktop, sound } = this.state.settings.values;
     return desktop || sound;

@@ -6,7 +6,6 @@ import { words } from "../words.js";
 import { EntryRooms, guestChips } from "./entry-rooms.js";
 import { canFocus } from "./focus.js";
 import { icon } from "./icons.js";
-import { confirmForget } from "./sign-out.js";
 
 /**
  * The page where one comes in: a name and a room, or the ways to an account.
@@ -109,7 +108,7 @@ export class EntryView {
       capitals: "words",
       hint: again ? words.entry.nameAgain : nothing,
       button: again
-        ? html`<button type="button" class="link" aria-label=${words.entry.forgetOf(name)} @click=${() => confirmForget(this.act, name)}>${words.entry.forget}</button>`
+        ? html`<button type="button" class="link" aria-label=${words.entry.forgetOf(name)} @click=${() => this.act.ui.dialog("signOut", { guest: name })}>${words.entry.forget}</button>`
         : nothing,
     })}
     ${guests.length > 1 ? guestChips(guests, name, (chosen) => this.#be(chosen)) : nothing}`;

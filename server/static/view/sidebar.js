@@ -11,7 +11,6 @@ import { openMenu } from "./menu.js";
 import { mark } from "./names.js";
 import { badge, openRoomMenu, sign } from "./room-parts.js";
 import { SWITCH, inOrder } from "./shortcuts.js";
-import { confirmSignOut } from "./sign-out.js";
 
 /**
  * My rooms, invitations, and me. Rooms are ordered by name: a list that is ordered by activity moves under the hand
@@ -167,7 +166,7 @@ export class Sidebar {
       state.mayOperate && { label: words.rooms.announce, icon: "megaphone", run: () => this.#leaveFor(() => act.ui.dialog("announce")) },
       { label: words.rooms.shortcuts, icon: "keyboard", run: () => this.#leaveFor(() => act.ui.dialog("help")) },
       { line: true },
-      { label: words.rooms.signOut, icon: "log-out", run: () => this.#leaveFor(() => confirmSignOut(state, act)) },
+      { label: words.rooms.signOut, icon: "log-out", run: () => this.#leaveFor(() => act.ui.dialog("signOut")) },
     ]);
   };
 

@@ -20,6 +20,21 @@ export const dialogs = table({
   joinRoom: (/** @type {string} */ room) => fill("Join {room}", { room }),
   openRoom: (/** @type {string} */ room) => fill("Open {room}", { room }),
   goTo: "Open",
+
+  signOutTitle: "Sign out of this browser?",
+  /** @param {string} name */
+  signOutGuestTitle: (name) => fill("Sign out as {name}?", { name }),
+  signOutText: "All tabs of this browser sign out.",
+  signOutGuestText:
+    "You are a guest: only this browser knows you. Your rooms, roles and direct messages will be lost, and you cannot change what you wrote. To keep them, create an account first.",
+  signOutUnsent: (/** @type {number} */ n) =>
+    plural(n, { one: "One message is not sent yet. It will be lost.", other: "{n} messages are not sent yet. They will be lost." }),
+  signOut: "Sign out",
+
+  continueTitle: "Continue as {user}?",
+  continueText:
+    "A link signs this browser in as {user}, with an application’s sign-in. You are {before} here. If you did not open the chat from that application, cancel: whoever made the link could read what you write and receive as {user}.",
+  continue: "Continue",
   newRoom: "New room",
 
   createTitle: "New room",

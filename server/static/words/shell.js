@@ -59,14 +59,6 @@ export const rooms = table({
   shortcuts: "Keyboard shortcuts",
   changeName: "Change name",
   signOut: "Sign out",
-  signOutTitle: "Sign out of this browser?",
-  /** @param {string} name */
-  signOutGuestTitle: (name) => fill("Sign out as {name}?", { name }),
-  signOutText: "All tabs of this browser sign out.",
-  signOutGuestText:
-    "You are a guest: only this browser knows you. Your rooms, roles and direct messages will be lost, and you cannot change what you wrote. To keep them, create an account first.",
-  signOutUnsent: (/** @type {number} */ n) =>
-    plural(n, { one: "One message is not sent yet. It will be lost.", other: "{n} messages are not sent yet. They will be lost." }),
   guestHint: "Guest in this browser",
   left: (/** @type {string} */ room) => fill("You left {room}.", { room }),
   leftUnsent: (/** @type {string} */ room) =>

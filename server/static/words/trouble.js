@@ -45,6 +45,9 @@ export const trouble = table({
   tokenEnded: "The application’s sign-in has ended. Open the chat from the application again.",
   /** @param {string} name */
   tokenBeside: (name) => fill("You are signed in as {name}. Sign out first to use the application’s sign-in.", { name }),
+  tokenRefused: "The server did not accept the sign-in of this link.",
+  /** @param {string} name */
+  nowFor: (name) => fill("Another tab has signed this browser in as {name}.", { name }),
   loginNotAccepted: "The server did not accept the login of this browser. Its operator has to check PUBLIC_URL.",
   /** @param {number} n */
   tooManyRooms: (n) => fill("You are in {n} rooms, which is the most that this server allows. Leave one first.", { n: number(n) }),

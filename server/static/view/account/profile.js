@@ -148,7 +148,7 @@ function signOut(pages) {
   const form = formOf(pages, {
     button: words.signOut,
     submit: async () => {
-      if (state.outbox.entries.length && !warned) {
+      if (state.unsent() && !warned) {
         warned = true;
         throw new Refused("", words.signOutUnsent);
       }

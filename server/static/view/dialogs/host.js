@@ -19,6 +19,7 @@ const DIALOGS = {
   announce: () => import("./announce.js"),
   browse: () => import("./browse.js"),
   confirm: () => import("./confirm.js"),
+  continue: () => import("./continue.js"),
   create: () => import("./create.js"),
   date: () => import("./date.js"),
   help: () => import("./help.js"),
@@ -34,6 +35,7 @@ const DIALOGS = {
   room: () => import("./room.js"),
   sanction: () => import("./sanction.js"),
   seen: () => import("./seen.js"),
+  signOut: () => import("./sign-out.js"),
   settings: () => import("../settings/dialog.js"),
   switcher: () => import("../switcher.js"),
 };
