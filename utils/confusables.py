@@ -5,6 +5,9 @@ from pathlib import Path
 
 _FILE = Path(__file__).with_name("confusables.txt")  # made by .ci/confusables.py; its header describes it
 
+# The license of the table wants this to be with it.
+NOTICE = " ".join(line[2:] for line in _FILE.read_text(encoding="ascii").splitlines()[:3])
+
 
 @cache
 def prototypes() -> dict[int, str]:

@@ -74,6 +74,7 @@ function afterRoom() {
   keepPage();
   app.keep();
   app.watchCovers();
+  act.ui.load(() => import("./view/lookalikes.js"), { asked: false }).then((module) => module?.compareLooks(schedule));
 }
 
 /**

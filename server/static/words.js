@@ -1,5 +1,4 @@
 import { common } from "./words/common.js";
-import { entry } from "./words/entry.js";
 import { log, notices } from "./words/log.js";
 import { header, rooms, status } from "./words/shell.js";
 import { trouble } from "./words/trouble.js";
@@ -8,4 +7,4 @@ import { trouble } from "./words/trouble.js";
  * All texts of the first view, by subject: `words.rooms.heading`. A text that needs values is a function. Parts that
  * are loaded on demand import theirs from words/ themselves.
  */
-export const words = Object.freeze({ common, entry, header, log, notices, rooms, status, trouble });
+export const words = Object.freeze({ common, header, log, notices, rooms, status, trouble });

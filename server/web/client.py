@@ -6,6 +6,7 @@ modules and the style sheets that the page needs at first are joined, each kind 
 """
 
 import hashlib
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from server.http.files import ServedFile
 from server.web.bundle import Bundle
 from server.web.squeeze import squeezed
+from utils.confusables import NOTICE, prototypes
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "static"
@@ -46,6 +48,8 @@ MEDIA = {
 FIRST = "main.js"
 JOINED = "first.js"
 JOINED_SHEETS = "css/first.css"
+# What characters look like, by which the page tells names apart.
+LOOKALIKES = "lookalikes.json"
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _INDENTATION = re.compile(r"\s*\n\s*")
 _PAGE_COMMENT = re.compile(r"^[ \t]*<!--.*?-->[ \t]*\n", re.MULTILINE | re.DOTALL)
@@ -73,6 +77,7 @@ class BrowserClient:
         for path, content in contents.items():
             if not path.startswith("vendor/"):  # those are small already, and their licenses want their notices kept
                 contents[path] = shortened(path, content)
+        contents[LOOKALIKES] = lookalikes()
         html = _PAGE_COMMENT.sub("", client.read_text())
         self.modules = {path: content.decode() for path, content in contents.items() if path.endswith(".js")}
         bundle = Bundle(self.modules, FIRST, JOINED)
@@ -108,3 +113,11 @@ def shortened(path: str, content: bytes) -> bytes:
     if path.endswith(".css"):
         return _INDENTATION.sub("\n", _COMMENT.sub("", content.decode())).lstrip().encode()
     return content
+
+
+def lookalikes() -> bytes:
+    """Return the table of Unicode TS 39 as JSON: what characters look like, and then these."""
+    alike: dict[str, str] = {}
+    for code, looks in prototypes().items():
+        alike[looks] = alike.get(looks, "") + chr(code)
+    return json.dumps({"notice": NOTICE, "alike": alike}, ensure_ascii=False).encode()

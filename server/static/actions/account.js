@@ -1,5 +1,5 @@
 import { Refused } from "../net/api.js";
-import { entry as words } from "../words/entry.js";
+import { words } from "../words.js";
 
 /**
  * Coming in and leaving: as a guest, with an account, by a link. Those that ask the server reject with `Refused`.
@@ -92,7 +92,7 @@ export function accountActions(context) {
     async rename(typed) {
       const [name, before] = [clean(typed), state.name];
       if (name === before) return;
-      if (state.guests.get(name)) throw new Refused("", words.nameOfOther, { fields: { name: words.nameOfOther } });
+      if (state.guests.get(name)) throw new Refused("", words.trouble.nameOfOther, { fields: { name: words.trouble.nameOfOther } });
       identity.renames();
       try {
         await connect(name);

@@ -1,7 +1,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
-import { words } from "../words.js";
+import { entry as texts } from "../words/entry.js";
 import { avatar } from "./avatar.js";
 import { icon } from "./icons.js";
 
@@ -54,7 +54,7 @@ export class EntryRooms {
     const none = !this.#found.length && !this.#many;
     return html`${recent.length
       ? html`<section class="entry-part" aria-labelledby="entry-recent">
-          <h2 id="entry-recent">${words.entry.recent}</h2>
+          <h2 id="entry-recent">${texts.recent}</h2>
           <div class="entry-chips">
             ${recent.map((room) => html`<button type="button" class="chip" @click=${() => this.choose(room)}>${icon("hash")}<bdi class="cut">${room}</bdi></button>`)}
           </div>
@@ -65,21 +65,21 @@ export class EntryRooms {
 
   #list() {
     return html`<section class="entry-part" aria-labelledby="entry-public">
-      <h2 id="entry-public">${words.entry.public}</h2>
+      <h2 id="entry-public">${texts.public}</h2>
       ${this.#many
-        ? html`<div class="search-field">${icon("search")}<input class="input" type="search" aria-label=${words.entry.search} placeholder=${words.entry.search}
+        ? html`<div class="search-field">${icon("search")}<input class="input" type="search" aria-label=${texts.search} placeholder=${texts.search}
             autocomplete="off" spellcheck="false" maxlength="64" dir="auto" @input=${this.#onInput}></div>`
         : nothing}
       <ul class="entry-rooms" aria-labelledby="entry-public">
         ${repeat(this.#found, ({ room }) => room, (room) => this.#room(room))}
       </ul>
-      <p class="field-hint" role="status">${this.#error || (this.#found.length ? "" : words.entry.noneFound)}</p>
+      <p class="field-hint" role="status">${this.#error || (this.#found.length ? "" : texts.noneFound)}</p>
     </section>`;
   }
 
   /** @param {Listed} room */
   #room({ room, title, topic, members = 0, online = 0 }) {
-    const count = online ? words.entry.online(online) : words.entry.members(members);
+    const count = online ? texts.online(online) : texts.members(members);
     return html`<li><button type="button" class="entry-room" @click=${() => this.choose(room)}>
       ${icon("hash")}
       <span class="entry-room-words">
@@ -99,7 +99,7 @@ export class EntryRooms {
 
 /** @param {import("../state/guests.js").Guest[]} guests @param {string} chosen a name @param {(name: string) => void} choose */
 export function guestChips(guests, chosen, choose) {
-  return html`<div class="entry-chips" role="group" aria-label=${words.entry.guests}>
+  return html`<div class="entry-chips" role="group" aria-label=${texts.guests}>
     ${guests.map(
       ({ name, user }) => html`<button type="button" class="chip" aria-pressed=${name === chosen} @click=${() => choose(name)}>
         ${avatar(user ?? { id: "", name })}<bdi class="cut">${name}</bdi></button>`,

@@ -3,6 +3,7 @@ import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { Refused } from "../net/api.js";
 import { parts } from "../words/format.js";
 import { words } from "../words.js";
+import { entry as texts } from "../words/entry.js";
 import { EntryRooms, guestChips } from "./entry-rooms.js";
 import { canFocus } from "./focus.js";
 import { icon } from "./icons.js";
@@ -65,13 +66,13 @@ export class EntryView {
 
   get #room() {
     const [recent] = this.act.rooms.recent();
-    return this.#typed.room ?? (this.state.ui.proposed || recent || words.entry.general);
+    return this.#typed.room ?? (this.state.ui.proposed || recent || texts.general);
   }
 
   #template() {
     const { account, proven, server, me } = this.state;
     const closed = !server.guests && !proven;
-    const lead = closed ? words.entry.leadAccount : proven ? words.entry.leadSignedIn : words.entry.lead;
+    const lead = closed ? texts.leadAccount : proven ? texts.leadSignedIn : texts.lead;
     return html`<div class="entry">
       <form id="entry" class="entry-form" novalidate @submit=${this.#submit} @input=${this.#onInput}>
         <img class="logo" src=${LOGO} alt="" width="56" height="56">
@@ -79,17 +80,17 @@ export class EntryView {
         <p id="lead" class="lead">${lead}</p>
         <p id="entry-error" class="field-error entry-error" role="alert">${this.#textOf("") === lead ? "" : this.#textOf("")}</p>
         ${me && proven
-          ? html`<p id="entry-as" class="entry-as"><span>${parts(words.entry.signedInAs, { name: html`<bdi id="entry-me" class="me-name">${me.name}</bdi>` })}</span>
-              ${account ? html`<button id="entry-account" class="link" type="button" @click=${() => this.act.account.open("profile")}>${words.entry.account}</button>` : nothing}</p>`
+          ? html`<p id="entry-as" class="entry-as"><span>${parts(texts.signedInAs, { name: html`<bdi id="entry-me" class="me-name">${me.name}</bdi>` })}</span>
+              ${account ? html`<button id="entry-account" class="link" type="button" @click=${() => this.act.account.open("profile")}>${texts.account}</button>` : nothing}</p>`
           : nothing}
         ${proven || closed ? nothing : this.#nameField()}
-        ${closed ? nothing : this.#field({ id: "room", label: words.entry.room, value: this.#room })}
+        ${closed ? nothing : this.#field({ id: "room", label: texts.room, value: this.#room })}
         ${closed ? nothing : this.#missing ? this.#question() : this.#button()}
         ${proven
           ? nothing
           : html`<div id="entry-guest" class="links">
-              <button id="entry-sign-in" class=${closed ? "primary" : "link"} type="button" @click=${() => this.act.account.open("signIn")}>${words.entry.signIn}</button>
-              ${server.registration === "closed" ? nothing : html`<button id="entry-register" class="link" type="button" @click=${() => this.act.account.open("register")}>${words.entry.register}</button>`}
+              <button id="entry-sign-in" class=${closed ? "primary" : "link"} type="button" @click=${() => this.act.account.open("signIn")}>${texts.signIn}</button>
+              ${server.registration === "closed" ? nothing : html`<button id="entry-register" class="link" type="button" @click=${() => this.act.account.open("register")}>${texts.register}</button>`}
             </div>`}
       </form>
       ${closed ? nothing : this.rooms.template()}
@@ -102,13 +103,13 @@ export class EntryView {
     const again = !this.state.known && !this.#textOf("name") && guests.some((guest) => guest.name === name);
     return html`${this.#field({
       id: "name",
-      label: words.entry.name,
+      label: texts.name,
       value: name,
       complete: "nickname",
       capitals: "words",
-      hint: again ? words.entry.nameAgain : nothing,
+      hint: again ? texts.nameAgain : nothing,
       button: again
-        ? html`<button type="button" class="link" aria-label=${words.entry.forgetOf(name)} @click=${() => this.act.ui.dialog("signOut", { guest: name })}>${words.entry.forget}</button>`
+        ? html`<button type="button" class="link" aria-label=${texts.forgetOf(name)} @click=${() => this.act.ui.dialog("signOut", { guest: name })}>${texts.forget}</button>`
         : nothing,
     })}
     ${guests.length > 1 ? guestChips(guests, name, (chosen) => this.#be(chosen)) : nothing}`;
@@ -128,19 +129,19 @@ export class EntryView {
 
   #button() {
     const away = this.#busy && this.state.connection.name === "waiting";
-    return html`<button id="join" class="primary" type="submit" aria-disabled=${this.#busy ? "true" : nothing}>${this.#busy ? words.entry.entering : words.entry.enter}</button>
-      <p class="entry-away" role="status">${away ? words.entry.away : ""}</p>`;
+    return html`<button id="join" class="primary" type="submit" aria-disabled=${this.#busy ? "true" : nothing}>${this.#busy ? texts.entering : texts.enter}</button>
+      <p class="entry-away" role="status">${away ? texts.away : ""}</p>`;
   }
 
   #question() {
-    const text = html`<p class="entry-missing" role="alert">${parts(words.entry.missing, { room: html`<bdi>${this.#missing}</bdi>` })}</p>`;
+    const text = html`<p class="entry-missing" role="alert">${parts(texts.missing, { room: html`<bdi>${this.#missing}</bdi>` })}</p>`;
     if (this.#locked) {
-      return html`${text}${this.#field({ id: "password", label: words.entry.password, value: this.#typed.password, type: "password" })}${this.#button()}`;
+      return html`${text}${this.#field({ id: "password", label: texts.password, value: this.#typed.password, type: "password" })}${this.#button()}`;
     }
     return html`${text}
       <div class="entry-choice">
-        <button type="button" class="primary" @click=${() => this.#enter({ create: true })}>${words.entry.create(this.#missing)}</button>
-        <button type="button" class="button" @click=${this.#unlock}>${icon("lock")}${words.entry.usePassword}</button>
+        <button type="button" class="primary" @click=${() => this.#enter({ create: true })}>${texts.create(this.#missing)}</button>
+        <button type="button" class="button" @click=${this.#unlock}>${icon("lock")}${texts.usePassword}</button>
       </div>`;
   }
 
@@ -167,7 +168,7 @@ export class EntryView {
     // A link to a room makes it, and so does the name that is always proposed: those are no typing errors.
     const room = this.#room.normalize("NFC").trim();
     if (this.#locked) this.#enter({ password: this.#typed.password });
-    else this.#enter({ create: room === this.state.ui.proposed || room === words.entry.general });
+    else this.#enter({ create: room === this.state.ui.proposed || room === texts.general });
   };
 
   /** Be a guest that this browser knows. @param {string} name */
@@ -198,9 +199,9 @@ export class EntryView {
   /** @param {{create?: boolean, password?: string}} how */
   async #enter(how) {
     const [name, room] = [this.#name, this.#room].map((text) => text.normalize("NFC").trim());
-    if (!name && !this.state.proven) return this.#refuse("name", words.entry.nameMissing);
-    if (!room) return this.#refuse("room", words.entry.roomMissing);
-    if (how.password === "") return this.#refuse("password", words.entry.passwordMissing);
+    if (!name && !this.state.proven) return this.#refuse("name", texts.nameMissing);
+    if (!room) return this.#refuse("room", texts.roomMissing);
+    if (how.password === "") return this.#refuse("password", texts.passwordMissing);
     this.#attempt += 1;
     const attempt = this.#attempt;
     this.#busy = true;
@@ -221,7 +222,7 @@ export class EntryView {
   #explain(error, room, tried) {
     if (error.fields.name) this.#refuse("name", error.fields.name);
     else if (error.code !== "no_such_room") this.#refuse(error.code && !this.state.entryError ? "room" : "", error.message);
-    else if (tried) this.#refuse("password", words.entry.passwordWrong);
+    else if (tried) this.#refuse("password", texts.passwordWrong);
     else {
       this.#missing = room;
       this.#input("room")?.focus();

@@ -10,6 +10,9 @@ import { words } from "../words.js";
 
 const LEAST = 3; // letters of an id: fewer look like a typo
 
+/** How a name looks: names with one look are told apart. `view/lookalikes.js` knows more about this than the first view. */
+export const looks = { of: comparable };
+
 /** The mark of users whose name proves nothing; accounts have none. @param {string} id */
 export function mark(id) {
   const kind = kindOf(id);
@@ -17,13 +20,13 @@ export function mark(id) {
 }
 
 /**
- * The users among these who share their name with another one, with the end of their id that tells them apart.
+ * The users among these whose name looks like that of another one, with the end of their id that tells them apart.
  * @param {Iterable<User>} users @returns {Map<string, string>} id -> "x7p"
  */
 export function namesakes(users) {
   /** @type {Map<string, Set<string>>} */ const ids = new Map();
   for (const { id, name } of users) {
-    const key = comparable(name);
+    const key = looks.of(name);
     const known = ids.get(key);
     if (known) known.add(id);
     else ids.set(key, new Set([id]));

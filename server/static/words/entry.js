@@ -10,7 +10,6 @@ export const entry = table({
   name: "Your name",
   nameMissing: "Choose a name that others will see.",
   nameAgain: "You were here before: your rooms and messages are still yours.",
-  nameOfOther: "Another guest of this browser has this name.",
   guests: "Guests of this browser",
   forget: "Sign out",
   /** @param {string} name */

@@ -37,6 +37,7 @@ export const trouble = table({
   refused: "The server refused this.",
   /** What a refusal is about, by the field. @type {Record<string, string>} */
   subjects: { u: "The name", name: "The name", username: "The username", room: "The name of the room", title: "The title" },
+  nameOfOther: "Another guest of this browser has this name.",
   stranger: "The server no longer recognises you, so you are a new guest here.",
   strangerUnsent:
     "The server no longer recognises you, so you are a new guest here. Unsent messages will be sent under the new identity.",

@@ -1,4 +1,4 @@
-import { words } from "../../words.js";
+import { entry as texts } from "../../words/entry.js";
 import { Form } from "../form.js";
 
 /**
@@ -8,12 +8,12 @@ import { Form } from "../form.js";
  */
 export function open({ state, act, redraw, close }) {
   const form = new Form({
-    fields: [{ name: "name", label: words.entry.name, value: state.name, autocomplete: "nickname", maxlength: 128 }],
-    text: words.entry.renameText,
-    button: words.entry.rename,
+    fields: [{ name: "name", label: texts.name, value: state.name, autocomplete: "nickname", maxlength: 128 }],
+    text: texts.renameText,
+    button: texts.rename,
     redraw,
     close,
     submit: ({ name }) => act.account.rename(name),
   });
-  return { title: () => words.entry.renameTitle, draw: () => form.draw(), focus: () => form.focus(), kind: "narrow" };
+  return { title: () => texts.renameTitle, draw: () => form.draw(), focus: () => form.focus(), kind: "narrow" };
 }

@@ -3,7 +3,7 @@ import { isBlocked } from "../../state/unread.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { html, render } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
-import { namesakes } from "../names.js";
+import { looks, namesakes } from "../names.js";
 import { useClock } from "../time.js";
 import { Announcer } from "./announcer.js";
 import { copyConversation } from "./copying.js";
@@ -45,6 +45,7 @@ export class LogView {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #tick;
   /** @type {Map<string, string>} */ #authors = new Map();
   /** @type {Map<string, string>} */ #alike = new Map();
+  /** For what the namesakes were found. @type {unknown[]} */ #compared = [];
 
   /**
    * @param {HTMLElement} frame an empty element, which the log fills
@@ -129,8 +130,11 @@ export class LogView {
     };
     const shown = room.loaded ? room : { messages: room.preview, notices: room.notices, firstUnread: null };
     const lines = timeline(shown, state.outbox.of(room.name), (id) => state.isMine(id), hides);
-    let other = false;
     this.#last = room.last;
+    // An author may look like somebody who is here, or known, and has not written.
+    const people = [room.presence.members, room.members];
+    const compared = [looks.of, room, ...people.map(({ size }) => size)];
+    let other = compared.some((each, i) => each !== this.#compared[i]);
     this.#byKey.clear();
     for (const line of lines) {
       if (line.kind !== "message") continue;
@@ -139,7 +143,11 @@ export class LogView {
       this.#authors.set(line.author, line.name);
       other = true;
     }
-    if (other) this.#alike = namesakes([...this.#authors].map(([id, name]) => ({ id, name })));
+    if (other) {
+      const authors = [...this.#authors].map(([id, name]) => ({ id, name }));
+      this.#compared = compared;
+      this.#alike = namesakes([...authors, ...people.flatMap((each) => [...each.values()])]);
+    }
     return lines;
   }
 
