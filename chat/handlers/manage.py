@@ -14,7 +14,7 @@ from chat.ports import Actor
 from chat.rooms import invitations, members
 from chat.rooms.access import check_provable, default_role, joined_room, require, standing_of
 from chat.rooms.auditing import audited
-from chat.rooms.pacing import admit_room, hashing_for, take_audited
+from chat.rooms.pacing import admit_room, hashing_for, take_audited, take_direct
 from chat.rooms.parts import Parts
 from chat.rooms.room import Room, Session
 from chat.rooms.storing import ask, check_space, ensure_stored, store
@@ -306,6 +306,7 @@ def _enter_direct(parts: Parts, session: Session, room: Room, _: None, command: 
     if missing:
         check_space(parts, room, "")
     if not room.stored:
+        take_direct(parts, session.actor, other.user.id)
         admit_room(parts, session.actor)
         _make(parts, room, replace(room.record, kind="direct"), missing, session, command.id)
         if command.blocks:

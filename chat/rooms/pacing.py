@@ -145,6 +145,22 @@ def take_invitation(parts: Parts, actor: Actor) -> None:
         raise rate_limited(wait)
 
 
+def take_direct(parts: Parts, actor: Actor, other: str) -> None:
+    """Count a new direct room that a guest opens, for the network and for the other user.
+
+    Raises:
+        ParleyError: ``rate_limited``.
+    """
+    if not actor.identity.guest:
+        return
+    now = parts.clock.monotonic()
+    buckets = (parts.guest_directs.of(_counted_for(actor), now), parts.received_directs.of(other, now))
+    if wait := max(bucket.wait(now) for bucket in buckets):
+        raise rate_limited(wait)
+    for bucket in buckets:
+        bucket.take(now)
+
+
 def take_report(parts: Parts, actor: Actor) -> None:
     """Count a report of a message; one by a guest counts for the network.
 

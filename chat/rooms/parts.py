@@ -26,6 +26,11 @@ from utils.tasks import TaskRegistry
 # Invitations by one account, or by the guests at one address: a class or a team at once, and few in the long run.
 INVITES_PER_SECOND = 0.1
 INVITES_BURST = 100
+# Direct rooms that the guests at one address open; those that guests open with one user, who did not ask for them.
+GUEST_DIRECTS_PER_SECOND = 1 / 60
+GUEST_DIRECTS_BURST = 50
+RECEIVED_DIRECTS_PER_SECOND = 1 / 60
+RECEIVED_DIRECTS_BURST = 100
 # Reports by one principal, or by the guests at one address: many at once, and twenty a day in the long run.
 REPORTS_PER_SECOND = 20 / 86_400
 REPORTS_BURST = 20
@@ -135,6 +140,8 @@ class Parts:
         self.guest_networks = GuestNetworks()
         self.makers = Makers(options.address_rooms)
         self.inviters = Allowances(INVITES_PER_SECOND, INVITES_BURST)
+        self.guest_directs = Allowances(GUEST_DIRECTS_PER_SECOND, GUEST_DIRECTS_BURST)
+        self.received_directs = Allowances(RECEIVED_DIRECTS_PER_SECOND, RECEIVED_DIRECTS_BURST)
         self.reporters = Allowances(REPORTS_PER_SECOND, REPORTS_BURST)
         self.audited = Allowances(AUDITED_PER_SECOND, AUDITED_BURST)
         self.audited_guests = Allowances(GUESTS_AUDITED_PER_SECOND, GUESTS_AUDITED_BURST)

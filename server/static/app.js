@@ -291,7 +291,8 @@ export class App {
   /** My rooms are known: show the one used last, if none is in front, or ask for one. */
   #showSome() {
     const { rooms, front, ui } = this.state;
-    const names = [...this.session.membership.recent, ...rooms.keys()];
+    const others = [...rooms.values()].sort((a, b) => Number(a.direct) - Number(b.direct));
+    const names = [...this.session.membership.recent, ...others.map((room) => room.name)];
     const name = names.find((each) => rooms.has(each));
     if (front || (ui.view === "account" ? ui.back : ui.view) !== "chat") return;
     if (name !== undefined) this.act.rooms.show(name);

@@ -62,6 +62,7 @@ export function peopleActions(context) {
 
     /** Open the direct room with a user. @param {string} user */
     async direct(user) {
+      session.entrance.spare();
       const { room } = await session.ask({ type: "direct", user });
       context.rooms.show(room);
     },

@@ -27,6 +27,7 @@ export function roomActions({ state, session, api, ui }) {
     // Its window has moved on with what arrived, and has left where I go on reading.
     if (room.loaded && !room.place && room.firstUnread !== null && room.firstUnread < room.oldest) room.drop();
     state.front = name;
+    room.used = Date.now();
     state.entryError = null;
     state.ui.show("chat");
     state.ui.drawer = false;
@@ -53,7 +54,6 @@ export function roomActions({ state, session, api, ui }) {
    */
   function enter(name, { stays = false, seq } = {}) {
     if (!state.rooms.has(name)) {
-      if (state.rooms.size >= state.limits.max_rooms) return ui.toast(words.trouble.tooManyRooms(state.rooms.size), { error: true });
       membership.add(name).stays ||= stays;
     }
     const room = /** @type {import("../state/room.js").Room} */ (state.rooms.get(name));
@@ -65,9 +65,9 @@ export function roomActions({ state, session, api, ui }) {
   }
 
   /** Leave a room in this tab. @param {import("../state/room.js").Room} room */
-  function exit({ name, status }) {
-    if (status === "joined" || status === "joining") session.put({ type: "leave", room: name }, () => {}, () => {});
-    goFrom(name);
+  function exit(room) {
+    entrance.depart(room);
+    goFrom(room.name);
   }
 
   /** Leave a room's session and move on to another one. @param {string} name */
@@ -92,6 +92,7 @@ export function roomActions({ state, session, api, ui }) {
      */
     async open(name, { password } = {}) {
       if (state.rooms.get(name)?.status === "joined") return show(name);
+      entrance.spare();
       const joined = await session.ask({ type: "join", room: name, create: false, ...(password ? { password } : {}) });
       const room = membership.add(joined.room, joined.peer);
       entrance.onJoined(room, joined);
@@ -103,7 +104,7 @@ export function roomActions({ state, session, api, ui }) {
       const room = state.rooms.get(name);
       if (!room) return;
       const { stays, title } = room;
-      membership.hide(name);
+      membership.hide([name]);
       exit(room);
       const unsent = state.outbox.of(name).length > 0;
       const text = unsent ? words.rooms.leftUnsent(title) : words.rooms.left(title);
@@ -117,6 +118,21 @@ export function roomActions({ state, session, api, ui }) {
         if (room) exit(room);
       }
       membership.onOtherTab();
+    },
+
+    /** Hide the conversations that I have not opened on this device. It can be undone. */
+    hideRequests() {
+      const away = [...state.requests];
+      membership.hide(away.map(({ name }) => name));
+      for (const room of away) {
+        entrance.depart(room);
+        membership.remove(room);
+      }
+      const undo = () => {
+        for (const { name, peer } of away) membership.add(name, peer ?? undefined);
+        membership.ask();
+      };
+      ui.toast(words.rooms.hidden(away.length), { action: { label: words.common.undo, run: undo } });
     },
 
     /** Give up the membership, on all devices. @param {string} name */
@@ -141,6 +157,7 @@ export function roomActions({ state, session, api, ui }) {
 
     /** @param {RoomFields} fields */
     async create({ slow_mode = 0, guests = "talk", ...fields }) {
+      entrance.spare();
       const { room } = await session.ask({ type: "create_room", ...fields });
       const more = { ...(slow_mode ? { slow_mode } : {}), ...(guests === "talk" ? {} : { guests }) };
       if (Object.keys(more).length) await session.ask({ type: "update_room", room, ...more });

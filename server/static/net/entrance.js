@@ -40,10 +40,29 @@ export class Entrance {
 
   /** @param {Room} room */
   join(room) {
+    if (room.name === this.state.front && !room.inside) this.spare();
     room.status = "joining";
     const create = room.stays ? { create: false } : {}; // else a deleted room would be created again
     const frame = { type: "join", room: room.name, ...create, ...room.resume() };
     this.#ask("join", room, frame, (joined) => this.onJoined(room, joined));
+  }
+
+  /** Make space for one more room, if the connection is in as many as it may be: leave the one that I used longest ago. */
+  spare() {
+    const { rooms, limits, front, outbox } = this.state;
+    const inside = [...rooms.values()].filter((room) => room.inside);
+    if (inside.length < limits.max_rooms) return;
+    const rank = (/** @type {Room} */ { unopened, stays, used }) => (unopened ? -1 : stays ? used : Infinity); // others may go with their last user
+    const idle = inside.filter((room) => room.status === "joined" && room.name !== front && !outbox.of(room.name).length);
+    const [least] = idle.sort((a, b) => rank(a) - rank(b) || a.at - b.at);
+    if (least) this.depart(least);
+  }
+
+  /** Be in a room no longer, on this connection. @param {Room} room */
+  depart(room) {
+    if (room.inside) this.session.put({ type: "leave", room: room.name }, () => {}, () => {});
+    this.forget(room);
+    room.onDisconnect();
   }
 
   /**

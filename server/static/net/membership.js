@@ -74,9 +74,9 @@ export class Membership {
     this.session.hooks.onGone(name);
   }
 
-  /** Keep a room away that I have left, until it is entered again. @param {string} name */
-  hide(name) {
-    this.#keep("hidden", name, 1000);
+  /** Keep rooms away that I have left, until they are entered again. @param {string[]} names */
+  hide(names) {
+    for (const name of names) this.#keep("hidden", name, 1000);
   }
 
   /** I read, on another device, a room that this page does not have: perhaps I have become a member. @param {string} name */
@@ -129,9 +129,15 @@ export class Membership {
 
   /** Ask for my rooms and their counts, once for several reasons. */
   ask() {
-    const send = () => {
+    /** @param {string} [cursor] @param {any[]} [before] the rooms of the pages before */
+    const send = (cursor, before = []) => {
       this.#awaited = true;
-      this.session.put({ type: "rooms", mine: true, limit: 500 }, (list) => this.#onList(list), () => this.#again());
+      const onPage = (/** @type {any} */ page) => {
+        const rooms = [...before, ...page.rooms];
+        if (page.cursor) send(page.cursor, rooms);
+        else this.#onList({ ...page, rooms });
+      };
+      this.session.put({ type: "rooms", mine: true, limit: 500, ...(cursor ? { cursor } : {}) }, onPage, () => this.#again());
     };
     clearTimeout(this.#timer);
     this.#timer = setTimeout(send, this.#asked ? COUNT_AGAIN : 0);
@@ -203,11 +209,17 @@ export class Membership {
     this.#timer = setTimeout(() => this.state.known && this.ask(), 5000);
   }
 
+  /** As many as a connection may be in: the one in front, those used last, the others; last those that I never opened. */
   #joinAll() {
-    const { rooms, room: front, limits } = this.state;
-    const inside = [...rooms.values()].filter((room) => room.status === "joined" || room.status === "joining").length;
-    const apart = [...rooms.values()].filter((room) => room.status === "apart" && !room.doubtful);
-    apart.sort((a, b) => Number(b === front) - Number(a === front));
+    const { state, recent } = this;
+    const { requests, rooms, limits } = state;
+    const rank = (/** @type {Room} */ room) => {
+      if (room === state.room) return 3;
+      return room.unopened ? 0 : room.used || recent.includes(room.name) ? 2 : 1;
+    };
+    const all = [...rooms.values()];
+    const apart = all.filter((room) => room.status === "apart" && !room.doubtful && !requests.has(room)).sort((a, b) => rank(b) - rank(a));
+    const inside = all.filter((room) => room.inside).length;
     for (const room of apart.slice(0, Math.max(0, limits.max_rooms - inside))) this.session.entrance.join(room);
   }
 

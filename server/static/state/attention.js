@@ -11,6 +11,7 @@ import { isBlocked } from "./unread.js";
 /** @param {State} state @param {Room} room @param {Message} message a new one @param {boolean} mention whether it mentions me */
 export function isWorth(state, room, message, mention) {
   if (message.deleted_at || isBlocked(state, message) || state.isMine(message.alias_of ?? message.sender_id)) return false;
+  if (state.requests.has(room)) return false;
   const level = state.levelOf(room);
   if (level !== "mentions") return level === "all";
   return mention || hasKeyword(message.content, state.settings.get("keywords"));

@@ -66,6 +66,8 @@ export class Room extends LogWindow {
   /** @type {import("./types.js").Mute | null} */ mute = null;
   /** When slow mode lets me write again, in epoch milliseconds. */
   slowUntil = 0;
+  /** When I last looked at it on this page, in epoch milliseconds; 0 if I have not. */
+  used = 0;
   /** The pinned messages, null until they were asked for. @type {Message[] | null} */ pinned = null;
   /** When the newest message arrived, in epoch milliseconds; 0 if that is unknown. */
   at = 0;
@@ -87,6 +89,16 @@ export class Room extends LogWindow {
   /** Whether not everybody can read what is written here. */
   get closed() {
     return this.direct || this.info.kind === "private";
+  }
+
+  /** Whether another user has opened this direct room, and I have never looked at it. */
+  get unopened() {
+    return this.direct && this.read === 0 && this.used === 0;
+  }
+
+  /** Whether the connection is in it, or is about to be. */
+  get inside() {
+    return this.status === "joined" || this.status === "joining";
   }
 
   /** What guests may do here. */

@@ -25,6 +25,9 @@ export const OUTBOX = "outbox:";
 
 const KEPT_TOASTS = 3;
 
+/** So many conversations that I never opened are listed like others; more of them are one entry. */
+const FEW_REQUESTS = 5;
+
 /** The limits until `welcome` sends others. @type {Limits} */
 export const DEFAULT_LIMITS = {
   max_frame_bytes: 65536,
@@ -174,10 +177,22 @@ export class State {
     return Object.hasOwn(levels, room.name) && levels[room.name] === "none";
   }
 
-  /** What is unread in all rooms but those that are muted. */
-  get totals() {
-    let [unread, mentions] = [0, 0];
+  /**
+   * Conversations that others began and I never opened, if they are many: anybody may begin some. Together they are one entry and
+   * count as one message. They are entered when I open them. @returns {Set<Room>}
+   */
+  get requests() {
+    const found = [...this.rooms.values()].filter((room) => room.unopened);
+    return new Set(found.length > FEW_REQUESTS ? found : []);
+  }
+
+  /** What is unread in all rooms that are not muted, or in all but one of them. @param {string} [except] */
+  totals(except) {
+    const { requests } = this;
+    let unread = [...requests].some((room) => room.unread) ? 1 : 0;
+    let mentions = unread;
     for (const room of this.rooms.values()) {
+      if (room.name === except || requests.has(room)) continue;
       if (!this.isMuted(room)) unread += room.unread;
       mentions += this.wantedOf(room);
     }

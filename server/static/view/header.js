@@ -24,11 +24,8 @@ export function header(state, act, connected) {
 
 /** On phones the only sign of what is unread in other rooms. @param {State} state @param {Actions} act */
 function menuButton(state, act) {
-  const others = [...state.rooms.values()].filter((room) => room.name !== state.front);
-  const sum = (/** @type {(room: Room) => number} */ of) => others.reduce((all, room) => all + of(room), 0);
+  const { mentions, unread } = state.totals(state.front);
   const { length: invitations } = state.invitations;
-  const mentions = sum((room) => state.wantedOf(room));
-  const unread = sum((room) => (state.isMuted(room) ? 0 : room.unread));
   const { open, openMentions, openInvitations, openUnread } = words.rooms;
   const label = mentions ? openMentions(mentions) : invitations ? openInvitations(invitations) : unread ? openUnread(unread) : open;
   const wanted = mentions + invitations;

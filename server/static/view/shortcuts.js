@@ -52,9 +52,10 @@ function go(state, act, step, unread) {
   }
 }
 
-/** As the sidebar has them: rooms, then direct messages, each by name. @param {State} state */
-export function inOrder(state) {
-  return [...state.rooms.values()].sort((a, b) => Number(a.direct) - Number(b.direct) || order.compare(a.title, b.title));
+/** As the sidebar has them: rooms, then direct messages, each by name. @param {State} state @param {Set<unknown>} [without] */
+export function inOrder(state, without = state.requests) {
+  const listed = [...state.rooms.values()].filter((room) => !without.has(room));
+  return listed.sort((a, b) => Number(a.direct) - Number(b.direct) || order.compare(a.title, b.title));
 }
 
 /** @param {EventTarget | null} target */

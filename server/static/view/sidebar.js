@@ -48,9 +48,10 @@ export class Sidebar {
     const { state, act } = this;
     this.#drafts = new Set(state.drafts.rooms());
     const all = inOrder(state);
+    const requests = state.requests.size;
     const rooms = all.filter((room) => !room.direct);
     const direct = all.filter((room) => room.direct);
-    const stop = state.rooms.has(this.#focused) ? this.#focused : state.front || all[0]?.name;
+    const stop = all.some(({ name }) => name === this.#focused) ? this.#focused : state.front || all[0]?.name;
     return html`
       <div class="side-head">
         <img src=${LOGO} alt="" width="24" height="24"><span class="brand">${words.common.product}</span>
@@ -74,7 +75,7 @@ export class Sidebar {
           <button type="button" class="side-entry" @click=${() => this.#leaveFor(() => act.ui.dialog("browse"))}>
             ${icon("compass")}${words.rooms.browse}</button>
         </section>
-        ${state.mayWriteDirectly || direct.length
+        ${state.mayWriteDirectly || direct.length || requests
           ? html`<section aria-labelledby="direct-heading">
               <div class="side-title">
                 <h2 id="direct-heading">${words.rooms.direct}</h2>
@@ -84,6 +85,10 @@ export class Sidebar {
               <ul class="rooms" aria-labelledby="direct-heading">
                 ${repeat(direct, (room) => room.name, (room) => this.#room(room, room.name === stop))}
               </ul>
+              ${requests
+                ? html`<button type="button" class="side-entry" @click=${() => this.#leaveFor(() => act.ui.dialog("requests"))}>
+                    ${icon("message-circle")}${words.rooms.requests(requests)}</button>`
+                : nothing}
             </section>`
           : nothing}
       </div>

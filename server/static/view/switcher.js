@@ -34,7 +34,7 @@ export function open({ state, act, data, redraw, close }) {
 
   /** @returns {Choice[]} */
   function choices() {
-    const rooms = q ? inOrder(state).filter((room) => contains(room.title, q) || contains(room.name, q)) : recent(state);
+    const rooms = q ? inOrder(state, new Set()).filter((room) => contains(room.title, q) || contains(room.name, q)) : recent(state);
     rooms.sort((a, b) => rank(b.title, q) - rank(a.title, q));
     const people = q || data.people ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
     const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room));

@@ -9,7 +9,7 @@ import { cut } from "./room-parts.js";
 
 /** @param {State} state @param {string} view @returns {string} "(3) plans · Parley", "(@1) …" if somebody wants me */
 export function titleOf(state, view) {
-  const { unread, mentions } = state.totals;
+  const { unread, mentions } = state.totals();
   const title = state.room && view === "chat" ? words.common.windowTitle(state.room.title) : words.common.product;
   const n = mentions ? `@${cut(mentions)}` : unread ? cut(unread) : "";
   return n ? words.common.countedTitle(`(${n})`, title) : title;
@@ -21,7 +21,7 @@ let drawn = "";
 export function drawTitle(state, view) {
   const title = titleOf(state, view);
   if (document.title !== title) document.title = title;
-  const { unread, mentions } = state.totals;
+  const { unread, mentions } = state.totals();
   const name = mentions ? "icon-mention.svg" : unread ? "icon-unread.svg" : "icon.svg";
   if (name === drawn) return;
   drawn = name;

@@ -37,6 +37,10 @@ export const dialogs = table({
   continue: "Continue",
   newRoom: "New room",
 
+  requestsTitle: "New conversations",
+  requestsHint: "You are not notified of their messages until you open them.",
+  hideAll: "Hide all",
+
   createTitle: "New room",
   createButton: "Create room",
   name: "Name",

@@ -12,6 +12,7 @@ export const rooms = table({
   jump: "Switch to…",
   heading: "Rooms",
   direct: "Direct messages",
+  requests: (/** @type {number} */ n) => plural(n, { one: "{n} new conversation", other: "{n} new conversations" }),
   invitations: "Invitations",
   add: "Add a room",
   browse: "Browse rooms",
@@ -60,6 +61,7 @@ export const rooms = table({
   changeName: "Change name",
   signOut: "Sign out",
   guestHint: "Guest in this browser",
+  hidden: (/** @type {number} */ n) => plural(n, { one: "{n} conversation is hidden.", other: "{n} conversations are hidden." }),
   left: (/** @type {string} */ room) => fill("You left {room}.", { room }),
   leftUnsent: (/** @type {string} */ room) =>
     fill("You left {room}. Unsent messages will be sent when you enter it again.", { room }),

@@ -51,8 +51,6 @@ export const trouble = table({
   nowFor: (name) => fill("Another tab has signed this browser in as {name}.", { name }),
   loginNotAccepted: "The server did not accept the login of this browser. Its operator has to check PUBLIC_URL.",
   /** @param {number} n */
-  tooManyRooms: (n) => fill("You are in {n} rooms, which is the most that this server allows. Leave one first.", { n: number(n) }),
-  /** @param {number} n */
   outboxFull: (n) => fill("{n} messages are already waiting to be sent. Try again later.", { n: number(n) }),
   tooLong: "This message is too long for the server.",
   openNow: "Written for a private room. Everybody can read this one: it was opened, or is another one of the same name. “Retry” sends it.",

@@ -3,6 +3,7 @@
 import pytest
 
 from chat.chat import Chat
+from chat.delivery.ratelimit import Allowances
 from chat.handlers.manage import direct_name
 from chat.queries.history import read_history
 from model.commands import ReadHistory
@@ -263,3 +264,20 @@ async def test_a_claimed_id_stored_as_a_member_by_an_older_version_is_refused(
     assert seven.codes() == ["no_such_room", "not_joined"]
     assert "psst" not in str(seven.frames)
     assert ann.heard() == ["psst"]
+
+
+async def test_guests_open_few_new_direct_rooms(chat: Chat) -> None:
+    """New guests cost nothing: they are counted by their address, and for the user whom they write to."""
+    chat.parts.guest_directs, chat.parts.received_directs = Allowances(0.001, 2.0), Allowances(0.001, 3.0)
+    ann, ben = account(chat, "ann"), account(chat, "ben")
+    await ask(ann, "join", room="lobby")
+    await ask(ben, "join", room="lobby")
+    guests = [Person(chat, f"guest{n}", "lobby", network=f"192.0.2.{n // 3}") for n in range(6)]
+    await passes(0.2)
+    codes = [await code_of(guest, "direct", user="u_ann") for guest in guests]
+    assert codes == ["", "", "rate_limited", "", "rate_limited", "rate_limited"]
+    assert guests[-1].last("error")["retry_after"] > 1
+    assert await code_of(guests[0], "direct", user="u_ann") == ""  # it exists
+    assert await code_of(guests[4], "direct", user="u_ben") == ""  # what was refused does not count
+    assert await code_of(ben, "direct", user="u_ann") == ""  # an account
+    assert await code_of(ann, "direct", user=id_of(guests[5])) == ""

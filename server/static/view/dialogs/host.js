@@ -31,6 +31,7 @@ const DIALOGS = {
   password: () => import("./password.js"),
   report: () => import("./report.js"),
   reports: () => import("./reports.js"),
+  requests: () => import("./requests.js"),
   role: () => import("./role.js"),
   room: () => import("./room.js"),
   sanction: () => import("./sanction.js"),
