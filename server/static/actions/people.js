@@ -92,6 +92,7 @@ export function peopleActions(context) {
     async block(user) {
       await api.ask("PUT", `me/blocks/${encodeURIComponent(user)}`, {}, { token: session.identity.token });
       blocks([...state.blocked, user]);
+      context.rooms.declineAll(user).catch(() => {}); // those that remain are not shown
       session.membership.ask(); // their mentions do not count
     },
 

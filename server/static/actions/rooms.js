@@ -199,6 +199,12 @@ export function roomActions({ state, session, api, ui }) {
       await session.ask({ type: "decline", room });
     },
 
+    /** Decline all invitations, or those by one user. @param {string} [user] */
+    async declineAll(user) {
+      const all = state.invitations.filter((each) => !user || each.by.id === user);
+      await Promise.all(all.map(({ room }) => session.ask({ type: "decline", room })));
+    },
+
     /** @param {string} name */
     markRead(name) {
       const room = state.rooms.get(name);

@@ -192,7 +192,7 @@ export class Membership {
       room.size = members ?? 0;
       onListed(this.state, room, { read, unread, mentions });
     }
-    this.state.invitations = invitations;
+    this.state.invitations = invitations.filter((/** @type {import("../state/types.js").Invitation} */ { by }) => !this.state.blocked.has(by.id));
     for (const room of [...this.state.rooms.values()]) if (room.doubtful) this.session.entrance.onRemoved(room, "", {});
     this.#recounts = this.#passed ? this.#recounts + 1 : 0;
     if (this.#passed && this.#recounts <= RECOUNTS) this.ask();

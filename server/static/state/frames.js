@@ -81,10 +81,10 @@ const IN_ROOM = {
   },
   presence(state, room, frame, effects) {
     state.meet(frame.joined ?? []);
-    room.onPresence(frame, (id) => state.isMine(id), effects.now());
+    room.onPresence(frame, (id) => state.isMine(id) || state.blocked.has(id), effects.now());
   },
   typing(state, room, { user, expires = 5 }, effects) {
-    if (state.isMine(user.id)) return;
+    if (state.isMine(user.id) || state.blocked.has(user.id)) return;
     state.meet([user]);
     room.typing.set(user.id, { user, until: effects.now() + expires * 1000 });
     effects.redraw(expires * 1000);

@@ -194,9 +194,9 @@ export class Room extends LogWindow {
     this.pinned = this.pinned?.map((each) => (each.seq === change.seq ? { ...apply(each), version: change.version } : each)) ?? null;
   }
 
-  /** @param {{joined?: User[], left?: User[], count: number, all?: boolean}} event @param {(id: string) => boolean} isMine
-   * @param {number} now */
-  onPresence(event, isMine, now) {
+  /** @param {{joined?: User[], left?: User[], count: number, all?: boolean}} event @param {(id: string) => boolean} unsaid
+   *   whose coming and going is not told @param {number} now */
+  onPresence(event, unsaid, now) {
     const { came, went } = this.presence.apply(event);
     for (const user of went) this.typing.delete(user.id);
     // Presence is sent once a second: a user who has posted since then is clearly here.
@@ -205,8 +205,8 @@ export class Room extends LogWindow {
       return last !== undefined && last.seq > this.notices.leftAfter(user.id);
     };
     this.notices.presence(this.last, now, {
-      came: came.filter((user) => !isMine(user.id) && !spoke(user)),
-      went: went.filter((user) => !isMine(user.id)),
+      came: came.filter((user) => !unsaid(user.id) && !spoke(user)),
+      went: went.filter((user) => !unsaid(user.id)),
     });
   }
 

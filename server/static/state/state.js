@@ -171,8 +171,9 @@ export class State {
     return this.isMuted(room) ? 0 : room.direct ? room.unread : room.mentions;
   }
 
-  /** Whether I have muted a room: more than that rooms do not notify. @param {Room} room */
+  /** Whether I have muted a room, more than that rooms do not notify, or block its other user. @param {Room} room */
   isMuted(room) {
+    if (room.peer && this.blocked.has(room.peer.id)) return true;
     const levels = this.settings.get("levels");
     return Object.hasOwn(levels, room.name) && levels[room.name] === "none";
   }

@@ -38,6 +38,17 @@ export function isBlocked(state, { sender_id, alias_of }) {
   return state.blocked.has(sender_id) || (alias_of !== undefined && state.blocked.has(alias_of));
 }
 
+/**
+ * Whether a message answers one of a user whom I block. Of one that is not in the window, only the name of its author is known.
+ * @param {State} state @param {Room} room @param {import("./types.js").ReplyHead | null | undefined} reply
+ */
+export function answersBlocked(state, room, reply) {
+  if (!reply || !state.blocked.size) return false;
+  const answered = room.message(reply.seq);
+  if (answered) return isBlocked(state, answered);
+  return [...state.blocked].some((id) => state.names.get(id) === reply.sender);
+}
+
 /** Whether a message that has arrived is still there, and unread. @param {Room} room @param {number} seq */
 export function isUnread(room, seq) {
   return arrivedIn(room).has(seq);
@@ -55,7 +66,7 @@ export function inSight(state, room) {
 
 /** Count a message of another user that has arrived. @param {State} state @param {Room} room @param {Message} message */
 export function count(state, room, message) {
-  if (message.seq <= room.read) return;
+  if (message.seq <= room.read || isBlocked(state, message)) return;
   const mention = mentionsMe(state, message);
   const list = arrivedIn(room);
   if (list.size < MOST_ARRIVED) list.set(message.seq, mention);

@@ -176,7 +176,7 @@ export function open({ state, act, data, redraw, uncover }) {
         ${mine
           ? html`<p class="profile-note">${words.you}</p>`
           : html`<div class="profile-row">
-                ${kind === "claimed" ? nothing : button("message", words.message, "message-circle", message, "primary")}
+                ${kind === "claimed" || state.blocked.has(user.id) ? nothing : button("message", words.message, "message-circle", message, "primary")}
                 ${room?.status === "joined" && room.mayWrite && isHere(room, user.id) ? button("mention", words.mention, "at-sign", mentionThem) : nothing}
               </div>
               ${said("message")}

@@ -128,7 +128,9 @@ export class Sidebar {
   #invitations() {
     const { state, act } = this;
     return html`<section aria-labelledby="invitations-heading">
-      <div class="side-title"><h2 id="invitations-heading">${words.rooms.invitations}</h2><span class="badge mention" aria-hidden="true">${state.invitations.length}</span></div>
+      <div class="side-title"><h2 id="invitations-heading">${words.rooms.invitations}</h2><span class="badge mention" aria-hidden="true">${state.invitations.length}</span>${state.invitations.length > 1
+        ? html`<button type="button" class="link" @click=${() => attempt(act, () => act.rooms.declineAll())}>${words.rooms.declineAll}</button>`
+        : nothing}</div>
       <ul class="invitations">
         ${repeat(state.invitations, (each) => each.room, (each) => {
           const title = each.info.title || each.room;

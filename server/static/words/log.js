@@ -63,6 +63,7 @@ export const log = table({
   /** @param {string} name @param {string} text */
   replyTo: (name, text) => fill("Reply to {name}: {text}", { name, text }),
   replyGone: "Reply to a deleted message",
+  replyBlocked: "Reply to a message from somebody you block",
   /** @param {string} emoji @param {string} names @param {number} n */
   reaction: (emoji, names, n) => plural(n, { one: "{emoji}, {n} reaction: {names}", other: "{emoji}, {n} reactions: {names}" }, { emoji, names }),
   somebody: "somebody",

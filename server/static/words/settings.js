@@ -62,7 +62,7 @@ export const settings = table({
     delete: "Delete the account",
   },
 
-  blockedHint: "They cannot write to you directly or invite you. Nothing that they write notifies you.",
+  blockedHint: "They cannot write to you directly or invite you. Nothing that they write notifies you or counts as unread.",
   blockedNone: "You block nobody.",
   blockedGuest: "Only users with an account can block others.",
   blockedCount: (/** @type {number} */ n) => plural(n, { one: "{n} user", other: "{n} users" }),

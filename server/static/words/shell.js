@@ -31,6 +31,7 @@ export const rooms = table({
   invitedBy: "{name} invites you",
   accept: "Accept",
   decline: "Decline",
+  declineAll: "Decline all",
   acceptTo: (/** @type {string} */ room) => fill("Accept: {room}", { room }),
   declineTo: (/** @type {string} */ room) => fill("Decline: {room}", { room }),
   markRead: "Mark as read",

@@ -61,6 +61,7 @@ export const trouble = table({
   /** @param {string} why a sentence @param {number} seconds */
   tryIn: (why, seconds) => fill("{why} Try again in {time}.", { why, time: duration(seconds) }),
   outdated: "The server has a newer version of this page. Reload it to go on.",
+  unreadable: "This page cannot read what the server sends. Reload the page.",
   notReached: "The server cannot be reached. Try again.",
   downloadCut: "The download was interrupted. Try again.",
   interrupted: "The connection was lost before the server answered. Try again.",

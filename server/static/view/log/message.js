@@ -1,5 +1,5 @@
 import { comparable, kindOf } from "../../state/people.js";
-import { mentionsMe } from "../../state/unread.js";
+import { answersBlocked, mentionsMe } from "../../state/unread.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
@@ -64,6 +64,7 @@ function record(line, { state, room, now, target, opened, alike }) {
     room: room.name,
     rooms: content.includes("#") ? state.rooms.size : 0, // their names become links
     reactors: sent?.reactions ? reactors(sent.reactions, state) : "",
+    muffled: answersBlocked(state, room, replyOf(line)),
     pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
     editing: state.ui.editing.get(room.name)?.seq === line.seq && line.seq !== null,
   };
@@ -92,7 +93,7 @@ function draw(line, shown, context) {
 /** Few messages have any of these: what is not there costs one marker in the page, not one each.
  * @param {MessageLine} line @param {Shown} shown @param {Context} context */
 function over(line, shown, context) {
-  return html`${shown.start ? head(shown, context) : nothing}${shown.sent?.pinned_at ? pinned(shown.pinner) : nothing}${replyHead(line, context)}`;
+  return html`${shown.start ? head(shown, context) : nothing}${shown.sent?.pinned_at ? pinned(shown.pinner) : nothing}${replyHead(line, shown, context)}`;
 }
 
 /** @param {MessageLine} line @param {Shown} shown @param {Context} context */
@@ -128,10 +129,10 @@ function editedText(edited_at) {
 }
 
 /** What a screen reader says for the whole message. @param {Shown} shown @param {string} edited */
-function label({ sent, content, name, at, delivered }, edited) {
+function label({ sent, content, name, at, delivered, muffled }, edited) {
   const reply = sent?.reply_to;
   const marks = [
-    reply && (reply.content === undefined ? words.log.replyGone : words.log.replyTo(reply.sender, plain(reply.content))),
+    reply && (unquoted(reply, muffled) || words.log.replyTo(reply.sender, plain(reply.content ?? ""))),
     edited,
     sent?.pinned_at && words.log.pinned,
     delivered === "sent" ? "" : words.log.delivered[delivered],
@@ -148,12 +149,18 @@ function pinned(by) {
 /** @param {MessageLine} line */
 const replyOf = (line) => line.message?.reply_to ?? line.unsent?.replyTo;
 
-/** The message that is answered, as a button that jumps to it. @param {MessageLine} line @param {Context} context */
-function replyHead(line, { act, room }) {
+/** What stands in place of a quote: "" if it can be quoted. @param {import("../../state/types.js").ReplyHead} reply @param {boolean} muffled */
+function unquoted(reply, muffled) {
+  return reply.content === undefined ? words.log.replyGone : muffled ? words.log.replyBlocked : "";
+}
+
+/** The message that is answered, as a button that jumps to it. @param {MessageLine} line @param {Shown} shown @param {Context} context */
+function replyHead(line, { muffled }, { act, room }) {
   const reply = replyOf(line);
   if (!reply) return nothing;
-  if (reply.content === undefined) return html`<div class="reply">${icon("reply")}<span class="reply-text">${words.log.replyGone}</span></div>`;
-  const content = plain(reply.content);
+  const instead = unquoted(reply, muffled);
+  if (instead) return html`<div class="reply">${icon("reply")}<span class="reply-text">${instead}</span></div>`;
+  const content = plain(reply.content ?? "");
   return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(reply.sender, content)}
     @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi> <bdi
     class="reply-text">${content}</bdi></button>`;
