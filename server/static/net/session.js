@@ -9,6 +9,7 @@ import { Entrance, refusesName } from "./entrance.js";
 import { Identity } from "./identity.js";
 import { Membership } from "./membership.js";
 import { Reader } from "./reader.js";
+import { readable } from "./shapes.js";
 
 /**
  * The conversation with the server: frames in, commands out. It speaks the protocol through a transport, and changes the
@@ -162,17 +163,29 @@ export class Session {
     for (const { reject } of asked) reject(lost);
   }
 
-  /** @param {any} frame */
-  #onFrame(frame) {
+  /** @param {any} sent */
+  #onFrame(sent) {
+    const frame = readable(sent) ?? { type: "unreadable", id: sent.id, kind: sent.type };
     // A message bears its author's id, which is no answer.
-    const asked = frame.type === "message" || frame.id === undefined ? undefined : this.#asked.get(frame.id);
+    const asked = sent.type === "message" || frame.id === undefined ? undefined : this.#asked.get(frame.id);
     if (asked) this.#asked.delete(frame.id);
-    if (frame.type === "error") this.#onError(frame, asked);
+    if (frame.type === "unreadable") this.#onUnreadable(frame.kind, asked);
+    else if (frame.type === "error") this.#onError(frame, asked);
     else {
       this.#onOther(frame, asked !== undefined);
       asked?.resolve(frame);
     }
     this.state.changed();
+  }
+
+  /** The page goes on without a frame that it cannot read, unless it needs it. @param {string} kind @param {Asked} [asked] */
+  #onUnreadable(kind, asked) {
+    const message = words.trouble.unreadable;
+    if (kind === "welcome") {
+      this.transport.stop();
+      this.#giveUp(message);
+    } else if (asked) /** @type {any} */ (asked).refuse({ code: "", message, retryable: false });
+    else if (kind === "joined") this.state.toast(message, { error: true, key: kind, action: { label: words.common.reload, run: () => location.reload() } });
   }
 
   /** @param {any} frame @param {boolean} asked whether it answers a command, whose sender does the rest */

@@ -1,0 +1,86 @@
+/**
+ * What the page needs of each frame. One that does not fit, of another server or a proxy that alters it, is dropped: it would
+ * empty the log, or stop the page. Fields that the page can do without are not listed. See docs/protocol.md.
+ *
+ * @typedef {(value: any) => boolean} Fits
+ */
+
+/** @type {Fits} */ const text = (value) => typeof value === "string";
+/** @type {Fits} */ const number = (value) => Number.isFinite(value);
+/** @param {Fits} fits @returns {Fits} */ const maybe = (fits) => (value) => value === undefined || value === null || fits(value);
+/** @param {Fits} fits @returns {Fits} */ const all = (fits) => (value) => Array.isArray(value) && value.every(fits);
+/** @type {Fits} */ const object = (value) => typeof value === "object" && value !== null;
+
+/** @param {Record<string, Fits>} fields @returns {Fits} */
+const has = (fields) => {
+  const entries = Object.entries(fields);
+  return (value) => object(value) && entries.every(([name, fits]) => fits(value[name]));
+};
+
+const user = has({ id: text, name: text });
+const info = has({ kind: text, title: maybe(text), topic: maybe(text) });
+const invitation = { room: text, info, by: user };
+const change = { seq: number };
+/** @type {Fits} */ const ids = (value) => object(value) && Object.values(value).every(all(text));
+const message = has({
+  seq: number,
+  sender: text,
+  sender_id: text,
+  content: text,
+  alias_of: maybe(text),
+  mentions: maybe(all(text)),
+  reactions: maybe(ids),
+  reply_to: maybe(has({ seq: number, sender: maybe(text), content: maybe(text) })),
+});
+const most = maybe(number);
+const limits = has({ max_frame_bytes: most, max_content_chars: most, max_rooms: most, history_limit: most, name_chars: most, edit_window: most });
+
+/** @type {Record<string, Fits>} */
+const FRAMES = {
+  ack: has({ ids: all(has({ id: text })) }),
+  adopted: has({ guest: text, account: user }),
+  announcement: has({ sender: user, content: text }),
+  deleted: has(change),
+  edited: has({ ...change, content: text, mentions: maybe(all(text)) }),
+  error: has({ code: text }),
+  history: has({ messages: Array.isArray }),
+  invitation: (frame) => has(frame.open ? invitation : { room: text })(frame),
+  joined: has({ room: text, epoch: text, head: number, members: all(user), count: number, info: maybe(info), peer: maybe(user) }),
+  left: has({ by: maybe(user), text: maybe(text) }),
+  member: has({ action: text, member: user, by: maybe(user) }),
+  members: has({ members: all(user) }),
+  message,
+  pinned: has({ ...change, by: maybe(user) }),
+  presence: has({ count: number, joined: maybe(all(user)), left: maybe(all(user)) }),
+  reaction: has({ ...change, user, emoji: text }),
+  read: has({ ...change, user }),
+  retracted: has(change),
+  room: has({ room: text, info, peer: maybe(user), by: maybe(user) }),
+  rooms: has({ rooms: all(has({ room: text, peer: maybe(user) })), invitations: maybe(all(has(invitation))) }),
+  search: has({ messages: Array.isArray }),
+  typing: has({ user }),
+  welcome: has({ user, limits: maybe(limits) }),
+};
+
+/** What did not fit already: each kind is told once. @type {Set<string>} */
+const told = new Set();
+
+/** @param {string} kind */
+function tell(kind) {
+  if (!told.has(kind)) console.warn(`Parley: the server has sent what this page cannot read: ${kind}`);
+  told.add(kind);
+}
+
+/** What can be read of a frame: of a page of messages those that fit. @param {any} frame @returns {any} null if it cannot be read */
+export function readable(frame) {
+  const { type, messages } = frame;
+  if (!Object.hasOwn(FRAMES, type)) return frame; // of kinds that the page does not know, nothing is used
+  if (!FRAMES[type](frame)) {
+    tell(type);
+    return null;
+  }
+  if (FRAMES[type] === message || !Array.isArray(messages)) return frame;
+  const fitting = messages.filter(message);
+  if (fitting.length < messages.length) tell("message");
+  return { ...frame, messages: fitting };
+}

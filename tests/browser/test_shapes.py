@@ -1,0 +1,91 @@
+"""Frames that are not as the protocol has them: the page goes on without them, or says that it cannot."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import WebSocketRoute, expect
+
+from tests.browser.chat_page import Enter, Frame, OnFrame, Wire, link, pass_on
+from tests.support.browser import Pages
+from tests.support.server import ServerProcess
+
+WRONG: list[dict[str, Any]] = [
+    {"content": 5},
+    {"content": {}},
+    {"sender": None},
+    {"sender_id": None},
+    {"reactions": {"x": 5}},
+    {"mentions": [None]},
+    {"seq": "abc"},
+    {"reply_to": {"seq": 1, "content": 5}},
+]
+
+
+def altered(type: str, **fields: object) -> OnFrame:
+    """Give every frame of a type these fields."""
+
+    def alter(frame: Frame, _: WebSocketRoute) -> Frame:
+        return frame | fields if frame["type"] == type else frame
+
+    return alter
+
+
+def spoiled(frame: Frame, _: WebSocketRoute) -> Frame:
+    """Take the author from the first message of every page."""
+    if frame["type"] == "history" and frame["messages"]:
+        frame["messages"][0] |= {"sender_id": None}
+    return frame
+
+
+async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, wire: Wire) -> None:
+    """Each kind is told once, to developers. The others are shown, also of a page of history."""
+    ann = await enter("ann", wire=wire)
+    bob = await enter("bob")
+    warnings: list[str] = []
+    ann.page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+    for number, wrong in enumerate(WRONG):
+        wire.to_page = altered("message", **wrong)
+        await bob.say(f"wrong {number}")
+        await bob.delivered(f"wrong {number}")
+        wire.to_page = pass_on
+        await bob.say(f"right {number}")
+        await expect(ann.message(f"right {number}")).to_be_visible()
+    await expect(ann.log.get_by_text("wrong")).to_have_count(0)
+    right = [f"right {number}" for number in range(len(WRONG))]
+    assert await ann.texts() == right
+    wire.to_page = spoiled
+    await ann.page.reload()
+    await expect(ann.message(right[-1])).to_be_visible()
+    assert (
+        await ann.texts()
+        == [text for number in range(len(WRONG)) for text in (f"wrong {number}", f"right {number}")][1:]
+    )
+    told = "Parley: the server has sent what this page cannot read: message"
+    assert warnings == [told, told]  # one of each load
+
+
+@pytest.mark.parametrize("wrong", [{"members": None}, {"members": [None]}, {"head": "x"}])
+async def test_a_room_that_cannot_be_entered_says_so(enter: Enter, wire: Wire, wrong: dict[str, object]) -> None:
+    """And is entered later."""
+    ann = await enter("ann", wire=wire)
+    wire.to_page = altered("joined", **wrong)
+    await wire.cut()
+    await expect(ann.closed).to_contain_text("This page cannot read what the server sends. Reload the page.")
+    wire.to_page = pass_on
+    await ann.closed.get_by_role("button", name="Enter again").click()
+    await ann.say("here")
+    await ann.delivered("here")
+
+
+@pytest.mark.parametrize("wrong", [{"limits": {"max_content_chars": "many"}}, {"user": None}])
+async def test_a_server_that_cannot_be_read_is_not_asked_on(
+    new_page: Pages, server: ServerProcess, room: str, wire: Wire, wrong: dict[str, object]
+) -> None:
+    page = await new_page()
+    await wire.attach(page)
+    wire.to_page = altered("welcome", **wrong)
+    await page.goto(link(server, room, "ann"))
+    await expect(
+        page.get_by_text("This page cannot read what the server sends. Reload the page.").first
+    ).to_be_visible()
+    assert wire.connections == 1
