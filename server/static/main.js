@@ -30,7 +30,8 @@ const loadTools = async () => {
 const tools = onceLoaded(loadTools, { asked: false });
 /** @type {Attention} */
 const attention = new Attention(state, act);
-const shell = new Shell(state, act);
+const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act));
+const shell = new Shell(state, act, dialogs);
 const entry = onceLoaded(async () => {
   const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry")]);
   return new EntryView(state, act);

@@ -1,6 +1,5 @@
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
-import { DialogHost } from "./dialogs/host.js";
 import { focusHome, hasKeyboard, settle } from "./focus.js";
 import { header } from "./header.js";
 import { Panel } from "./panel.js";
@@ -19,14 +18,14 @@ import { announcements, timeToasts, toasts } from "./toasts.js";
 export class Shell {
   /** The room in front when it was drawn last. */ #front = "";
 
-  /** @param {State} state @param {Actions} act */
-  constructor(state, act) {
+  /** @param {State} state @param {Actions} act @param {{loaded: boolean, draw: () => void}} dialogs */
+  constructor(state, act, dialogs) {
     this.state = state;
     this.act = act;
+    this.dialogs = dialogs;
     this.sidebar = new Sidebar(state, act);
     this.banner = new Banner(state, act);
     this.panel = new Panel(state, act);
-    this.dialogs = new DialogHost(state, act);
     listenForShortcuts(state, act);
     this.#label();
   }
@@ -50,7 +49,7 @@ export class Shell {
       this.sidebar.draw();
       this.panel.draw();
     }
-    this.dialogs.draw();
+    if (state.ui.dialog || this.dialogs.loaded) this.dialogs.draw();
     const { front } = state;
     if (view === "chat" && front !== this.#front && !state.ui.dialog) {
       this.#front = front;
