@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import ConsoleMessage, WebSocketRoute, expect
 
 from tests.browser.chat_page import Enter, Frame, OnFrame, Wire, link, pass_on
 from tests.support.browser import Pages
@@ -42,7 +42,12 @@ async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, w
     ann = await enter("ann", wire=wire)
     bob = await enter("bob")
     warnings: list[str] = []
-    ann.page.on("console", lambda message: warnings.append(message.text) if message.type == "warning" else None)
+
+    def note(message: ConsoleMessage) -> None:
+        if "Parley" in message.text:
+            warnings.append(message.text)
+
+    ann.page.on("console", note)
     for number, wrong in enumerate(WRONG):
         wire.to_page = altered("message", **wrong)
         await bob.say(f"wrong {number}")
@@ -68,6 +73,8 @@ async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, w
 async def test_a_room_that_cannot_be_entered_says_so(enter: Enter, wire: Wire, wrong: dict[str, object]) -> None:
     """And is entered later."""
     ann = await enter("ann", wire=wire)
+    await ann.say("first")
+    await ann.delivered("first")
     wire.to_page = altered("joined", **wrong)
     await wire.cut()
     await expect(ann.closed).to_contain_text("This page cannot read what the server sends. Reload the page.")
