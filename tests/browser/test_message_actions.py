@@ -124,6 +124,26 @@ async def test_the_toolbar_follows_the_pointer(enter: Enter) -> None:
     await expect(toolbar(ann)).to_have_count(0)
 
 
+async def test_the_end_of_editing_is_said(enter: Enter) -> None:
+    """By the menu, by `E` on the message, and by the arrow key in the message box."""
+    ann = await enter("ann")
+    await ann.say("helo")
+    await ann.delivered("helo")
+    await ann.page.clock.set_fixed_time(time.time() + 61)
+    said = ann.page.get_by_role("status", name="Notices").get_by_text("Messages can be edited for 60 seconds.")
+    dismiss = ann.page.locator(".toast").get_by_role("button", name="Dismiss")
+    await ann.box.press("ArrowUp")
+    await expect(said).to_be_visible()
+    await dismiss.click()
+    item = (await menu_of(ann, "helo")).get_by_role("menuitem", name="Edit")
+    await expect(item).to_have_text("EditMessages can be edited for 60 seconds.")
+    await expect(item).to_be_disabled()
+    await ann.page.keyboard.press("Escape")
+    await focus_message(ann, "helo")
+    await ann.page.keyboard.press("e")
+    await expect(said).to_be_visible()
+
+
 async def test_reactions(enter: Enter) -> None:
     """One click adds, another one takes back; others see it; the picker has all emoji."""
     ann, bob = await two(enter)

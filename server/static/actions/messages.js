@@ -36,13 +36,6 @@ export function messageActions(context) {
   const keyOf = (room, seq) => `${room}/${seq}`;
 
   return {
-    /** Whether a message is mine and can still be edited. @param {Message} message */
-    mayEdit(message) {
-      const { edit_window } = state.limits;
-      const age = (Date.now() - Date.parse(message.timestamp)) / 1000;
-      return !message.deleted_at && state.isMine(message.alias_of ?? message.sender_id) && (edit_window === 0 || age < edit_window);
-    },
-
     /** Whether a message is about to be deleted. @param {string} room @param {number} seq */
     isDeleting: (room, seq) => deleting.has(keyOf(room, seq)),
 

@@ -1,4 +1,4 @@
-import { cleanContent, newId } from "../state/content.js";
+import { cleanContent, inTime, newId } from "../state/content.js";
 import { OUTBOX_LIMIT } from "../state/outbox.js";
 import { mark } from "../state/unread.js";
 import { words } from "../words.js";
@@ -119,12 +119,13 @@ export function writingActions(context) {
       state.changed();
     },
 
-    /** Edit my newest message that may be edited. @param {string} name @returns {boolean} whether there is one */
+    /** Edit my newest message, or say that it is too late. @param {string} name */
     editLast(name) {
-      const room = state.rooms.get(name);
-      const last = room?.messages.findLast((message) => context.messages.mayEdit(message));
-      if (last) this.edit(name, last.seq);
-      return last !== undefined;
+      const { edit_window } = state.limits;
+      const last = state.rooms.get(name)?.messages.findLast(({ deleted_at, alias_of, sender_id }) => !deleted_at && state.isMine(alias_of ?? sender_id));
+      if (!last) return;
+      if (inTime(last, edit_window, Date.now())) this.edit(name, last.seq);
+      else context.ui.toast(words.trouble.editEnded(edit_window));
     },
 
     /** Change a message. @param {string} name @param {number} seq @param {string} text @throws {import("../net/api.js").Refused} */

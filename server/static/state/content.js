@@ -1,4 +1,4 @@
-/** Text on its way to the server: ids, counting, cleaning. */
+/** Text on its way to the server: ids, counting, cleaning, and how long it can be changed. */
 
 /**
  * A new id of at most 64 characters. Not `crypto.randomUUID`: that one is missing on plain http beyond localhost.
@@ -14,6 +14,12 @@ export function countChars(text) {
   let count = 0;
   for (const _ of text) count += 1;
   return count;
+}
+
+/** Whether a message can still be edited. @param {{timestamp: string}} message @param {number} seconds 0: for ever
+ * @param {number} now epoch milliseconds */
+export function inTime({ timestamp }, seconds, now) {
+  return seconds === 0 || now - Date.parse(timestamp) < seconds * 1000;
 }
 
 /**

@@ -2,7 +2,7 @@ import { cleanContent, countChars } from "../state/content.js";
 import { kindOf } from "../state/people.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
-import { parts } from "../words/format.js";
+import { duration, parts } from "../words/format.js";
 import { icon } from "./icons.js";
 import { plain } from "./markdown/text.js";
 
@@ -92,7 +92,7 @@ export function nextChange(room, why, now) {
 
 /** @param {number} until epoch milliseconds @param {number} now @returns {string} "" if it has no end */
 export function waitText(until, now) {
-  return Number.isFinite(until) ? words.wait(Math.max(1, Math.ceil((until - now) / 1000))) : "";
+  return Number.isFinite(until) ? duration((until - now) / 1000) : "";
 }
 
 /** Above the box: the message that is edited, or the one that is answered. @param {State} state @param {Room} room

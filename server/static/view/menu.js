@@ -76,9 +76,13 @@ function draw(item, close) {
   const mark = item.checked === undefined ? item.icon && icon(item.icon) : item.checked ? icon("check") : html`<span class="icon"></span>`;
   return html`<button type="button" tabindex="-1" role=${role} class="menu-item ${item.danger ? "danger" : ""}" @click=${run}
     aria-checked=${item.checked ?? nothing} aria-disabled=${item.disabled ? "true" : nothing}>
-    ${mark ?? nothing}<span class="menu-words">${item.label}${item.hint ? html`<span class="menu-hint">${item.hint}</span>` : nothing}</span>
+    ${mark ?? nothing}${menuWords(item)}
   </button>`;
 }
+
+/** @param {Choice} item */
+export const menuWords = ({ label, hint }) =>
+  html`<span class="menu-words">${label}${hint ? html`<span class="menu-hint">${hint}</span>` : nothing}</span>`;
 
 /** @param {HTMLElement} box @returns {HTMLElement[]} */
 const choices = (box) => [...box.querySelectorAll(/** @type {"button"} */ ("button"))];

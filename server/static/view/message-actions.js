@@ -1,9 +1,10 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
+import { words as page } from "../words.js";
 import { actions as words } from "../words/actions.js";
 import { USUAL } from "./emoji.js";
 import { icon } from "./icons.js";
-import { openMenu } from "./menu.js";
-import { offers } from "./offers.js";
+import { menuWords, openMenu } from "./menu.js";
+import { isLate, offers } from "./offers.js";
 
 /**
  * What is offered on a message: as a toolbar, as its menu, and as a sheet on touch screens.
@@ -48,7 +49,7 @@ export function messageActions(message, state, act, run) {
     <button type="button" class="icon-button small" tabindex="-1" aria-label=${words.more} title=${words.more} aria-haspopup="menu"
       data-action="more" @click=${(/** @type {Event} */ event) => {
         const anchor = /** @type {HTMLElement} */ (event.currentTarget);
-        openMenu(anchor, menu(may, message, (action) => run(action, anchor)));
+        openMenu(anchor, menu(may, message, state, (action) => run(action, anchor)));
       }}>${icon("ellipsis")}</button>`;
 }
 
@@ -65,13 +66,14 @@ function reaction(message, emoji, state, act, after = () => {}) {
 
 /**
  * What is done rarely.
- * @param {Set<Action>} may @param {Message} message @param {(action: Action) => void} run
+ * @param {Set<Action>} may @param {Message} message @param {State} state @param {(action: Action) => void} run
  * @returns {import("./menu.js").Item[]}
  */
-function menu(may, message, run) {
+function menu(may, message, state, run) {
   const item = (/** @type {Action} */ action, /** @type {Parameters<typeof icon>[0]} */ sign, /** @type {string} */ label, more = {}) =>
     may.has(action) && { label, icon: sign, run: () => run(action), ...more };
   return [
+    isLate(may, message, state) && { label: words.edit, icon: "pencil", hint: page.trouble.editEnded(state.limits.edit_window), disabled: true, run() {} },
     item("copyText", "copy", words.copyText),
     item("copyLink", "link", words.copyLink),
     item("markUnread", "mail", words.markUnread),
@@ -118,7 +120,7 @@ export function openSheet(element, message, state, act, run) {
           <button type="button" class="icon-button" aria-label=${words.react} @click=${() => then("react")}>${icon("smile-plus")}</button>
         </div>`
       : nothing}
-    ${[...main, ...menu(may, message, then)].map((item) => sheetItem(item))}`, sheet);
+    ${[...main, ...menu(may, message, state, then)].map((item) => sheetItem(item))}`, sheet);
   document.body.append(sheet);
   sheet.showModal();
   sheet.focus();
@@ -128,6 +130,6 @@ export function openSheet(element, message, state, act, run) {
 function sheetItem(item) {
   if (!item || "title" in item) return nothing;
   if ("line" in item) return html`<div class="menu-line" role="separator"></div>`;
-  return html`<button type="button" class="menu-item ${item.danger ? "danger" : ""}" @click=${item.run}>
-    ${item.icon ? icon(item.icon) : nothing}<span class="menu-words">${item.label}</span></button>`;
+  return html`<button type="button" class="menu-item ${item.danger ? "danger" : ""}" @click=${item.run}
+    aria-disabled=${item.disabled ? "true" : nothing}>${item.icon ? icon(item.icon) : nothing}${menuWords(item)}</button>`;
 }

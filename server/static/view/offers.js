@@ -1,3 +1,4 @@
+import { inTime } from "../state/content.js";
 import { kindOf } from "../state/people.js";
 import { hindrance } from "./composer-view.js";
 
@@ -13,6 +14,16 @@ import { hindrance } from "./composer-view.js";
 /** In larger rooms the server does not tell who has read what. */
 const SMALL = 50;
 
+/** @param {Message} message @param {State} state */
+function isAuthor({ sender_id, alias_of }, state) {
+  return state.isMine(sender_id) || (alias_of !== undefined && state.isMine(alias_of));
+}
+
+/** Whether I could edit a message, but the time is over. @param {Set<Action>} may @param {Message} message @param {State} state */
+export function isLate(may, message, state) {
+  return may.has("reply") && !may.has("edit") && isAuthor(message, state);
+}
+
 /**
  * @param {Message} message @param {State} state @param {Room} room
  * @param {number} now epoch milliseconds
@@ -20,16 +31,14 @@ const SMALL = 50;
  */
 export function offers(message, state, room, now) {
   if (message.deleted_at) return new Set();
-  const mine = state.isMine(message.sender_id) || (message.alias_of !== undefined && state.isMine(message.alias_of));
+  const mine = isAuthor(message, state);
   const joined = room.status === "joined";
   const writes = joined && hindrance(state, room, now) === null;
-  const age = now - Date.parse(message.timestamp);
-  const { edit_window: seconds } = state.limits;
   /** @type {[Action, boolean][]} */
   const all = [
     ["react", writes],
     ["reply", writes],
-    ["edit", writes && mine && (seconds === 0 || age < seconds * 1000)],
+    ["edit", writes && mine && inTime(message, state.limits.edit_window, now)],
     ["remove", joined && ((mine && room.mayWrite) || room.mayModerate)],
     ["pin", joined && room.mayModerate],
     ["copyText", true],

@@ -1,8 +1,9 @@
 import { render } from "../vendor/lit-html/lit-html.js";
+import { words as page } from "../words.js";
 import { actions as words } from "../words/actions.js";
 import { copy } from "./links.js";
 import { messageActions, openSheet } from "./message-actions.js";
-import { offers } from "./offers.js";
+import { isLate, offers } from "./offers.js";
 
 /**
  * What a person can do with a message: a toolbar on hover and focus, a sheet on a long press, and keys. There is one
@@ -164,7 +165,10 @@ export class MessageTools {
     /** @type {Record<string, Action>} */
     const keys = { r: "reply", e: "edit", "+": "react", Delete: "remove" };
     const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!action || !offers(message, this.state, room, Date.now()).has(action)) return;
+    if (!action) return;
+    const may = offers(message, this.state, room, Date.now());
+    if (action === "edit" && isLate(may, message, this.state)) this.act.ui.toast(page.trouble.editEnded(this.state.limits.edit_window));
+    if (!may.has(action)) return;
     event.preventDefault();
     this.#show(element);
     this.#run(message, room.name, action, element);

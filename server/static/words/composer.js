@@ -29,8 +29,6 @@ export const composer = table({
   editingKeys: "Escape cancels",
   cancelEdit: "Cancel the edit",
 
-  slow: (/** @type {number} */ every) =>
-    plural(every, { one: "Slow mode: one message a second.", other: "Slow mode: one message every {n} seconds." }),
   slowLeft: (/** @type {string} */ wait) => fill("Slow mode: you can write again in {wait}.", { wait }),
   muted: "You are muted here.",
   mutedFor: (/** @type {string} */ reason) => fill("You are muted here: {reason}", { reason }),
@@ -48,12 +46,4 @@ export const composer = table({
   typing: "{name} is typing",
   typingTwo: "{name} and {other} are typing",
   typingMany: "Several people are typing",
-
-  /** A time to wait, of seconds. */
-  wait: (/** @type {number} */ seconds) => {
-    if (seconds < 100) return plural(seconds, { one: "{n} second", other: "{n} seconds" });
-    if (seconds < 100 * 60) return plural(Math.ceil(seconds / 60), { one: "{n} minute", other: "{n} minutes" });
-    if (seconds < 48 * 3600) return plural(Math.ceil(seconds / 3600), { one: "{n} hour", other: "{n} hours" });
-    return plural(Math.ceil(seconds / 86400), { one: "{n} day", other: "{n} days" });
-  },
 });

@@ -1,9 +1,9 @@
 import { fill, plural, table } from "./format.js";
 
 const PAUSE = /** @type {const} */ ([
-  [3600, { one: "{n} hour", other: "{n} hours" }],
-  [60, { one: "{n} minute", other: "{n} minutes" }],
-  [1, { one: "{n} second", other: "{n} seconds" }],
+  [3600, { one: "One message every hour", other: "One message every {n} hours" }],
+  [60, { one: "One message every minute", other: "One message every {n} minutes" }],
+  [1, { one: "One message every second", other: "One message every {n} seconds" }],
 ]);
 
 /** Dialogs about rooms, the quick switcher, and the list of shortcuts. */
@@ -55,7 +55,7 @@ export const dialogs = table({
   slowMode: "Slow mode",
   pause: (/** @type {number} */ seconds) => {
     const [unit, forms] = PAUSE.find(([length]) => seconds >= length) ?? [1, null];
-    return forms ? fill("One message every {time}", { time: plural(seconds / unit, forms) }) : "Off";
+    return forms ? plural(seconds / unit, forms) : "Off";
   },
   guests: "Guests",
   guestsTalk: "May read and write",

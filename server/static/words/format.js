@@ -28,6 +28,14 @@ function translated(entry) {
 /** @param {number} n */
 export const number = (n) => numbers.format(n);
 
+/** A time to wait or to have, in the largest unit of which it has more than one and a half. @param {number} seconds */
+export function duration(seconds) {
+  if (seconds > 1.5 * 86400) return plural(Math.ceil(seconds / 86400), { one: "{n} day", other: "{n} days" });
+  if (seconds > 1.5 * 3600) return plural(Math.ceil(seconds / 3600), { one: "{n} hour", other: "{n} hours" });
+  if (seconds > 90) return plural(Math.ceil(seconds / 60), { one: "{n} minute", other: "{n} minutes" });
+  return plural(Math.max(1, Math.ceil(seconds)), { one: "{n} second", other: "{n} seconds" });
+}
+
 /** @param {string[]} names @returns {string} "ann, bob, and cat" */
 export const list = (names) => lists.format(names);
 

@@ -1,4 +1,4 @@
-import { fill, plural, table } from "./format.js";
+import { duration, fill, plural, table } from "./format.js";
 
 /** The log of a room, and its messages. */
 export const log = table({
@@ -84,8 +84,8 @@ export const log = table({
   },
   /** @param {string} why a sentence */
   failed: (why) => fill("Not sent. {why}", { why }),
-  /** @param {string} time "in 5 minutes" */
-  retryIn: (time) => fill("Trying again {time}.", { time }),
+  /** @param {number} seconds */
+  retryIn: (seconds) => fill("Trying again in {time}.", { time: duration(seconds) }),
   trying: "Trying again…",
   waiting: "Waiting to be sent.",
   retry: "Retry",
@@ -103,7 +103,7 @@ export const notices = table({
   no_title: "{by} removed the room’s title",
   topic: "{by} set the topic: {text}",
   no_topic: "{by} removed the topic",
-  slow: "{by} turned on slow mode: one message per {time}",
+  slow: "{by} turned on slow mode: one message every {time}",
   no_slow: "{by} turned off slow mode",
   kick: "{by} removed {user}",
   ban: "{by} banned {user}",

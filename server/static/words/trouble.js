@@ -1,4 +1,4 @@
-import { fill, number, plural, table } from "./format.js";
+import { duration, fill, number, table } from "./format.js";
 
 /** Who removed me, and why: "" for what is not known. @typedef {{who: string, why: string}} Blame */
 
@@ -60,17 +60,11 @@ export const trouble = table({
   trying: (why) => fill("{why} Trying again…", { why }),
   /** @param {string} why a sentence @param {number} seconds */
   tryIn: (why, seconds) => fill("{why} Try again in {time}.", { why, time: duration(seconds) }),
+  /** @param {number} seconds */
+  editEnded: (seconds) => fill("Messages can be edited for {time}.", { time: duration(seconds) }),
   outdated: "The server has a newer version of this page. Reload it to go on.",
   unreadable: "This page cannot read what the server sends. Reload the page.",
   notReached: "The server cannot be reached. Try again.",
   downloadCut: "The download was interrupted. Try again.",
   interrupted: "The connection was lost before the server answered. Try again.",
 });
-
-/** A time to wait, in the largest unit that it has more than one and a half of. @param {number} seconds */
-export function duration(seconds) {
-  if (seconds > 1.5 * 86400) return plural(Math.ceil(seconds / 86400), { one: "{n} day", other: "{n} days" });
-  if (seconds > 1.5 * 3600) return plural(Math.ceil(seconds / 3600), { one: "{n} hour", other: "{n} hours" });
-  if (seconds > 90) return plural(Math.ceil(seconds / 60), { one: "{n} minute", other: "{n} minutes" });
-  return seconds <= 1 ? "a second" : plural(Math.ceil(seconds), { one: "{n} second", other: "{n} seconds" });
-}

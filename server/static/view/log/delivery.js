@@ -12,7 +12,6 @@ import { icon } from "../icons.js";
 
 /** Most messages are sent before anybody could read that they are waiting. */
 const PATIENCE = 3000; // ms
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "always" });
 
 const ICONS = /** @type {const} */ ({ sent: "check", shown: "clock", sending: "clock", queued: "clock", failed: "circle-alert" });
 
@@ -33,7 +32,7 @@ export function footOf({ delivered, unsent }, now) {
   if (delivered === "failed") return words.log.failed(unsent.reason);
   if (delivered !== "queued") return "";
   const seconds = Math.ceil((unsent.retryAt - now) / 1000);
-  if (unsent.reason) return `${unsent.reason} ${seconds > 0 ? words.log.retryIn(inTime(seconds)) : words.log.trying}`;
+  if (unsent.reason) return `${unsent.reason} ${seconds > 0 ? words.log.retryIn(seconds) : words.log.trying}`;
   return now - unsent.at > PATIENCE ? words.log.waiting : "";
 }
 
@@ -48,11 +47,4 @@ export function foot({ delivered, unsent }, said, act) {
   return html`<div class="foot"><span class="reason" dir="auto">${said}</span>${
     delivered === "failed" || unsent?.reason ? button(words.log.retry, () => act.writing.retry(id)) : nothing}${
     button(words.log.edit, () => act.writing.takeBack(id))}${button(words.log.discard, () => act.writing.discard(id))}</div>`;
-}
-
-/** @param {number} seconds @returns {string} "in 5 minutes" */
-function inTime(seconds) {
-  if (seconds > 1.5 * 86400) return relative.format(Math.ceil(seconds / 86400), "day");
-  if (seconds > 1.5 * 3600) return relative.format(Math.ceil(seconds / 3600), "hour");
-  return seconds > 90 ? relative.format(Math.ceil(seconds / 60), "minute") : relative.format(seconds, "second");
 }

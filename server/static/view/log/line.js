@@ -2,8 +2,7 @@ import { kindOf } from "../../state/people.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
-import { duration } from "../../words/trouble.js";
-import { listOf, parts } from "../../words/format.js";
+import { duration, listOf, parts } from "../../words/format.js";
 import { dayText, exactText, timeText } from "../time.js";
 import { message } from "./message.js";
 
@@ -54,7 +53,7 @@ function event({ what, by, user, text, seconds = 0, role = "member" }) {
 
 /** @param {Map<string, User>} came @param {Map<string, User>} went */
 function comings(came, went) {
-  if (came.size && went.size) return parts(words.log.joinedAndLeft, { came: names(came), left: names(went) });
+  if (came.size && went.size) return parts(words.log.joinedAndLeft, { came: names(came), went: names(went) });
   return came.size ? parts(words.log.joined, { names: names(came) }) : parts(words.log.left, { names: names(went) });
 }
 
