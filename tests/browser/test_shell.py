@@ -282,6 +282,30 @@ async def test_a_short_notice_goes_and_an_error_stays(enter: Enter, room: str) -
     await expect(notice).to_have_count(0)
 
 
+@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+async def test_a_notice_covers_neither_the_newest_message_nor_the_box(enter: Enter, options: Any) -> None:
+    """The log gets smaller meanwhile: its end stays in sight, and so does what one reads further up."""
+    ann = await enter("ann", **options)
+    await ann.say(*[f"message {n}" for n in range(40)])
+    await ann.delivered("message 39")
+    toasts = ann.page.locator(".toast")
+    await ann.choose("More about this room", "Copy link")
+    await expect(toasts).to_have_count(1)
+    await expect(ann.message("message 39")).to_be_in_viewport(ratio=1)
+    newest, toast, composer = [
+        await box(each) for each in (ann.message("message 39"), toasts, ann.page.locator("#composer"))
+    ]
+    assert newest["bottom"] <= toast["y"]
+    assert toast["bottom"] <= composer["y"]
+    await ann.log.evaluate("log => log.scrollTop -= 600")
+    await expect(ann.jump).to_be_visible()
+    reading = "() => [...document.querySelectorAll('.msg')].find(m => m.getBoundingClientRect().top > 200)?.dataset.seq"
+    before = await ann.page.evaluate(reading)
+    await toasts.get_by_role("button", name="Dismiss").click()
+    await expect(toasts).to_have_count(0)
+    assert await ann.page.evaluate(reading) == before
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("theme", ["light", "dark", "contrast"])

@@ -290,7 +290,7 @@ export class Session {
   /** @param {boolean} stranger */
   #onKnown(stranger) {
     const { trouble } = words;
-    if (stranger) this.state.toast(this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger, { error: true });
+    if (stranger) this.state.toast(() => (this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger), { error: true, key: "stranger" });
     this.state.entryError = null;
     this.#settle("");
     this.membership.onKnown();

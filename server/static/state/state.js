@@ -208,13 +208,13 @@ export class State {
   }
 
   /**
-   * Show a notice over the log, and drop the oldest if there are many.
-   * @param {string} text
+   * Show a notice below the log, and drop the oldest if there are many.
+   * @param {import("./types.js").Toast["text"]} text
    * @param {{error?: boolean, key?: string, action?: import("./types.js").Toast["action"]}} [options]
    */
   toast(text, { error = false, key = newId("t-"), action } = {}) {
-    const others = this.toasts.filter((toast) => toast.text !== text || action);
-    this.toasts = [...others.slice(1 - KEPT_TOASTS), { key, text, error, ...(action ? { action } : {}) }];
+    const others = this.toasts.filter((toast) => toast.key !== key && (toast.text !== text || action));
+    this.toasts = [...others.slice(1 - KEPT_TOASTS), { key, text, error, view: this.ui.view, ...(action ? { action } : {}) }];
     this.changed();
   }
 

@@ -24,8 +24,9 @@
  *   with the message as it was
  * @typedef {{id: string, maker: string, until: string, uses: number, uses_left: number, room?: string, token?: string,
  *   url?: string}} Invite an invite link; `token` and `url` only when it is made
- * @typedef {{key: string, text: string, error: boolean, action?: {label: string, run: () => void}}} Toast a short notice
- *   over the log; one with an action stays as long as that can be done
+ * @typedef {{key: string, text: string | (() => string), error: boolean, view: string, action?: {label: string, run: () => void}}}
+ *   Toast a short notice below the log; one with an action stays as long as that can be done. `text`: a function if it changes;
+ *   `view`: what was in front when it was made
  * @typedef {{key: string, by: User, content: string, at: string}} Announcement
  * @typedef {{name: "idle"|"connecting"|"open"|"waiting"|"stopped", until?: number, code?: number, reason?: string}} Connection
  *   `until`: epoch milliseconds of the next try while waiting

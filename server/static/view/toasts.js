@@ -8,7 +8,7 @@ import { text as formatted } from "./markdown/text.js";
 import { exactText, timeText } from "./time.js";
 
 /**
- * Short notices over the lower edge of the log, and what the operators of the server announce, in a bar below the header.
+ * Short notices below the log, and what the operators of the server announce, in a bar below the header.
  *
  * @typedef {import("../actions/index.js").Actions} Actions
  * @typedef {import("../state/state.js").State} State
@@ -38,8 +38,10 @@ export function timeToasts(state, act) {
 
 /** Errors interrupt a screen reader, other notices wait. @param {State} state @param {Actions} act */
 export function toasts(state, act) {
-  const errors = state.toasts.filter((toast) => toast.error);
-  const others = state.toasts.filter((toast) => !toast.error);
+  // The pages about accounts show none that is about what is behind them.
+  const shown = state.toasts.filter(({ view }) => state.ui.view !== "account" || view === "account");
+  const errors = shown.filter((toast) => toast.error);
+  const others = shown.filter((toast) => !toast.error);
   const each = (/** @type {Toast[]} */ list) => repeat(list, (toast) => toast.key, (toast) => one(toast, act));
   return html`<div class="toast-list" role="alert" aria-label=${words.status.alerts}>${each(errors)}</div>
     <div class="toast-list" role="status" aria-label=${words.status.notices}>${each(others)}</div>`;
@@ -52,7 +54,7 @@ function one({ key, text, error, action }, act) {
     action?.run();
   };
   return html`<div class="toast alert ${error ? "error" : ""}">
-    ${error ? icon("circle-alert") : nothing}<span class="toast-text" dir="auto">${text}</span>
+    ${error ? icon("circle-alert") : nothing}<span class="toast-text" dir="auto">${typeof text === "string" ? text : text()}</span>
     ${action ? html`<button type="button" class="link" @click=${run}>${action.label}</button>` : nothing}
     <button type="button" class="icon-button small" aria-label=${words.common.dismiss} title=${words.common.dismiss} @click=${() => act.ui.dismiss(key)}>${icon("x")}</button>
   </div>`;
