@@ -71,7 +71,7 @@ async def test_marks_are_drawn_and_everything_else_is_shown_as_typed(page: Page)
 
 async def test_code_keeps_its_lines_and_can_be_copied(page: Page) -> None:
     content = "before\n```js\n  a *b* <c>\n\n@ann\n```\nafter"
-    code = "<pre><code>  a *b* <c>\n\n@ann</code></pre><button.copy-code>Copy</button>"
+    code = "<button.copy-code>Copy</button><pre><code>  a *b* <c>\n\n@ann</code></pre>"
     shown = f"<p>before</p><div.code-block>{code}</div><p>after</p>"
     assert await draw(page, [(content, "")]) == {content: shown}
 

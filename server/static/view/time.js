@@ -16,10 +16,10 @@ const dayAnyYear = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 let [clock, exact] = formats();
 
 function formats() {
-  return [
-    format({ hour: "2-digit", minute: "2-digit" }),
-    format({ dateStyle: "full", timeStyle: "medium" }),
-  ];
+  const { hour12 } = format({ hour: "numeric" }).resolvedOptions();
+  /** @type {Intl.DateTimeFormatOptions} */
+  const time = { hour: hour12 ? "numeric" : "2-digit", minute: "2-digit" };
+  return [format(time), format({ weekday: "long", day: "numeric", month: "long", year: "numeric", ...time })];
 }
 
 /** Show times by this clock from now on. @param {Clock} wanted */
@@ -31,6 +31,8 @@ export function useClock(wanted) {
 
 /** @param {number} at */
 export const timeText = (at) => clock.format(at);
+/** Without am and pm, where there is little space. @param {number} at */
+export const shortTimeText = (at) => timeText(at).match(/\p{Nd}+\P{L}\p{Nd}+/u)?.[0] ?? timeText(at);
 /** @param {number} at */
 export const exactText = (at) => exact.format(at);
 

@@ -8,7 +8,7 @@ import { colors, initials, shapeOf } from "../avatar.js";
 import { icon } from "../icons.js";
 import { addressOf, isForBrowser } from "../links.js";
 import { isOnlyEmoji, plain, text } from "../markdown/text.js";
-import { exactText, timeText } from "../time.js";
+import { exactText, shortTimeText, timeText } from "../time.js";
 import { foot, footOf, tick } from "./delivery.js";
 
 /**
@@ -85,7 +85,7 @@ function draw(line, shown, context) {
     : nothing;
   // The space at the end keeps what others add to the message (its toolbar) out of the last part's place.
   return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
-    data-state=${shown.delivered} data-time=${start ? nothing : timeText(at)} aria-label=${label(shown, edited)}
+    data-state=${shown.delivered} data-time=${start ? nothing : shortTimeText(at)} aria-label=${label(shown, edited)}
     .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
       guard([content, shown.rooms, shown.me, most], () => text(content, textOptions(context), most))}</div>${below} </div>`;
 }

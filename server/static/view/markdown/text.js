@@ -108,7 +108,7 @@ function drawCode(code, options) {
     setTimeout(() => (button.textContent = words.log.copyCode), SAID);
   });
   // Code is written from left to right, whatever is written around it.
-  return make("div", { class: "code-block" }, [make("pre", { dir: "ltr" }, [make("code", {}, [code])]), button]);
+  return make("div", { class: "code-block" }, [button, make("pre", { dir: "ltr" }, [make("code", {}, [code])])]);
 }
 
 /** @param {Inline} part @param {Pen} pen @param {boolean} [linked] whether it is within a link @returns {Node|string} */
