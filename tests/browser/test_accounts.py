@@ -165,13 +165,24 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
     ann = await join(username)
     await ann.account()
     part = ann.part("Second factor")
+    await ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_role("button", name="Turn on").click()
+    code = part.get_by_role("img", name="QR code for the authenticator app")
+    shown = await code.evaluate("svg => [svg.clientWidth, svg.clientHeight, svg.firstElementChild.getBBox().width]")
+    assert shown[0] == shown[1] >= 160
+    assert shown[2] >= 21  # modules of the smallest code
+    await part.get_by_role("button", name="Copy the key").click()
+    await expect(part.get_by_text("Copied.")).to_be_visible()
+    key = (await part.locator(".secret").inner_text()).replace(" ", "")
+    assert await ann.page.evaluate("navigator.clipboard.readText()") == key
+    await part.get_by_role("button", name="Cancel").click()
     codes = await turn_on(part)
     assert len(set(codes)) == 10
     lines = "codes => codes.map(code => code.getClientRects().length)"
     assert await part.locator(".codes code").evaluate_all(lines) == [1] * 10
-    await ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await part.get_by_role("button", name="Copy them").click()
-    await expect(part.get_by_text("They are copied.")).to_be_visible()
+    await expect(part.get_by_text("Copied.")).to_be_visible()
     assert (await ann.page.evaluate("navigator.clipboard.readText()")).split() == codes
     await part.get_by_role("button", name="I have kept them").click()
     await expect(part.get_by_text("On. 10 recovery codes are left.", exact=True)).to_be_visible()
@@ -182,6 +193,7 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
     await page.sign_in(username)
     code = page.panel.get_by_label("Code")
     await expect(code).to_be_focused()
+    await expect(page.panel.locator(".field-error:not(:empty)")).to_have_count(0)  # it is the next step
     await code.fill(codes[0].upper().replace("-", " "))
     await other.keyboard.press("Enter")
     await page.connected()
@@ -383,7 +395,7 @@ async def test_an_account_is_deleted_right_after_its_second_factor_was_switched(
     await end.get_by_role("button", name="Delete my account").click()
     if on:
         await expect(end.get_by_label("Code")).to_be_focused()
-        await expect(end.get_by_text("This account has a second factor: enter the code.")).to_be_visible()
+        await expect(end.get_by_text("This account has a second factor. Enter the code")).to_be_visible()
         await end.get_by_label("Code").fill(codes[0])
         await end.get_by_role("button", name="Delete my account").click()
     await ann.at_entry()

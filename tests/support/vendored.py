@@ -99,6 +99,15 @@ LIBRARIES = (
         same("LICENSE"),
         {"emoji.json": compact_emoji},
     ),
+    Library(
+        "uqr",
+        Package(
+            "uqr",
+            "0.1.3",
+            "sha512-0rjE8iEJe4YmT9TOhwsZtqCMRLc5DXZUI2UEYUUg63ikBkqqE5EYWaI0etFe/5KUcmcYwLih2RND1kq+hrUJXA==",
+        ),
+        {"LICENSE": "LICENSE", "dist/index.mjs": "uqr.js"},
+    ),
 )
 
 
@@ -119,8 +128,8 @@ def select(library: Library, archive: bytes) -> dict[str, bytes]:
     """Return the files to write, and `NOTE`, by their paths in the library's folder. Raises SetupError."""
     wanted = dict(library.files)
     for path, target in library.files.items():
-        if path.endswith(".js"):
-            wanted[f"{path.removesuffix('.js')}.d.ts"] = f"{target.removesuffix('.js')}.d.ts"
+        if target.endswith(".js"):
+            wanted[re.sub(r"js$", "ts", re.sub(r"(\.m?js)$", r".d\1", path))] = f"{target.removesuffix('.js')}.d.ts"
     inside = dict(files_of(archive))
     files = {target: _SOURCE_MAP.sub(b"", inside[path]) for path, target in wanted.items() if path in inside}
     missing = sorted(set(library.files) - set(inside))

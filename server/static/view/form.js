@@ -148,6 +148,12 @@ export class Form {
     }
   };
 
+  /** Go on at a field that is shown now. @param {string} name */
+  ask(name) {
+    this.options.redraw();
+    /** @type {any} */ (this.#element?.elements.namedItem(name))?.focus();
+  }
+
   #show() {
     this.options.redraw();
     this.#focusWrong();

@@ -31,36 +31,48 @@ function off(pages, show) {
     fields: [OLD_PASSWORD],
     button: words.turnOn,
     username: pages.state.account?.username,
-    submit: async (values) => show(secret(pages, show, await pages.act.me.beginFactor(values))),
+    submit: async (values) => {
+      const made = await pages.act.me.beginFactor(values);
+      const loaded = await pages.act.ui.load(() => import("./qr.js"));
+      show(secret(pages, show, made, loaded?.qrCode(made.uri, words.secretCode)));
+    },
   });
   return () => html`<p tabindex="-1">${words.factorOff}</p>${form.draw()}`;
 }
 
-/** @param {Pages} pages @param {Show} show @param {{secret: string, uri: string}} made */
-function secret(pages, show, { secret: key, uri }) {
+/** @param {Pages} pages @param {Show} show @param {{secret: string, uri: string}} made @param {unknown} code to scan */
+function secret(pages, show, { secret: key, uri }, code) {
   const form = formOf(pages, {
     fields: [{ ...CODE, hint: "", inputmode: "numeric" }],
     button: words.confirm,
     submit: async (values) => show(codes(pages, show, await pages.act.me.confirmFactor(values))),
   });
   // The app on this device opens it; the address holds nothing but the key and the name of the account.
-  const app = uri.startsWith("otpauth://") ? html`<p><a href=${uri}>${words.secretOpen}</a></p>` : nothing;
-  return () => html`<p tabindex="-1">${words.secret}</p>
+  const app = uri.startsWith("otpauth://") ? html`<p class="open-app"><a href=${uri}>${words.secretOpen}</a></p>` : nothing;
+  const copied = copier(pages, words.secretCopy, key);
+  return () => html`<p tabindex="-1">${code ? words.secretScan : words.secret}</p>
+    ${code ?? nothing}
     <p><code class="secret">${key.replaceAll(/(.{4})(?=.)/g, "$1 ")}</code></p>
-    ${app}${form.draw()}`;
+    ${copied()}${app}${form.draw()}
+    <div><button type="button" class="link" @click=${() => show(off(pages, show))}>${words.cancel}</button></div>`;
+}
+
+/** A button that copies, and what came of it. @param {Pages} pages @param {string} label @param {string} text */
+function copier(pages, label, text) {
+  let said = "";
+  const run = async () => {
+    said = (await copy(text)) ? words.copied : words.notCopied;
+    pages.draw();
+  };
+  return () => html`<div><button type="button" class="link" @click=${run}>${label}</button></div><p class="said" role="status">${said}</p>`;
 }
 
 /** @param {Pages} pages @param {Show} show @param {string[]} made */
 function codes(pages, show, made) {
-  let copied = "";
-  const keep = async () => {
-    copied = (await copy(made.join("\n"))) ? words.codesCopied : words.codesNotCopied;
-    pages.draw();
-  };
+  const copied = copier(pages, words.codesCopy, made.join("\n"));
   return () => html`<p tabindex="-1">${words.codesLead}</p>
     <ul class="codes" aria-label=${words.codes}>${made.map((code) => html`<li><code>${code}</code></li>`)}</ul>
-    <div><button type="button" class="link" @click=${keep}>${words.codesCopy}</button></div>
-    <p class="said" role="status">${copied}</p>
+    ${copied()}
     <button type="button" class="primary" @click=${() => show(on(pages, show))}>${words.codesKept}</button>`;
 }
 

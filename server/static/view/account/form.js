@@ -21,7 +21,7 @@ export const NEW_PASSWORD = { name: "password", label: words.newPassword, type: 
 /** @type {Field} */
 export const CODE = { name: "code", label: words.code, autocomplete: "one-time-code", maxlength: 64, hint: words.codeHint, proof: "code" };
 /** Where only the server knows whether the account has a second factor now: another device may have changed it. @type {Field} */
-export const LATER_CODE = { ...CODE, later: true, optional: true };
+export const LATER_CODE = { ...CODE, hint: words.codeRequired, later: true, optional: true };
 
 /**
  * @param {import("./pages.js").Pages} pages
@@ -41,7 +41,7 @@ export function formOf(pages, { fields = [], submit, ...options }) {
         if (!(error instanceof Refused)) throw error;
         if (error.code === "code_required" && fields.some(({ later }) => later)) {
           asked = true;
-          throw refused(error, "code", words.codeRequired);
+          return form.ask("code"); // the next step, and no mistake
         }
         if (error.code !== "wrong_credentials" || Object.keys(error.fields).some((name) => name in values)) throw error;
         const proofs = fields.filter(({ name, proof }) => proof && name in values).map(({ proof }) => proof);
