@@ -231,7 +231,7 @@ async def test_blocked_users_stay_hidden_without_a_server(
     await ann.page.route("**/api/**", lambda route: route.abort())
     await ann.page.reload()
     await expect(ann.message("calm")).to_be_visible()
-    await expect(ann.log.get_by_text("A message from somebody you block")).to_be_visible()
+    await expect(ann.log.get_by_text("A message from a person you block")).to_be_visible()
     await expect(ann.message("noise")).to_have_count(0)
     await ann.open_people()
     await expect(ann.panel).to_contain_text("Who is here is not known without a connection.")

@@ -160,7 +160,7 @@ async def test_keywords_and_rooms_that_differ_are_listed(enter: Enter) -> None:
 
 async def test_a_guest_is_shown_how_to_have_an_account(enter: Enter) -> None:
     ann = await enter("ann")
-    await open_settings(ann.page, "Blocked users")
+    await open_settings(ann.page, "Blocked people")
     await expect(ann.page.get_by_text("Only users with an account can block others.")).to_be_visible()
     await ann.page.get_by_role("button", name="Account", exact=True).click()
     await ann.page.get_by_role("dialog").get_by_role("button", name="Create an account").click()
@@ -213,7 +213,7 @@ async def test_blocked_users_can_be_unblocked(new_page: Pages, server: ServerPro
         headers = {"Origin": server.http_url, "X-CSRF-Token": token}
         address = f"{server.http_url}/api/me/blocks/{bob.user_id}"
         assert (await ann.page.request.put(address, data={}, headers=headers)).ok
-        await open_settings(ann.page, "Blocked users")
+        await open_settings(ann.page, "Blocked people")
         await expect(ann.page.get_by_text("1 user", exact=True)).to_be_visible()
         await ann.page.get_by_role("button", name="Unblock bob").click()
         await expect(ann.page.get_by_text("You block nobody.")).to_be_visible()

@@ -21,7 +21,7 @@ export const actions = table({
   notCopied: "Copying is not possible here.",
 
   reportTitle: (/** @type {string} */ name) => fill("Report the message by {name}", { name }),
-  reportLead: "The moderators of this room see the message and your reason. The author does not learn of it.",
+  reportLead: "The moderators of this room see the message, your reason and your name. If the author is one of them, so does the author.",
   reportReason: "What is wrong with it?",
   reportSend: "Report",
   reported: "Reported to the moderators.",

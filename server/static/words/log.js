@@ -19,7 +19,7 @@ export const log = table({
   /** @param {number} n */
   deleted: (n) => plural(n, { one: "This message was deleted", other: "{n} messages were deleted" }),
   /** @param {number} n */
-  blocked: (n) => plural(n, { one: "A message from somebody you block", other: "{n} messages from people you block" }),
+  blocked: (n) => plural(n, { one: "A message from a person you block", other: "{n} messages from people you block" }),
   show: "Show",
 
   // --- around the messages

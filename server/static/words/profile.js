@@ -22,7 +22,7 @@ export const profile = table({
   unblock: "Unblock",
   blocked: "You block this person.",
   blockTitle: (/** @type {string} */ name) => fill("Block {name}?", { name }),
-  blockText: "They can no longer send you direct messages or invite you, and their mentions do not notify you. They are not told.",
+  blockText: "They can no longer send you direct messages or invite you, and their mentions do not notify you. They are told only if they try to write to you directly.",
   blockGuest: "To block people, sign in or create an account.",
   account: "Sign in",
   moderation: (/** @type {string} */ room) => fill("Moderate in {room}", { room }),

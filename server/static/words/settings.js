@@ -8,7 +8,7 @@ export const settings = table({
   writing: "Writing",
   notifications: "Notifications",
   account: "Account",
-  blocked: "Blocked users",
+  blocked: "Blocked people",
 
   theme: "Theme",
   themes: { system: "Same as the system", light: "Light", dark: "Dark", contrast: "High contrast" },
@@ -64,8 +64,8 @@ export const settings = table({
 
   blockedHint: "They cannot write to you directly or invite you. Nothing that they write notifies you or counts as unread.",
   blockedNone: "You block nobody.",
-  blockedGuest: "Only users with an account can block others.",
-  blockedCount: (/** @type {number} */ n) => plural(n, { one: "{n} user", other: "{n} users" }),
+  blockedGuest: "Only people with an account can block others.",
+  blockedCount: (/** @type {number} */ n) => plural(n, { one: "{n} person", other: "{n} people" }),
   unblock: "Unblock",
   unblockOf: (/** @type {string} */ name) => fill("Unblock {name}", { name }),
 });

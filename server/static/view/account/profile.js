@@ -1,7 +1,7 @@
 import { html } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
 import { account as words } from "../../words/account.js";
-import { parts } from "../../words/format.js";
+import { list, parts } from "../../words/format.js";
 import { save } from "../save.js";
 import { devices } from "./devices.js";
 import { secondFactor } from "./factor.js";
@@ -150,7 +150,9 @@ function signOut(pages) {
     submit: async () => {
       if (state.unsent() && !warned) {
         warned = true;
-        throw new Refused("", words.signOutUnsent);
+        Object.assign(form.options, { danger: true, button: words.signOutAnyway });
+        const rooms = new Set(state.outbox.entries.map(({ room }) => state.rooms.get(room)?.title ?? room));
+        throw new Refused("", words.signOutUnsent(state.outbox.entries.length, list([...rooms])));
       }
       await act.account.signOut();
     },
