@@ -168,7 +168,7 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
     await ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await part.get_by_label("Current password").fill(PASSWORD)
     await part.get_by_role("button", name="Turn on").click()
-    code = part.get_by_role("img", name="QR code for the authenticator app")
+    code = part.get_by_role("img", name="The key, for the authenticator app to scan")
     shown = await code.evaluate("svg => [svg.clientWidth, svg.clientHeight, svg.firstElementChild.getBBox().width]")
     assert shown[0] == shown[1] >= 160
     assert shown[2] >= 21  # modules of the smallest code

@@ -135,7 +135,7 @@ export const account = table({
   turnOffLong: "Turn the second factor off",
   secret: "Add this key to your authenticator app, then enter the code that it shows:",
   secretScan: "Scan this code with your authenticator app, or enter the key there. Then enter the code that the app shows.",
-  secretCode: "QR code for the authenticator app",
+  secretCode: "The key, for the authenticator app to scan",
   secretCopy: "Copy the key",
   cancel: "Cancel",
   copied: "Copied.",
