@@ -58,7 +58,6 @@ class Picker {
     this.#box.addEventListener("toggle", (event) => {
       if (/** @type {ToggleEvent} */ (event).newState === "closed") this.#onClosed();
     });
-    if (!state.settings.get("emoji").length) this.#group = "smileys-emotion"; // more to see than the usual ones
     (anchor.closest("dialog") ?? document.body).append(this.#box);
     this.#draw();
     this.#box.showPopover();
@@ -101,7 +100,10 @@ class Picker {
     const groups = emojiGroups();
     if (this.#group !== "recent") return groups.find(({ name }) => name === this.#group)?.emoji ?? [];
     const all = groups.flatMap(({ emoji }) => emoji);
-    return [...new Set([...recent, ...USUAL])].slice(0, RECENT).map((sign) => all.find(({ emoji }) => emoji === sign) ?? { ...HAND, emoji: sign, label: sign, tones: false });
+    const known = [...new Set([...recent, ...USUAL])];
+    const used = known.slice(0, Math.min(RECENT, known.length - (known.length % COLUMNS)));
+    // Whole rows of them, then the first group, so that there is something to choose from.
+    return [...used.map((sign) => all.find(({ emoji }) => emoji === sign) ?? { ...HAND, emoji: sign, label: sign, tones: false }), ...(groups[0]?.emoji ?? [])];
   }
 
   /** What Enter takes. */
@@ -125,7 +127,7 @@ class Picker {
     const shown = this.#shown;
     const tone = this.state.settings.get("tone");
     const groups = emojiGroups();
-    const names = ["recent", ...groups.map(({ name }) => name)];
+    const names = Object.keys(SIGNS);
     const title = this.#typed.trim() ? words.results : this.#title(this.#group);
     const active = this.#chosen;
     const rows = Array.from({ length: Math.ceil(shown.length / COLUMNS) }, (_, row) => shown.slice(row * COLUMNS, (row + 1) * COLUMNS));
@@ -158,7 +160,7 @@ class Picker {
               title=${`:${emoji.codes[0] ?? emoji.label}:`} aria-selected=${index === this.#active}>${toned(emoji, tone)}</span>`;
           })}</div>`)}
         </div>
-        ${shown.length ? nothing : html`<p class="emoji-none" role="status">${this.#failed ? words.failed : groups.length ? words.none : ""}</p>`}
+        ${shown.length ? nothing : html`<p class="emoji-none" role="status">${this.#failed ? words.failed : groups.length ? words.none : words.loading}</p>`}
       </div>
       <p class="emoji-name cut" aria-hidden="true">${active ? html`${toned(active, tone)} ${active.label}` : title}</p>`, this.#box);
     this.#box.querySelector(`#emoji-${this.#active}`)?.scrollIntoView({ block: "nearest" });

@@ -45,6 +45,7 @@ export const emoji = table({
   label: "Emoji",
   search: "Search emoji",
   none: "No emoji found",
+  loading: "Loading…",
   recent: "Recent",
   results: "Results",
   close: "Close",

@@ -29,6 +29,7 @@ export function open(context) {
   const show = (/** @type {string} */ name) => {
     front = name;
     context.redraw();
+    document.querySelector(".settings-nav [aria-current='true']")?.scrollIntoView({ block: "nearest", inline: "center" });
   };
   return {
     title: () => words.title,
