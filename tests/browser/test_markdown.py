@@ -20,7 +20,7 @@ SHOW = """
     return `<${name}>${inner}</${node.localName}>`;
   };
   const drawn = (content) => {
-    const made = text(content, { isMe: (name) => name === "me", hasRoom: (name) => name === "general",
+    const made = text(content, { isMe: (name) => name === "me",
       roomAddress: (name) => `?r=${name}`, openRoom() {} });
     return typeof made === "string" ? made : show(made);
   };
@@ -61,7 +61,7 @@ MARKS = [
     ("@[x\\y\\\\] @[z\\]", "<bdi.at-name>@x\\y\\</bdi> @[z]"),
     ("@[x\\]y] @me", "<bdi.at-name>@x]y</bdi> <bdi.at-name at-me>@me</bdi>"),
     ("\u4f60\u597d@ann", "\u4f60\u597d<bdi.at-name>@ann</bdi>"),
-    ("#general #other #1 x#general", "<a.room-name ?r=general>#general</a> #other #1 x#general"),
+    ("#general #1 x#general", "<a.room-name ?r=general>#general</a> #1 x#general"),
 ]
 
 

@@ -28,7 +28,7 @@ def entry(person: ChatPage, room: str) -> Locator:
 
 
 async def test_a_name_that_is_no_room_is_not_created_unasked(enter: Enter, server: ServerProcess, room: str) -> None:
-    """A typing error makes no room."""
+    """A typing error makes no room, nor does a name in a message."""
     ann = await enter("ann")
     await ann.page.keyboard.press("Control+k")
     await ann.page.get_by_role("combobox").fill(f"{room}-typo")
@@ -38,6 +38,10 @@ async def test_a_name_that_is_no_room_is_not_created_unasked(enter: Enter, serve
     await expect(dialog(ann)).to_have_count(0)
     await expect(ann.box).to_be_focused()
     await expect(entry(ann, f"{room}-typo")).to_have_count(0)
+    await ann.say(f"see #{room}-typo")
+    await ann.log.get_by_role("link", name=f"#{room}-typo").click()
+    await expect(dialog(ann)).to_contain_text(f"There is no public room named “{room}-typo”.")
+    await ann.page.keyboard.press("Escape")
     assert (await web(server, "eve").get(f"/api/rooms/{room}-typo")).status == 404
 
 

@@ -5,6 +5,7 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
 import { list } from "../../words/format.js";
 import { colors, initials, shapeOf } from "../avatar.js";
+import { goTo } from "../go.js";
 import { icon } from "../icons.js";
 import { addressOf, isForBrowser } from "../links.js";
 import { isOnlyEmoji, plain, text } from "../markdown/text.js";
@@ -62,7 +63,6 @@ function record(line, { state, room, now, target, opened, alike }) {
     clock: state.settings.get("clock"),
     me: state.me,
     room: room.name,
-    rooms: content.includes("#") ? state.rooms.size : 0, // their names become links
     reactors: sent?.reactions ? reactors(sent.reactions, state) : "",
     muffled: answersBlocked(state, room, replyOf(line)),
     pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
@@ -87,7 +87,7 @@ function draw(line, shown, context) {
   return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
     data-state=${shown.delivered} data-time=${start ? nothing : shortTimeText(at)} aria-label=${label(shown, edited)}
     .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
-      guard([content, shown.rooms, shown.me, most], () => text(content, textOptions(context), most))}</div>${below} </div>`;
+      guard([content, shown.me, most], () => text(content, textOptions(context), most))}</div>${below} </div>`;
 }
 
 /** Few messages have any of these: what is not there costs one marker in the page, not one each.
@@ -208,12 +208,11 @@ function textOptions({ state, act }) {
   if (!found) {
     found = {
       isMe: (name) => state.me !== null && comparable(name) === comparable(state.me.name),
-      hasRoom: (name) => state.rooms.has(name),
       roomAddress: (name) => addressOf(name),
       openRoom(name, event) {
         if (isForBrowser(event)) return;
         event.preventDefault();
-        act.rooms.enter(name, { stays: true });
+        goTo(state, act, name);
       },
     };
     options.set(act, found);

@@ -9,9 +9,9 @@ import { plainInline } from "./inline.js";
  *
  * @typedef {import("./inline.js").Inline} Inline
  * @typedef {import("./blocks.js").Block} Block
- * @typedef {{isMe?: (name: string) => boolean, hasRoom?: (name: string) => boolean, roomAddress?: (name: string) => string,
- *   openRoom?: (name: string, event: MouseEvent) => void, tab?: boolean}} Options `isMe`: whether a mention is of me;
- *   `hasRoom`: whether a room's name becomes a link, with the other two; `tab`: whether links are tab stops
+ * @typedef {{isMe?: (name: string) => boolean, roomAddress?: (name: string) => string,
+ *   openRoom?: (name: string, event: MouseEvent) => void, tab?: boolean}} Options `isMe`: whether a mention is of me; with the
+ *   next two, names of rooms become links; `tab`: whether links are tab stops
  * @typedef {Options & {left: number}} Pen `left`: how many elements may still be made
  */
 
@@ -128,8 +128,8 @@ function drawInline(part, pen, linked = false) {
 
 /** @param {string} name @param {string} typed @param {Options} options */
 function drawRoom(name, typed, options) {
-  const { roomAddress, openRoom, hasRoom } = options;
-  if (!roomAddress || !openRoom || !hasRoom?.(name)) return typed;
+  const { roomAddress, openRoom } = options;
+  if (!roomAddress || !openRoom) return typed;
   const link = make("a", { class: "room-name", href: roomAddress(name), tabindex: tabOf(options) }, [`#${name}`]);
   link.addEventListener("click", (event) => openRoom(name, event));
   return link;
