@@ -159,6 +159,18 @@ async def test_two_tabs_of_one_person(enter: Enter, server: ServerProcess, room:
     await two.box.press("Enter")
     await one.delivered("half a sentence more")
     await expect(one.box).to_have_value("")
+    # What is typed in a tab stays there, although another text is sent in the other one, and is kept again afterwards.
+    await one.box.press_sequentially("mine")
+    await expect(two.box).to_have_value("mine")
+    await two.box.fill("other")
+    await two.box.press("Enter")
+    await one.delivered("other")
+    await expect(two.box).to_have_value("")
+    await expect(one.box).to_have_value("mine")
+    await one.page.locator("#room-menu").focus()
+    await one.box.focus()
+    await one.page.reload()
+    await expect(one.box).to_have_value("mine")
     await one.leave_for_good()
     for tab in (one, two):
         await expect(tab.page.get_by_label("Your name")).to_be_visible()

@@ -5,6 +5,8 @@
 export class MessageBox {
   /** The draft as this box last read or wrote it. */
   saved = "";
+  /** What was typed here, "" if another tab has written what the box shows. */
+  own = "";
   /** The message that is edited in this box; its draft is put aside meanwhile. @type {number | null} */
   editing = null;
   /** What is wrong with what was typed, as a sentence. */

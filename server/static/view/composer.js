@@ -108,6 +108,11 @@ export class Composer {
       event.preventDefault();
       this.#refuse(box, words.noFiles);
     });
+    box.input.addEventListener("focus", () => {
+      if (!box.own || box.editing !== null || this.state.drafts.get(box.room)) return;
+      box.saved = box.own; // another tab has sent its text: what was typed here is the draft again
+      this.act.writing.draft(box.room, box.own);
+    });
     box.input.addEventListener("blur", () => this.#completion?.close());
     return box;
   }
@@ -122,9 +127,13 @@ export class Composer {
       box.error = "";
       box.show(edited.text);
     } else if (!edited && (box.editing !== null || (draft !== box.saved && !box.composing))) {
+      // What was typed here is not lost because another text was written, and perhaps sent, in another tab.
+      const stays = box.editing === null && box.text === box.own && !draft.includes(box.own) && (draft || box.saved !== box.own);
       box.editing = null;
       box.saved = draft;
       box.error = "";
+      if (stays) return;
+      box.own = "";
       box.show(draft);
     }
   }
@@ -134,7 +143,7 @@ export class Composer {
     box.error = "";
     const { room, text } = box;
     if (box.editing === null) {
-      box.saved = text;
+      box.saved = box.own = text;
       this.act.writing.draft(room, text);
       if (text.trim() && !text.startsWith("/")) this.act.writing.typing(room);
     }
@@ -226,7 +235,7 @@ export class Composer {
   /** @param {MessageBox} box */
   #empty(box) {
     box.show("");
-    box.saved = "";
+    box.saved = box.own = "";
     this.act.writing.draft(box.room, "");
     this.draw();
     if (box === this.#box) this.focus();
