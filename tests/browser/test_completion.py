@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, ChatPage, Enter
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire
 from tests.browser.peer import peer
 from tests.browser.test_modules import run
 from tests.support.server import ServerProcess
@@ -167,15 +167,22 @@ async def test_what_is_complete_is_sent_by_one_enter(enter: Enter) -> None:
     await ann.delivered("@bob")
 
 
-async def test_absent_members_are_found(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_absent_members_are_found(enter: Enter, server: ServerProcess, room: str, wire: Wire) -> None:
+    """Also on later pages of a long list, which is read no further than needed."""
     await Web(server.port, token=admin()).create(room)
     async with peer(
         server, room, "zoe", token=sign_account(SECRET, userid="z", username="zoe", role="user", expires=2e9)
     ):
         pass
-    ann = await enter("ann")
+    wire.to_server = lambda frame, _: frame | {"limit": 1} if frame["type"] == "members" else frame
+    ann = await enter("ann", wire=wire)
     await ann.box.press_sequentially("@zo")
     await expect(suggestions(ann)).to_have_text([re.compile("^\\s*zoe")])
+    asked = [frame.get("cursor") for frame in wire.sent if frame["type"] == "members"]
+    await ann.box.press_sequentially("e")
+    await expect(suggestions(ann)).to_have_count(1)
+    assert len(asked) > 2
+    assert asked == [frame.get("cursor") for frame in wire.sent if frame["type"] == "members"]
 
 
 async def test_rooms_are_completed(enter: Enter, server: ServerProcess, room: str) -> None:

@@ -1,4 +1,5 @@
 import { comparable, order } from "../state/people.js";
+import { isHere } from "../state/standing.js";
 import { commands } from "../words/completion.js";
 import { commandsFor } from "./commands.js";
 import { findEmoji, loadEmoji, toned } from "./emoji.js";
@@ -15,6 +16,9 @@ import { mention } from "./token.js";
  */
 
 const MOST = 8;
+const MOST_PAGES = 10; // of a room's members, at once
+/** How far they were read, by the map of a room: the cursor, "" for the end. @type {WeakMap<object, string>} */
+const read = new WeakMap();
 
 /**
  * What this page knows by itself.
@@ -39,17 +43,25 @@ export function suggestMore(token, state, act, room) {
   const { kind, typed } = token;
   if (kind === "emoji") return loadEmoji().then(() => emoji(typed, state));
   if (!typed || state.connection.name !== "open") return null;
-  if (kind === "user" && room.stays) {
-    return act.people.members(room.name).then((/** @type {{members: import("../state/types.js").Member[]}} */ { members }) => {
-      const more = members.map(({ id, name, online }) => ({ id, name, here: online === true }));
-      return users(typed, [...people(state, room), ...more.filter((each) => !state.isMine(each.id))]);
-    });
-  }
+  if (kind === "user" && room.stays) return members(typed, state, act, room);
   if (kind !== "room") return null;
   return act.rooms.list(typed).then((/** @type {{rooms: {room: string, title?: string}[]}} */ found) => {
     const mine = [...state.rooms.values()].filter((each) => !each.direct);
     return rooms(typed, [...mine, ...found.rooms.map(({ room: name, title }) => ({ name, title: title || name }))]);
   });
+}
+
+/** Those who belong to a room: its list is read until enough are found. @param {string} typed @param {State} state @param {any} act
+ * @param {Room} room */
+async function members(typed, state, act, room) {
+  const known = room.members; // another one after the room was joined again
+  for (let page = 0; ; page += 1) {
+    const more = [...known.values()].filter(({ id }) => isHere(room, id) && !state.isMine(id));
+    const found = users(typed, [...people(state, room), ...more.map(({ id, name, online }) => ({ id, name, here: online === true }))]);
+    const cursor = read.get(known);
+    if (found.length === MOST || cursor === "" || page === MOST_PAGES) return found;
+    read.set(known, (await act.people.members(room.name, cursor ? { cursor } : {})).cursor ?? "");
+  }
 }
 
 /** Those who are in the room, then those who have written. @param {State} state @param {Room} room */
