@@ -24,7 +24,8 @@ const frame = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document
 const log = new LogView(frame("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(frame("composer-frame"), state, act, log);
 const loadTools = async () => {
-  const [{ MessageTools }] = await Promise.all([import("./view/toolbar.js"), styled("toolbar")]);
+  const [{ MessageTools }, { watchUnseen }] = await Promise.all([import("./view/toolbar.js"), import("./view/unseen.js"), styled("toolbar"), styled("unseen")]);
+  watchUnseen(frame("sidebar"));
   return new MessageTools(state, act, log.box, composer);
 };
 const tools = onceLoaded(loadTools, { asked: false });

@@ -240,6 +240,29 @@ async def test_a_long_list_of_rooms_keeps_the_button_that_adds_one_in_sight(ente
     await expect(ann.page.get_by_role("menuitem", name="Browse rooms")).to_be_visible()
 
 
+async def test_unread_rooms_out_of_sight_are_a_press_away(enter: Enter, server: ServerProcess, room: str) -> None:
+    """In a long list, below and above what is in sight."""
+    ann = await enter("ann", viewport={"width": 1280, "height": 320})
+    for name in "bcdefg":
+        await ann.go_to(f"{room}-{name}")
+    first, last = (ann.page.get_by_role("link", name=re.compile(f"^{room}{end}")) for end in ("-b", "-f"))
+    below, above = (ann.page.get_by_role("button", name=f"More unread {where}") for where in ("below", "above"))
+    await ann.page.locator(".side-scroll").evaluate("list => { list.scrollTop = 0 }")
+    await expect(last).not_to_be_in_viewport()
+    await expect(below).to_have_count(0)
+    async with peer(server, f"{room}-f", "bob") as bob:
+        await bob.say(["hello"])
+    await below.click()
+    await expect(last).to_be_in_viewport(ratio=1)
+    await expect(below).to_have_count(0)
+    await ann.page.locator(".side-scroll").evaluate("list => { list.scrollTop = list.scrollHeight }")
+    async with peer(server, f"{room}-b", "bob") as bob:
+        await bob.say(["@ann"])
+    await above.click()
+    await expect(first).to_be_in_viewport(ratio=1)
+    await expect(above).to_have_count(0)
+
+
 async def test_the_shortcuts_are_listed(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.box.press("?")
