@@ -50,7 +50,7 @@ async def test_a_new_account_talks_and_is_not_marked_as_a_guest(join: Join, ente
 
 
 async def test_claimed_ids_are_marked(enter: Enter, server: ServerProcess, room: str) -> None:
-    """In the list of people, in a notice and in a message."""
+    """In the list of people, in a notice, in a message and on the card."""
     ann = await enter("ann")
     async with connect(f"{server.ws_url}/ws") as connection:
         payload = {"room_id": room, "user_id": "7", "user_name": "root"}
@@ -59,6 +59,10 @@ async def test_claimed_ids_are_marked(enter: Enter, server: ServerProcess, room:
         await expect(ann.notices.last).to_have_text("root (claimed) joined")
         await connection.send(json.dumps({"type": "message", "payload": {"room_id": room, "message": "trust me"}}))
         await expect(ann.message("trust me").locator(".mark")).to_have_text("claimed")
+        await ann.message("trust me").get_by_role("button", name="root").click()
+        card = ann.page.get_by_role("complementary", name="Profile")
+        await expect(card.locator(".profile-name")).to_have_text(re.compile(r"^\s*root\s+claimed\s*$"))
+        await expect(card).to_contain_text("The server has not checked who this is")
 
 
 async def test_signing_out_and_in_again(join: Join, new_page: Pages, room: str) -> None:

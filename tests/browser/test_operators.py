@@ -1,6 +1,7 @@
 """What operators decide, as users see it on the page: the first admin, suspensions, bots."""
 
 import asyncio
+import re
 import secrets
 
 from playwright.async_api import expect
@@ -61,7 +62,7 @@ async def test_a_suspended_user_is_told_why(server: ServerProcess, new_page: Pag
 
 
 async def test_bots_are_marked(server: ServerProcess, enter: Enter, room: str) -> None:
-    """An API key acts as a bot, which is marked in the list of people and at its messages."""
+    """An API key acts as a bot, which is marked in the list of people, at its messages and on its card."""
     root = Web(server.port, "root", "admin", secret=SECRET)
     name = f"Helper {secrets.token_hex(3)}"
     made = await root.post("/api/keys", {"name": name, "scope": "write", "days": 1})
@@ -71,3 +72,7 @@ async def test_bots_are_marked(server: ServerProcess, enter: Enter, room: str) -
         await bot.say(["beep"])
         await expect(ann.people.filter(has_text=name).locator(".mark")).to_have_text("bot")
         await expect(ann.message("beep").locator(".mark")).to_have_text("bot")
+        await ann.people.filter(has_text=name).get_by_role("button").click()
+        card = ann.page.get_by_role("complementary", name="Profile")
+        await expect(card.locator(".profile-name")).to_have_text(re.compile(rf"^\s*{name}\s+bot\s*$"))
+        await expect(card).to_contain_text("A bot.")
