@@ -130,6 +130,32 @@ async def test_the_focus_is_always_visible(enter: Enter) -> None:
     assert {"skip", "jump-to", "add-room", "room", "me", "open-people", "open-search", "room-menu", "message"} <= seen
 
 
+async def test_forced_colours_hide_nothing(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Where the system paints over backgrounds: the room in front, what has the focus, mentions, who is here."""
+    ann = await enter("ann", forced_colors="active")
+    async with peer(server, room, "bob") as bob:
+        await bob.say(["hello @ann", "hello all"])
+        ring = (
+            "at => { const { outlineStyle, outlineWidth } = getComputedStyle(at); return outlineStyle + outlineWidth }"
+        )
+        assert await ann.page.locator(".room[aria-current]").evaluate(ring) == "solid2px"
+        mention, other = ann.messages.first, ann.message("hello all")
+        await expect(mention).to_have_class(re.compile("mentions-me"))
+        assert await mention.evaluate(ring) == "solid2px"
+        assert await other.evaluate(ring) != "solid2px"
+        await expect(mention.locator(".at-name")).to_have_css("border-style", "solid")
+        await ann.box.focus()
+        assert await ann.page.locator(".composer-body").evaluate(ring) == "solid2px"
+        here = ann.people.filter(has_text="bob")
+        colour = "dot => getComputedStyle(dot).backgroundColor"
+        behind = await ann.page.locator("#panel").evaluate(colour)
+        assert await here.locator(".online-dot").evaluate(colour) != behind
+        await here.get_by_role("button").focus()
+        await ann.page.keyboard.press("Tab")
+        await ann.page.keyboard.press("Shift+Tab")
+        assert await here.get_by_role("button").evaluate(ring) == "solid2px"
+
+
 async def test_a_screen_reader_finds_landmarks_names_and_live_regions(enter: Enter) -> None:
     """Landmarks, names and live regions: the tree that assistive technology sees."""
     ann = await enter("ann")

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.account_page import PASSWORD, new_username
+from tests.browser.account_page import PASSWORD, join_room, new_username
 from tests.browser.chat_page import (
     OWN,
     SECRET,
@@ -185,7 +185,10 @@ def token(seconds: int = 600) -> str:
 async def test_the_applications_token_signs_in(start_server: Start, new_page: Pages, room: str, guests: str) -> None:
     """It leaves the address at once; reloads and other tabs go on with it; signing out forgets it."""
     server = start_server({**PLAIN, "GUESTS": guests})
-    page = await new_page(f"{server.http_url}/client.html?r={room}#token={token()}")
+    page = await new_page()
+    async with page.expect_request("**/api/me/blocks") as asked:
+        await page.goto(f"{server.http_url}/client.html?r={room}#token={token()}")
+    assert (await (await asked.value).all_headers())["authorization"].startswith("Bearer eyJ")
     zoe = ChatPage(page)
     assert "token" not in page.url
     await zoe.connected()
@@ -204,6 +207,26 @@ async def test_the_applications_token_signs_in(start_server: Start, new_page: Pa
     await expect(tab.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
     stored = await tab.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])")
     assert "eyJ" not in stored
+
+
+async def test_an_account_counts_beside_an_applications_token(
+    new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """Its cookies would act for it nevertheless. The page says so, and the token is gone from the address."""
+    username = new_username()
+    ann = await join_room(new_page, server, room, username)
+    tab = ChatPage(await new_page(same_context_as=ann.page))
+    headers: list[dict[str, str]] = []
+    tab.page.on("request", lambda request: headers.append(request.headers) if "/api/" in request.url else None)
+    await tab.page.goto(f"{server.http_url}/client.html?r={room}#token={token()}")
+    await tab.connected()
+    await expect(tab.page.get_by_text(f"You are signed in as {username}. Sign out first")).to_be_visible()
+    await expect(tab.page.locator("#me")).to_contain_text(username)
+    assert "token" not in tab.page.url
+    await tab.say("as the account")
+    await expect(ann.message("as the account")).to_have_class(OWN)
+    assert headers
+    assert not any("authorization" in each for each in headers)
 
 
 @pytest.mark.slow

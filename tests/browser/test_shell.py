@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, Enter, Wire
+from tests.browser.chat_page import SECRET, Enter, Frame, Wire
 from tests.browser.peer import peer
 from tests.browser.test_access import CONTRAST, PHONE
 from tests.support.marks import slow
@@ -147,6 +147,23 @@ async def test_among_many_people_one_finds_oneself_and_others(enter: Enter, serv
         await ann.page.get_by_role("searchbox", name="Find a person").fill("PERSON 07")
         await expect(ann.people).to_have_count(1)
         await expect(ann.people).to_contain_text("person 07")
+
+
+async def test_among_more_people_than_the_server_names_one_finds_oneself(enter: Enter, wire: Wire) -> None:
+    """`joined` names 200 of those who are present, without regard to who asks."""
+    others = [{"id": f"g_{number:03}", "name": f"person {number:03}"} for number in range(200)]
+
+    def crowded(frame: Frame, _: object) -> Frame | None:
+        if frame["type"] == "presence":
+            return None  # it would count those who are really here
+        return frame | {"members": others, "count": 231} if frame["type"] == "joined" else frame
+
+    wire.to_page = crowded
+    ann = await enter("ann", wire=wire)
+    await expect(ann.people).to_have_count(201)
+    await expect(ann.people.first).to_have_text(re.compile(r"ann\s*guest\s*you"))
+    await expect(ann.page.locator("#panel")).to_contain_text("and 30 more")
+    await expect(ann.page.locator("#room-count")).to_have_text("231")
 
 
 async def test_the_list_of_people_covers_a_phone_and_gives_the_focus_back(enter: Enter) -> None:

@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import ChatPage, Enter, Frame, Wire, answer, pass_on, swallow
+from tests.browser.chat_page import ChatPage, Enter, Frame, Wire, answer, new_room, pass_on, swallow
 from tests.browser.peer import peer
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -108,6 +108,30 @@ async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
     await bob.page.close()
     await expect(ann.people).to_have_count(1, timeout=15_000)
     await expect(ann.notices).to_have_text(["bob (guest) joined", "bob (guest) left"])
+
+
+async def test_what_changes_in_a_room_is_said_in_its_log(enter: Enter, server: ServerProcess, room: str) -> None:
+    """Title, topic, roles and mutes; but not that somebody joined who has already spoken."""
+    async with peer(server, "", "mod") as mod:
+        await mod.ask(type="create_room", room=(plans := new_room()))
+        ann = await enter("ann", room=plans)
+        me = await ann.identity()
+        await mod.ask(type="update_room", room=plans, title="Plans")
+        await mod.ask(type="update_room", room=plans, topic="Summer")
+        await mod.ask(type="set_role", room=plans, user=me, role="moderator")
+        await mod.ask(type="mute", room=plans, user=me, seconds=600, guests=0)
+        async with peer(server, plans, "bob") as bob:
+            await bob.say(f"line {number}" for number in range(15))
+            await expect(ann.message("line 14")).to_be_visible()
+            await expect(ann.people.filter(has_text="bob")).to_have_count(1)
+            await expect(ann.notices).to_have_text(
+                [
+                    "mod (guest) renamed the room to “Plans”",
+                    "mod (guest) set the topic: Summer",
+                    "mod (guest) made ann (guest) a moderator",
+                    "mod (guest) muted ann (guest)",
+                ]
+            )
 
 
 async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, server: ServerProcess, room: str) -> None:
