@@ -354,6 +354,35 @@ async def test_where_pages_may_not_show_them_the_service_worker_does(
     await ann.page.wait_for_function("() => window.removed.length === 1")
 
 
+@pytest.mark.slow
+async def test_a_click_reaches_the_page_through_the_service_worker(
+    new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """The worker's own handler, with an event that is dispatched: a browser without a screen shows no notification."""
+    ann = await with_notices(new_page, server, room, notify="all")
+    await ann.page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    await add_room(ann, new_room())
+    [seq] = await say(server, room, "by the worker")
+    [worker] = ann.page.context.service_workers
+    closed = await worker.evaluate(
+        """async (data) => {
+          let closed = false, answered;
+          const event = new Event("notificationclick");
+          event.notification = { data, close() { closed = true; } };
+          event.waitUntil = (work) => { answered = work; };
+          self.dispatchEvent(event);
+          await answered.catch((error) => {
+            if (error.name !== "InvalidAccessError") throw error;  // only a real click may give a window the focus
+          });
+          return closed;
+        }""",
+        {"room": room, "seq": seq},
+    )
+    assert closed
+    await expect(entry(ann.page, room)).to_have_attribute("aria-current", "page")
+    await expect(ann.message("by the worker")).to_be_in_viewport()
+
+
 async def open_settings(page: Page, section: str) -> None:
     """Open the settings at a section."""
     await page.locator("#me").click()

@@ -12,6 +12,7 @@ from tests.browser.chat_page import SERVER_AWAY, Enter, Wire, new_room
 from tests.browser.conftest import PLAIN, Start
 from tests.browser.peer import peer
 from tests.browser.test_access import PHONE
+from tests.browser.test_closed_rooms import admin
 from tests.browser.test_kept import rooms_kept
 from tests.browser.test_offline import GONE, kept
 from tests.support.browser import Pages
@@ -35,21 +36,31 @@ async def nothing_is_covered(page: Page) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
-async def test_offline_right_after_entering(
+async def test_offline_for_a_minute(
     new_page: Pages, enter: Enter, server: ServerProcess, room: str, options: dict[str, object]
 ) -> None:
-    """One line says so and covers nothing; what is written waits, and is sent when the network is back."""
+    """One line says so and covers nothing; what is written waits, and is sent once when the network is back."""
     new_page.expect_error(f"{OFFLINE}|{SERVER_AWAY}")
     ann = await enter("ann", **options)
+    await ann.page.clock.install()
+    await ann.page.reload()
+    await ann.connected()
     await ann.page.context.set_offline(True)
-    await expect(ann.page.locator("#banner")).to_contain_text("This device is offline.", timeout=40_000)
-    await ann.say("one", "two")
-    await expect(ann.page.locator("#banner")).to_contain_text("2 messages are waiting to be sent.")
+    for text in ("one", "two", "three"):
+        await ann.page.clock.run_for(20_000)
+        await expect(ann.page.locator("#banner")).to_contain_text("This device is offline.")
+        await ann.say(text)
+    await ann.box.press_sequentially("half a sent")
+    await expect(ann.page.locator("#banner")).to_contain_text("3 messages are waiting to be sent.")
     await nothing_is_covered(ann.page)
     await ann.page.context.set_offline(False)
     await ann.connected()
-    await ann.delivered("two")
-    assert await ann.texts() == ["one", "two"]
+    await ann.delivered("three")
+    await ann.page.keyboard.type("ence")
+    await expect(ann.box).to_have_value("half a sentence")
+    async with peer(server, room, "bob") as bob:
+        page = await bob.ask(type="history", room=room)
+        assert [message["content"] for message in page["messages"]] == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
@@ -228,6 +239,12 @@ async def test_markup_and_direction_stay_within_their_field(enter: Enter, server
     async with peer(server, "", quote(MARKUP)) as bob:
         await bob.ask(type="create_room", room=private, title=MARKUP, topic=f"{MARKUP} topic")
         ann = await enter("ann", room=private)
+        async with peer(server, "", "root", token=admin()) as root:
+            await root.announce(f"{NASTY} {MARKUP}")
+        await bob.ask(type="create_room", room=(other := new_room()), private=True, title=MARKUP)
+        await bob.ask(type="invite", room=other, user=await ann.identity())
+        await expect(ann.page.locator("#announcements")).to_contain_text(f"{NASTY} {MARKUP}")
+        await expect(ann.page.locator(".invitation")).to_contain_text(MARKUP)
         seqs = await bob.at(private).say([f"{NASTY} {MARKUP}", f"https://example.com/\u202egnp.exe {NASTY}"])
         await bob.ask(type="message", room=private, content=NASTY, reply_to=seqs[0])
         await expect(ann.messages).to_have_count(3)
