@@ -9,6 +9,7 @@ from playwright.async_api import Locator, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
+from tests.browser.conftest import PLAIN
 from tests.browser.peer import peer
 from tests.support.browser import Pages
 from tests.support.marks import slow
@@ -59,9 +60,12 @@ async def test_a_room_refused_by_the_server_returns_to_the_form(server: ServerPr
     await expect(page.get_by_role("heading", level=1)).to_have_text("general")
 
 
-async def test_a_refused_second_room_shows_the_reason_and_keeps_what_was_typed(enter: Enter, room: str) -> None:
-    """The room in front stays the same."""
-    ann = await enter("ann")
+async def test_a_refused_second_room_shows_the_reason_and_keeps_what_was_typed(
+    enter: Enter, start_server: Start, room: str
+) -> None:
+    """The room in front stays the same. How many rooms one may be in is the server's limit."""
+    server = start_server({**PLAIN, "SESSION_ROOMS": "1"})
+    ann = await enter("ann", server=server)
     keys = ann.page.keyboard
     await keys.press("Control+k")
     field = ann.page.get_by_role("combobox")
@@ -70,6 +74,10 @@ async def test_a_refused_second_room_shows_the_reason_and_keeps_what_was_typed(e
     await expect(ann.page.get_by_role("alert").filter(has_text="more than 64 characters")).to_be_visible()
     await expect(field).to_be_focused()
     await expect(field).to_have_value("r" * 65)
+    await field.fill(f"{room}-b")
+    await keys.press("Enter")
+    await expect(ann.page.get_by_role("alert").filter(has_text="too many rooms")).to_be_visible()
+    await expect(field).to_have_value(f"{room}-b")
     await keys.press("Escape")
     await expect(ann.box).to_be_focused()
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)

@@ -6,6 +6,9 @@ from typing import Any
 
 from playwright.async_api import Page
 
+from model.limits import Limits
+from server.dialects import NATIVE
+from server.spec.asyncapi import asyncapi
 from tests.support.page import static
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +39,22 @@ def test_no_module_turns_text_into_markup() -> None:
     for path in {*STATIC.rglob("*.js")} - {*(STATIC / "vendor").rglob("*.js")}:
         code = re.sub(r"/\*.*?\*/|//.*", "", path.read_text(), flags=re.DOTALL)
         assert not words.search(code), path
+
+
+def test_every_command_is_sent_and_every_frame_is_understood() -> None:
+    """A command that a person needs, and what the server tells, is not forgotten when the protocol grows."""
+    operations = asyncapi(host="localhost", limits=Limits())["operations"]
+    code = "".join(path.read_text() for part in ("actions", "net", "state") for path in (STATIC / part).glob("*.js"))
+    for name, operation in operations.items():
+        if not name.startswith(f"{NATIVE.name}."):
+            continue
+        for message in operation["messages"]:
+            words = re.sub(r"(?:Command|Event)$", "", message["$ref"].rpartition("/")[2])
+            word = re.sub(r"(?<!^)(?=[A-Z])", "_", words).lower()
+            if operation["action"] == "receive":
+                assert re.search(rf"""(?:type: |act\()"{word}\"""", code), f"{word} is never sent"
+            else:
+                assert re.search(rf"""^  {word}\(state|"{word}\"""", code, re.MULTILINE), f"{word} is not understood"
 
 
 async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:

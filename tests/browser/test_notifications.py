@@ -354,6 +354,7 @@ async def test_where_pages_may_not_show_them_the_service_worker_does(
     await ann.page.wait_for_function("() => window.removed.length === 1")
 
 
+@pytest.mark.usefixtures("service_worker")
 @pytest.mark.slow
 async def test_a_click_reaches_the_page_through_the_service_worker(
     new_page: Pages, server: ServerProcess, room: str

@@ -24,6 +24,8 @@ async def test_a_message_shows_what_belongs_to_it(enter: Enter, server: ServerPr
         answer = ann.message("42, @ann")
         await expect(answer).to_have_class(re.compile("mentions-me"))
         await expect(answer.locator(".at-me")).to_have_text("@ann")
+        await bob.say(["`a -> b`"])
+        await expect(ann.log.locator("code")).to_have_css("font-family", re.compile("monospace"))
         await bob.change(type="react", seq=question, emoji="\U0001f44d")
         leads = answer.get_by_role("button", name="Reply to bob: what is the answer?")
         await asyncio.gather(ann.page.wait_for_selector(".msg.target"), leads.click())
