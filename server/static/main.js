@@ -24,8 +24,7 @@ const frame = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document
 const log = new LogView(frame("log-frame"), state, act, () => composer.focus());
 const composer = new Composer(frame("composer-frame"), state, act, log);
 const loadTools = async () => {
-  const [{ MessageTools }, { watchUnseen }] = await Promise.all([import("./view/toolbar.js"), import("./view/unseen.js"), styled("toolbar"), styled("unseen")]);
-  watchUnseen(frame("sidebar"));
+  const [{ MessageTools }] = await Promise.all([import("./view/toolbar.js"), styled("toolbar")]);
   return new MessageTools(state, act, log.box, composer);
 };
 const tools = onceLoaded(loadTools, { asked: false });

@@ -4,6 +4,8 @@ import { actions as words } from "../words/actions.js";
 import { copy } from "./links.js";
 import { messageActions, openSheet } from "./message-actions.js";
 import { isLate, offers } from "./offers.js";
+import { styled } from "./style.js";
+import { watchUnseen } from "./unseen.js";
 
 /**
  * What a person can do with a message: a toolbar on hover and focus, a sheet on a long press, and keys. There is one
@@ -32,6 +34,8 @@ export class MessageTools {
    */
   constructor(state, act, log, composer) {
     this.state = state;
+    const side = /** @type {HTMLElement} */ (document.getElementById("sidebar"));
+    styled("unseen").then(() => watchUnseen(side), () => {}); // without it: as where no room is out of sight
     this.act = act;
     this.log = log;
     this.composer = composer;
