@@ -359,7 +359,10 @@ class Load:
         after = 0
         while True:
             target = f"/history?r={room.replace(' ', '%20')}&limit=500&after={after}"
-            answer = await rawws.fetch(port or self.find_port(), target)
+            async with asyncio.timeout(self.patience):
+                while (answer := await rawws.fetch(port or self.find_port(), target)).status == 503:  # noqa: ASYNC110  # the server says when
+                    # A node may not hear the owner again yet.
+                    await asyncio.sleep(answer.json()["error"]["retry_after"])
             assert answer.status == 200, f"{target}: {answer.status} {answer.body[:200]!r}"
             page = answer.json()
             states += page
