@@ -76,6 +76,8 @@ function afterRoom() {
   app.keep();
   app.watchCovers();
   act.ui.load(() => import("./view/lookalikes.js"), { asked: false }).then((module) => module?.compareLooks(schedule));
+  act.ui.load(() => import("./view/room-menu.js"), { asked: false });
+  act.ui.load(() => import("./view/log/copying.js"), { asked: false }).then((part) => part?.copyConversation(log.lines, (key) => log.lineOf(key)));
 }
 
 /**

@@ -27,7 +27,7 @@ async def test_a_message_shows_what_belongs_to_it(enter: Enter, server: ServerPr
         await bob.say(["`a -> b`"])
         await expect(ann.log.locator("code")).to_have_css("font-family", re.compile("monospace"))
         await bob.change(type="react", seq=question, emoji="\U0001f44d")
-        leads = answer.get_by_role("button", name="Reply to bob: what is the answer?")
+        leads = answer.get_by_role("button", name="Reply to bob (guest): what is the answer?")
         await asyncio.gather(ann.page.wait_for_selector(".msg.target"), leads.click())
         asked = ann.messages.filter(has_text="what is the answer?").first
         await expect(asked).to_be_in_viewport()

@@ -167,7 +167,7 @@ async def test_a_direct_message_comes_with_the_name_of_its_sender(enter: Enter, 
     await expect(bob.page.get_by_role("heading", level=1)).to_have_text("ann")
     await bob.say("psst")
     direct = ann.page.get_by_role("navigation", name="Rooms").get_by_role("region", name="Direct messages")
-    await expect(direct.get_by_role("link", name="bob 1 unread")).to_be_visible()
+    await expect(direct.get_by_role("link", name="bob guest 1 unread")).to_be_visible()
     await expect(ann.page).to_have_title(f"(@1) {room} · Parley")
     await direct.get_by_role("link").click()
     await expect(ann.message("psst")).to_be_visible()

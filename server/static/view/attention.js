@@ -1,4 +1,7 @@
+import { shownName } from "../state/people.js";
+import { words as page } from "../words.js";
 import { attention as words } from "../words/attention.js";
+import { twins } from "./names.js";
 
 /**
  * Tells a person who does not look at a room what is new there: by a notification of the desktop, and a sound, as they
@@ -44,7 +47,7 @@ export class Attention {
   /** Somebody invites me. @param {Invitation} invitation */
   async onInvited({ room, info, by }) {
     if (!this.#wanted || this.state.ui.attentive || !(await this.act.attention.take(`${room}/invitation`))) return;
-    this.#show({ key: `${room}/invitation`, title: words.invitation(info.title || room), text: words.invitedBy(by.name), room, seq: null });
+    this.#show({ key: `${room}/invitation`, title: words.invitation(both(info.title ?? "", room)), text: words.invitedBy(shownName(by)), room, seq: null });
   }
 
   /** After each change: what was read elsewhere, deleted or answered needs no notification any more. */
@@ -96,8 +99,14 @@ export class Attention {
     if (!room || !attention.isUnread(name, message.seq) || attention.isLookedAt(room)) return;
     if (!(await attention.take(`${name}/${message.seq}`))) return;
     const { plain } = await this.#load();
-    const from = room.direct ? message.sender : words.from(message.sender, room.title);
+    const author = shownName({ id: message.alias_of ?? message.sender_id, name: message.sender });
+    const from = room.direct ? author : words.from(author, this.#titled(room));
     this.#show({ key: name, title: from, text: plain(message.content), room: name, seq: message.seq });
+  }
+
+  /** A room's title, with its name if another one has the same. @param {Room} room */
+  #titled({ name, title }) {
+    return twins([...this.state.rooms.values()]).has(name) ? both(title, name) : title;
   }
 
   /** @param {Notice} notice */
@@ -117,3 +126,6 @@ export class Attention {
     else if (matchMedia("(max-width: 50rem)").matches) this.act.ui.drawer(true); // that is where invitations are
   }
 }
+
+/** @param {string} title @param {string} name of the room */
+const both = (title, name) => (title && title !== name ? page.common.nameAndKind(title, name) : name);

@@ -1,7 +1,7 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
 import { icon } from "./icons.js";
-import { mark } from "./names.js";
+import { beside, twins } from "./names.js";
 import { cut, openRoomMenu, sign } from "./room-parts.js";
 
 /**
@@ -17,7 +17,7 @@ export function header(state, act, connected) {
   const room = state.room;
   return html`
     ${menuButton(state, act)}
-    ${room ? heading(room, connected) : html`<div class="heading"></div>`}
+    ${room ? heading(state, room, connected) : html`<div class="heading"></div>`}
     ${connection(connected)}
     ${room ? buttons(state, room, act) : nothing}`;
 }
@@ -36,14 +36,14 @@ function menuButton(state, act) {
   </button>`;
 }
 
-/** @param {Room} room @param {import("./status.js").ConnectionName} connected */
-function heading(room, connected) {
+/** @param {State} state @param {Room} room @param {import("./status.js").ConnectionName} connected */
+function heading(state, room, connected) {
   const topic = room.info.topic ?? "";
   const enters = room.status !== "joined" && connected !== "lost" && connected !== "stopped";
   const line = room.status === "closed" ? words.header.apart : enters ? words.header.entering : "";
   return html`<div class="heading">
     <div class="heading-title">${sign(room)}<h1 id="room-heading" class="cut" tabindex="-1"><bdi id="room-title">${room.title}</bdi></h1>
-      ${room.info.kind === "private" ? html`<span class="sr">${words.header.private}</span>` : nothing}${room.peer ? mark(room.peer.id) : nothing}</div>
+      ${room.info.kind === "private" ? html`<span class="sr">${words.header.private}</span>` : nothing}${beside(room, twins([...state.rooms.values()]))}</div>
     ${line ? html`<p id="room-line" class="topic">${line}</p>` : nothing}
     ${topic && !line
       ? html`<button type="button" id="topic" class="topic cut" popovertarget="whole-topic" title=${words.header.showTopic}><bdi>${topic}</bdi></button>

@@ -42,6 +42,29 @@ export function namesakes(users) {
   return found;
 }
 
+/**
+ * The rooms whose title looks like that of another one, with what tells them apart: the name, and of direct rooms the end of the
+ * other user's id. @param {Iterable<import("../state/room.js").Room>} rooms @returns {Map<string, string>} name -> "board15", "#x7p"
+ */
+export function twins(rooms) {
+  /** @type {Map<string, string[]>} */ const names = new Map();
+  /** @type {Map<string, string>} */ const found = new Map();
+  const peers = namesakes([...rooms].flatMap((room) => room.peer ?? []));
+  for (const { name, title, peer } of rooms) {
+    const end = peer && peers.get(peer.id);
+    if (end) found.set(name, `#${end}`);
+    if (!peer) names.set(comparable(title), [...(names.get(comparable(title)) ?? []), name]);
+  }
+  for (const group of names.values()) if (group.length > 1) for (const name of group) found.set(name, name);
+  return found;
+}
+
+/** What stands beside a room's title: what tells it from its twins, the mark of a guest. @param {import("../state/room.js").Room} room @param {Map<string, string>} alike */
+export function beside({ name, title, peer }, alike) {
+  const more = alike.get(name);
+  return html`${more && more !== title ? html`<bdi class="id-end">${more}</bdi>` : nothing}${peer ? mark(peer.id) : nothing}`;
+}
+
 /** A name in a text of any direction, with what tells namesakes apart. @param {User} user @param {Map<string, string>} [alike] */
 export function nameOf({ id, name }, alike) {
   const end = alike?.get(id);

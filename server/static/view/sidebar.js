@@ -7,8 +7,7 @@ import { Drawer } from "./drawer.js";
 import { attempt } from "./go.js";
 import { icon } from "./icons.js";
 import { addressOf, isForBrowser } from "./links.js";
-import { openMenu } from "./menu.js";
-import { mark } from "./names.js";
+import { beside, mark, twins } from "./names.js";
 import { badge, openRoomMenu, sign } from "./room-parts.js";
 import { SWITCH, inOrder } from "./shortcuts.js";
 
@@ -27,6 +26,8 @@ const LOGO = new URL("../icon.svg", import.meta.url).href;
 
 export class Sidebar {
   /** The room that was focused last, which is the stop of the Tab key; without one, that is the room in front. */ #focused = "";
+
+  /** What tells rooms of one title apart. @type {Map<string, string>} */ #alike = new Map();
 
   /** The rooms that have one. @type {Set<string>} */ #drafts = new Set();
 
@@ -48,6 +49,7 @@ export class Sidebar {
     const { state, act } = this;
     this.#drafts = new Set(state.drafts.rooms());
     const all = inOrder(state);
+    this.#alike = twins([...state.rooms.values()]);
     const requests = state.requests.size;
     const rooms = all.filter((room) => !room.direct);
     const direct = all.filter((room) => room.direct);
@@ -117,7 +119,7 @@ export class Sidebar {
           if (isForBrowser(event)) return;
           event.preventDefault();
           this.#leaveFor(() => act.rooms.show(room.name));
-        }}>${sign(room)}<span class="room-name cut"><bdi>${room.title}</bdi></span>${muted ? html`<span class="room-state" title=${words.rooms.muted}>${icon("bell-off")}<span class="sr">${words.rooms.muted}</span></span>` : nothing}${draft
+        }}>${sign(room)}<span class="room-name cut"><bdi>${room.title}</bdi></span>${beside(room, this.#alike)}${muted ? html`<span class="room-state" title=${words.rooms.muted}>${icon("bell-off")}<span class="sr">${words.rooms.muted}</span></span>` : nothing}${draft
           ? html`<span class="room-state" title=${words.rooms.draft}>${icon("pencil")}<span class="sr">${words.rooms.draft}</span></span>`
           : nothing}${closed ? html`<span class="room-state">${words.rooms.closed}</span>` : nothing}${badge(state, room)}</a>
       <button type="button" class="icon-button small room-menu" tabindex=${stop ? 0 : -1} aria-label=${words.rooms.menu(room.title)}
@@ -135,7 +137,7 @@ export class Sidebar {
         ${repeat(state.invitations, (each) => each.room, (each) => {
           const title = each.info.title || each.room;
           return html`<li class="invitation">
-            <span class="invited-to cut"><bdi>${title}</bdi></span>
+            <span class="invited-to cut"><bdi>${title}</bdi> ${title === each.room ? nothing : html`<bdi class="id-end">${each.room}</bdi>`}</span>
             <span class="invited-by">${parts(words.rooms.invitedBy, { name: html`<bdi>${each.by.name}</bdi>` })} ${mark(each.by.id)}</span>
             <span class="invitation-answers">
               <button type="button" class="primary small" aria-label=${words.rooms.acceptTo(title)}
@@ -163,7 +165,7 @@ export class Sidebar {
   #openMe = (/** @type {Event} */ event) => {
     const { state, act } = this;
     const page = (/** @type {string} */ name) => () => this.#leaveFor(() => act.account.open(name));
-    openMenu(/** @type {Element} */ (event.currentTarget), [
+    this.#menu(event, [
       state.account && { label: words.rooms.account, icon: "user", run: page("profile") },
       !state.proven && { label: words.rooms.changeName, icon: "pencil", run: () => this.#leaveFor(() => act.ui.dialog("name")) },
       !state.proven && { label: words.rooms.signIn, icon: "log-in", run: page("signIn") },
@@ -179,12 +181,18 @@ export class Sidebar {
 
   #add = (/** @type {Event} */ event) => {
     const dialog = (/** @type {string} */ name, /** @type {object} */ data = {}) => () => this.#leaveFor(() => this.act.ui.dialog(name, data));
-    openMenu(/** @type {Element} */ (event.currentTarget), [
+    this.#menu(event, [
       { label: words.rooms.browse, icon: "compass", run: dialog("browse") },
       { label: words.rooms.create, icon: "plus", run: dialog("create") },
       this.state.mayWriteDirectly && { label: words.rooms.write, icon: "user", run: dialog("switcher", { people: true }) },
     ]);
   };
+
+  /** @param {Event} event @param {import("./menu.js").Item[]} items */
+  async #menu({ currentTarget }, items) {
+    const menu = await this.act.ui.load(() => import("./menu.js"));
+    menu?.openMenu(/** @type {Element} */ (currentTarget), items);
+  }
 
   /** Close the drawer first: what comes takes the focus. @param {() => void} next */
   #leaveFor(next) {

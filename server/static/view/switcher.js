@@ -6,7 +6,7 @@ import { dialogs as words } from "../words/dialogs.js";
 import { avatar } from "./avatar.js";
 import { attempt, goTo } from "./go.js";
 import { icon } from "./icons.js";
-import { mark, nameOf, namesakes } from "./names.js";
+import { beside, mark, nameOf, namesakes, twins } from "./names.js";
 import { badge, sign } from "./room-parts.js";
 import { inOrder } from "./shortcuts.js";
 
@@ -37,7 +37,8 @@ export function open({ state, act, data, redraw, close }) {
     const rooms = q ? inOrder(state, new Set()).filter((room) => contains(room.title, q) || contains(room.name, q)) : recent(state);
     rooms.sort((a, b) => rank(b.title, q) - rank(a.title, q));
     const people = q || data.people ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
-    const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room));
+    const same = twins([...state.rooms.values()]);
+    const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room, same));
     const alike = namesakes(people);
     if (data.people) return [...group(true), ...people.map((user) => personChoice(user, alike))];
     const exact = state.rooms.has(q) || q.startsWith("@");
@@ -51,10 +52,10 @@ export function open({ state, act, data, redraw, close }) {
     ];
   }
 
-  /** @param {Room} room @returns {Choice} */
-  function roomChoice(room) {
+  /** @param {Room} room @param {Map<string, string>} same @returns {Choice} */
+  function roomChoice(room, same) {
     if (room.code === "no_such_room" && !room.direct) return lockedChoice(room);
-    const content = html`${sign(room)}<span class="cut"><bdi>${room.title}</bdi></span>${badge(state, room)}`;
+    const content = html`${sign(room)}<span class="cut"><bdi>${room.title}</bdi></span>${beside(room, same)}${badge(state, room)}`;
     return { key: `room ${room.name}`, group: room.direct ? words.switcherPeople : words.switcherRooms, content, run: () => act.rooms.show(room.name) };
   }
 
@@ -78,7 +79,7 @@ export function open({ state, act, data, redraw, close }) {
 
   /** @param {{room: string, title?: string}} each @returns {Choice} */
   function otherChoice({ room, title }) {
-    const content = html`<span class="room-sign">${icon("hash")}</span><span class="cut"><bdi>${title || room}</bdi></span>`;
+    const content = html`<span class="room-sign">${icon("hash")}</span><span class="cut"><bdi>${title || room}</bdi></span>${title && title !== room ? html`<bdi class="id-end">${room}</bdi>` : nothing}`;
     return { key: `other ${room}`, group: words.switcherOther, content, run: () => goTo(state, act, room) };
   }
 

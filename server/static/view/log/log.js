@@ -6,7 +6,6 @@ import { words } from "../../words.js";
 import { looks, namesakes } from "../names.js";
 import { useClock } from "../time.js";
 import { Announcer } from "./announcer.js";
-import { copyConversation } from "./copying.js";
 import { counts } from "./delivery.js";
 import { bottom, jumps, top } from "./edges.js";
 import { drawLine } from "./line.js";
@@ -67,7 +66,6 @@ export class LogView {
     this.scroll = new Scroll(this.box, this.lines);
     this.walk = new Walk(this.lines, { end: () => this.toEnd(), leave });
     this.announcer = new Announcer(at("heard"));
-    copyConversation(this.lines, (key) => this.#byKey.get(key));
     this.box.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     // Another width or a keyboard on the screen: what was read stays, as does the end.
     const resized = new ResizeObserver(() => this.#hold());
@@ -310,6 +308,11 @@ export class LogView {
   }
 
   // --- single messages -----------------------------------------------------------------------------------------------
+
+  /** The line of this key, if it is drawn. @param {string} key */
+  lineOf(key) {
+    return this.#byKey.get(key);
+  }
 
   /** Unfold or fold a long message, or show those of a blocked user. @param {string} key */
   #toggle(key) {

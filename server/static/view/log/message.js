@@ -1,4 +1,4 @@
-import { comparable, kindOf } from "../../state/people.js";
+import { comparable, kindOf, shownName } from "../../state/people.js";
 import { answersBlocked, mentionsMe } from "../../state/unread.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
@@ -9,6 +9,7 @@ import { goTo } from "../go.js";
 import { icon } from "../icons.js";
 import { addressOf, isForBrowser } from "../links.js";
 import { isOnlyEmoji, plain, text } from "../markdown/text.js";
+import { mark } from "../names.js";
 import { exactText, shortTimeText, timeText } from "../time.js";
 import { foot, footOf, tick } from "./delivery.js";
 
@@ -64,6 +65,7 @@ function record(line, { state, room, now, target, opened, alike }) {
     me: state.me,
     room: room.name,
     reactors: sent?.reactions ? reactors(sent.reactions, state) : "",
+    answered: authorOf(room.message(replyOf(line)?.seq ?? 0)),
     muffled: answersBlocked(state, room, replyOf(line)),
     pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
     editing: state.ui.editing.get(room.name)?.seq === line.seq && line.seq !== null,
@@ -129,10 +131,10 @@ function editedText(edited_at) {
 }
 
 /** What a screen reader says for the whole message. @param {Shown} shown @param {string} edited */
-function label({ sent, content, name, at, delivered, muffled }, edited) {
+function label({ sent, content, name, at, delivered, muffled, answered }, edited) {
   const reply = sent?.reply_to;
   const marks = [
-    reply && (unquoted(reply, muffled) || words.log.replyTo(reply.sender, plain(reply.content ?? ""))),
+    reply && (unquoted(reply, muffled) || words.log.replyTo(shownName({ id: answered, name: reply.sender }), plain(reply.content ?? ""))),
     edited,
     sent?.pinned_at && words.log.pinned,
     delivered === "sent" ? "" : words.log.delivered[delivered],
@@ -149,20 +151,23 @@ function pinned(by) {
 /** @param {MessageLine} line */
 const replyOf = (line) => line.message?.reply_to ?? line.unsent?.replyTo;
 
+/** Who wrote a message, "" if that is not known. @param {import("../../state/types.js").Message | null | undefined} message */
+const authorOf = (message) => message?.alias_of ?? message?.sender_id ?? "";
+
 /** What stands in place of a quote: "" if it can be quoted. @param {import("../../state/types.js").ReplyHead} reply @param {boolean} muffled */
 function unquoted(reply, muffled) {
   return reply.content === undefined ? words.log.replyGone : muffled ? words.log.replyBlocked : "";
 }
 
 /** The message that is answered, as a button that jumps to it. @param {MessageLine} line @param {Shown} shown @param {Context} context */
-function replyHead(line, { muffled }, { act, room }) {
+function replyHead(line, { muffled, answered }, { act, room }) {
   const reply = replyOf(line);
   if (!reply) return nothing;
   const instead = unquoted(reply, muffled);
   if (instead) return html`<div class="reply">${icon("reply")}<span class="reply-text">${instead}</span></div>`;
   const content = plain(reply.content ?? "");
-  return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(reply.sender, content)}
-    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi> <bdi
+  return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(shownName({ id: answered, name: reply.sender }), content)}
+    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi> ${mark(answered)}<bdi
     class="reply-text">${content}</bdi></button>`;
 }
 
