@@ -120,12 +120,13 @@ export function writingActions(context) {
     },
 
     /** Edit my newest message, or say that it is too late. @param {string} name */
-    editLast(name) {
+    async editLast(name) {
       const { edit_window } = state.limits;
       const last = state.rooms.get(name)?.messages.findLast(({ deleted_at, alias_of, sender_id }) => !deleted_at && state.isMine(alias_of ?? sender_id));
       if (!last) return;
-      if (inTime(last, edit_window, Date.now())) this.edit(name, last.seq);
-      else context.ui.toast(words.trouble.editEnded(edit_window));
+      if (inTime(last, edit_window, Date.now())) return this.edit(name, last.seq);
+      const loaded = await context.ui.load(() => import("../words/actions.js"));
+      if (loaded) context.ui.toast(loaded.actions.editEnded(edit_window));
     },
 
     /** Change a message. @param {string} name @param {number} seq @param {string} text @throws {import("../net/api.js").Refused} */

@@ -5,6 +5,7 @@ import { composer as words } from "../words/composer.js";
 import { MessageBox } from "./box.js";
 import { composerView, hindrance, nextChange, slowUntil, waitText } from "./composer-view.js";
 import { isPicture, refuseDrops } from "./files.js";
+import { styled } from "./style.js";
 
 const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
 
@@ -261,7 +262,7 @@ export class Composer {
 
   /** @param {MessageBox} box @param {HTMLElement} anchor */
   async #pickEmoji(box, anchor) {
-    const { openEmojiPicker } = await import("./emoji-picker.js");
+    const [{ openEmojiPicker }] = await Promise.all([import("./emoji-picker.js"), styled("emoji")]);
     openEmojiPicker(anchor, this.state, this.act, { pick: (emoji) => box.insert(emoji), closed: () => this.focus() });
   }
 

@@ -1,5 +1,4 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { words as page } from "../words.js";
 import { actions as words } from "../words/actions.js";
 import { USUAL } from "./emoji.js";
 import { icon } from "./icons.js";
@@ -73,7 +72,7 @@ function menu(may, message, state, run) {
   const item = (/** @type {Action} */ action, /** @type {Parameters<typeof icon>[0]} */ sign, /** @type {string} */ label, more = {}) =>
     may.has(action) && { label, icon: sign, run: () => run(action), ...more };
   return [
-    isLate(may, message, state) && { label: words.edit, icon: "pencil", hint: page.trouble.editEnded(state.limits.edit_window), disabled: true, run() {} },
+    isLate(may, message, state) && { label: words.edit, icon: "pencil", hint: words.editEnded(state.limits.edit_window), disabled: true, run() {} },
     item("copyText", "copy", words.copyText),
     item("copyLink", "link", words.copyLink),
     item("markUnread", "mail", words.markUnread),

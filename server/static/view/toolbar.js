@@ -1,5 +1,4 @@
 import { render } from "../vendor/lit-html/lit-html.js";
-import { words as page } from "../words.js";
 import { actions as words } from "../words/actions.js";
 import { copy } from "./links.js";
 import { messageActions, openSheet } from "./message-actions.js";
@@ -19,7 +18,7 @@ import { watchUnseen } from "./unseen.js";
 const LONG_PRESS = 500; // ms, as on phones
 const SLOP = 10; // px that a resting finger moves
 
-const loadPicker = () => import("./emoji-picker.js");
+const loadPicker = async () => (await Promise.all([import("./emoji-picker.js"), styled("emoji")]))[0];
 
 export class MessageTools {
   #bar = document.createElement("div");
@@ -171,7 +170,7 @@ export class MessageTools {
     const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     const may = offers(message, this.state, room, Date.now());
-    if (action === "edit" && isLate(may, message, this.state)) this.act.ui.toast(page.trouble.editEnded(this.state.limits.edit_window));
+    if (action === "edit" && isLate(may, message, this.state)) this.act.ui.toast(words.editEnded(this.state.limits.edit_window));
     if (!may.has(action)) return;
     event.preventDefault();
     this.#show(element);

@@ -1,4 +1,4 @@
-import { fill, plural, table } from "./format.js";
+import { duration, fill, plural, table } from "./format.js";
 
 /** What one does with a message. */
 export const actions = table({
@@ -7,6 +7,8 @@ export const actions = table({
   react: "Add a reaction",
   reply: "Reply",
   edit: "Edit",
+  /** @param {number} seconds */
+  editEnded: (seconds) => fill("Messages can be edited for {time}.", { time: duration(seconds) }),
   more: "More actions",
   pin: "Pin",
   unpin: "Unpin",

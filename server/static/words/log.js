@@ -15,7 +15,6 @@ export const log = table({
   joinedAndLeft: "{came} joined · {went} left",
   /** @param {number} n */
   others: (n) => plural(n, { one: "{n} other", other: "{n} others" }),
-  kind: "{name} ({kind})",
   /** @param {number} n */
   deleted: (n) => plural(n, { one: "This message was deleted", other: "{n} messages were deleted" }),
   /** @param {number} n */

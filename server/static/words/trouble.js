@@ -60,8 +60,6 @@ export const trouble = table({
   trying: (why) => fill("{why} Trying again…", { why }),
   /** @param {string} why a sentence @param {number} seconds */
   tryIn: (why, seconds) => fill("{why} Try again in {time}.", { why, time: duration(seconds) }),
-  /** @param {number} seconds */
-  editEnded: (seconds) => fill("Messages can be edited for {time}.", { time: duration(seconds) }),
   outdated: "The server has a newer version of this page. Reload it to go on.",
   unreadable: "This page cannot read what the server sends. Reload the page.",
   notReached: "The server cannot be reached. Try again.",

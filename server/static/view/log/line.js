@@ -69,7 +69,7 @@ function names(users) {
 function named({ id, name }) {
   const kind = kindOf(id);
   const person = html`<bdi>${name}</bdi>`;
-  return kind ? parts(words.log.kind, { name: person, kind: words.common.kinds[kind] }) : person;
+  return kind ? parts(words.common.nameAndKind("{name}", words.common.kinds[kind]), { name: person }) : person;
 }
 
 /** Messages that are not shown. @param {import("../../state/timeline.js").HiddenLine} line @param {Context} context */
