@@ -214,7 +214,7 @@ async def test_blocked_users_can_be_unblocked(new_page: Pages, server: ServerPro
         address = f"{server.http_url}/api/me/blocks/{bob.user_id}"
         assert (await ann.page.request.put(address, data={}, headers=headers)).ok
         await open_settings(ann.page, "Blocked people")
-        await expect(ann.page.get_by_text("1 person", exact=True)).to_be_visible()
+        await expect(ann.page.get_by_role("dialog").get_by_text("1 person", exact=True)).to_be_visible()
         await ann.page.get_by_role("button", name="Unblock bob").click()
         await expect(ann.page.get_by_text("You block nobody.")).to_be_visible()
         answer = await ann.page.request.get(f"{server.http_url}/api/me/blocks")
