@@ -86,7 +86,7 @@ def test_the_page_has_one_file_of_what_is_imported_and_one_of_its_style_sheets(f
 def test_only_files_of_known_types_are_served(folder: Path) -> None:
     names = {"main.js", "part/b.js", "part/c.js", "d.js", "e.js", "later.js", "types.js", "first.js"}
     sheets = {"css/first.css", "css/x.css", "css/y.css", "css/z.css"}
-    assert set(client_of(folder).files) == names | sheets
+    assert set(client_of(folder).files) == names | sheets | {"lookalikes.json"}
 
 
 def test_the_folder_is_named_for_the_content_of_all_files(folder: Path) -> None:
