@@ -1,5 +1,6 @@
 """Desktop notifications and the sound: what the page asks of the browser. The browser's own display cannot be seen."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -88,10 +89,16 @@ async def notified(page: Page, *expected: list[Any]) -> None:
     assert await shown(page) == list(expected)
 
 
-async def settled(chat: ChatPage, server: ServerProcess, room: str) -> None:
-    """Wait until a page, which is not looked at, has decided about what has arrived in it: it tells things in order."""
+async def settled(server: ServerProcess, room: str, *chats: ChatPage) -> None:
+    """Wait until pages of one person, not looked at, have decided about what has arrived: one tells the last one."""
     await say(server, room, "@ann the last one", name="eve")
-    await chat.page.wait_for_function("() => window.notices.some(({ body }) => body === '@ann the last one')")
+    told = "() => window.notices.some(({ body }) => body === '@ann the last one')"
+    waiting = [asyncio.create_task(chat.page.wait_for_function(told)) for chat in chats]
+    done, others = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 async def told(*chats: ChatPage) -> list[str]:
@@ -111,42 +118,38 @@ async def test_a_mention_is_told_with_name_room_and_plain_text(
     await ann.page.wait_for_function("() => !window.notices[0].open")
 
 
-async def tabs_of_ann(
-    new_page: Pages, server: ServerProcess, room: str, count: int
-) -> tuple[list[ChatPage], list[str]]:
-    """Open tabs of one person in a room; each has a room of its own in front."""
+async def tabs_of_ann(new_page: Pages, server: ServerProcess, room: str, count: int) -> list[ChatPage]:
+    """Open tabs of one person in a room; each has another room in front."""
     await make_room(server, room)
     tabs: list[ChatPage] = []
-    rooms: list[str] = []
     for _ in range(count):
         beside = tabs[0] if tabs else None
         tabs.append(await with_notices(new_page, server, room, beside=beside, notify="all"))
-        rooms.append(new_room())
-        await add_room(tabs[-1], rooms[-1])
-    return tabs, rooms
+        await add_room(tabs[-1], new_room())
+    return tabs
 
 
 async def test_nothing_is_told_that_is_in_sight_or_my_own(new_page: Pages, server: ServerProcess, room: str) -> None:
     """Nor by another tab of the same person, which shows another room."""
-    (ann, beside), rooms = await tabs_of_ann(new_page, server, room, 2)
+    ann, beside = await tabs_of_ann(new_page, server, room, 2)
     await open_room(ann, room)
     await say(server, room, "@ann in sight")
     await expect(ann.message("@ann in sight")).to_be_visible()
     await ann.say("my own @ann")
     await ann.delivered("my own @ann")
-    for tab, own in zip((ann, beside), rooms, strict=True):
+    for tab in (ann, beside):
         await look_away(tab.page)
-        await settled(tab, server, own)
+    await settled(server, room, ann, beside)
     assert await told(ann, beside) == []
 
 
 async def test_several_tabs_tell_once(new_page: Pages, server: ServerProcess, room: str) -> None:
-    tabs, rooms = await tabs_of_ann(new_page, server, room, 3)
+    tabs, other = await tabs_of_ann(new_page, server, room, 3), new_room()
+    await add_room(tabs[0], other)
     for tab in tabs:
         await look_away(tab.page)
     await say(server, room, "for three tabs")
-    for tab, own in zip(tabs, rooms, strict=True):
-        await settled(tab, server, own)
+    await settled(server, other, *tabs)
     assert await told(*tabs) == ["for three tabs"]
 
 
@@ -195,7 +198,7 @@ async def test_each_room_has_a_level(
     await look_away(ann.page)
     for text in ("talk", "@ann hey"):
         await say(server, room, text)
-        await settled(ann, server, other)
+        await settled(server, other, ann)
         await ann.page.evaluate("window.all = [...(window.all ?? []), ...window.notices.splice(0)]")
     texts = await ann.page.evaluate("window.all.map(({ body }) => body)")
     assert [text for text in texts if "last one" not in text] == expected
@@ -209,7 +212,7 @@ async def test_keywords_notify_like_mentions(new_page: Pages, server: ServerProc
     await look_away(ann.page)
     for text in ("redeployment", "c", "naïvely", "Deploy!", "I like C++.", "NAÏVE"):
         await say(server, room, text)
-        await settled(ann, server, other)
+        await settled(server, other, ann)
         await ann.page.evaluate("window.all = [...(window.all ?? []), ...window.notices.splice(0)]")
     texts = await ann.page.evaluate("window.all.map(({ body }) => body)")
     assert [text for text in texts if "last one" not in text] == ["Deploy!", "I like C++.", "NAÏVE"]
