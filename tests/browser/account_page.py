@@ -57,7 +57,7 @@ class AccountPage(ChatPage):
 
     async def keep_later(self) -> None:
         """Put away the question that follows signing in where the browser knows a guest."""
-        question = self.page.get_by_role("dialog", name="What you wrote as a guest")
+        question = self.page.get_by_role("dialog", name="Your rooms and messages as a guest")
         await question.get_by_role("button", name="Cancel").click()
         await expect(question).to_be_hidden()
 

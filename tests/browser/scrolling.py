@@ -15,11 +15,15 @@ SCROLL = """async ([step, done]) => {
   const arrived = new Function(`return ${done}`); // in the page's world: its policy does not hold here
   const texts = new Map();
   let [jump, nodes] = [0, 0];
+  const pass = () => {
+    const all = [...log.querySelectorAll('.msg')];
+    for (const each of all) texts.set(Number(each.dataset.seq), each.querySelector('.text')?.innerText);
+    return all;
+  };
   while (!arrived()) {
     const top = log.getBoundingClientRect().top;
-    const all = [...log.querySelectorAll('.msg')];
+    const all = pass();
     const read = all.find((each) => each.getBoundingClientRect().bottom > top + log.clientHeight / 2);
-    for (const each of all) texts.set(Number(each.dataset.seq), each.querySelector('.text')?.innerText);
     const place = (each) => each.querySelector('.text').getBoundingClientRect().top;
     const [before, from] = [place(read), log.scrollTop];
     log.scrollTop += step;
@@ -30,6 +34,7 @@ SCROLL = """async ([step, done]) => {
     if (now) jump = Math.max(jump, Math.abs(place(now) - before + scrolled));
     nodes = Math.max(nodes, document.querySelectorAll('*').length);
   }
+  pass();
   return { texts: [...texts].sort(([a], [b]) => a - b).map(([, text]) => text), jump, nodes };
 }"""
 AT_BEGINNING = "document.querySelector('.beginning') && document.querySelector('#log').scrollTop === 0"

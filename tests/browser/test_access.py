@@ -88,7 +88,8 @@ async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page:
     await page.get_by_role("link", name=f"{room}-b", exact=True).focus()
     await keys.press("Tab")
     await keys.press("Enter")
-    await keys.press("l")  # the first letter of "Leave"
+    await expect(page.get_by_role("menuitem", name="Leave")).to_be_visible()
+    await keys.press("l")  # its first letter
     await expect(page.get_by_role("menuitem", name="Leave")).to_be_focused()
     await keys.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text(room)

@@ -84,7 +84,7 @@ async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: En
     await ann.choose("You and your account", "Settings")
     settings = ann.page.get_by_role("dialog", name="Settings")
     await settings.get_by_role("button", name="Account", exact=True).click()
-    await settings.get_by_role("button", name="What you wrote as a guest").click()
+    await settings.get_by_role("button", name="Your rooms and messages as a guest").click()
     await ann.press("Keep what I wrote")
     await expect(ann.panel.get_by_text("What you wrote as this guest is yours now.")).to_be_visible()
     await ann.back()

@@ -15,8 +15,9 @@ const store = { get: (key) => kept[key] ?? null,
   remove: (key) => { delete kept[key]; }, keys: (start) => Object.keys(kept).filter((key) => key.startsWith(start)) };
 const seen = [];
 /** A tab of one browser. */
-const tab = () => {
-  const state = new State({ browser: store, tab: { get: () => null, set: () => true }, onChange: () => {} });
+const tab = (token = null) => {
+  const own = { get: (key) => (key === 'token' ? token : null), set: () => true, remove: () => { token = null; } };
+  const state = new State({ browser: store, tab: own, onChange: () => {} });
   const identity = new Identity({ state, ask: (type) => seen.push(type), onOther: () => seen.push('other'),
     onKnown: (stranger) => seen.push(`known ${stranger}`), onTokenRefused: () => seen.push('refused') });
   return { state, identity };
@@ -147,13 +148,12 @@ async def test_an_applications_token_says_who_it_is_for_at_once(page: Page) -> N
         + f"const tokens = {json.dumps(tokens)};"
         + """
         const mine = tokens.map((token) => {
-          const { state, identity } = tab();
-          identity.apply(token);
+          const { state, identity } = tab(token);
+          identity.applyKept();
           return [state.me?.id ?? null, state.person, identity.token === token];
         });
-        const { state, identity } = tab();
+        const { state, identity } = tab(tokens[0]);
         identity.applyKept();
-        identity.apply(tokens[0]);
         identity.onOpen();
         identity.onWelcome(welcome('g_1', 'guest-1'));
         mine.push(state.known);
@@ -161,7 +161,7 @@ async def test_an_applications_token_says_who_it_is_for_at_once(page: Page) -> N
         mine.push(state.known, Object.keys(kept));
         identity.onDisconnect();
         identity.onRefused({ code: 'unauthorized', retryable: false });
-        mine.push(state.me, kept.applied.token);
+        mine.push(state.me, identity.appliedToken);
         return [seen, mine];
         """,
     )

@@ -263,6 +263,7 @@ async def test_commands_are_offered_to_those_who_may_use_them(enter: Enter, serv
     await expect(ann.page.locator("#composer-error")).to_have_text("You may not use /kick here.")
     async with peer(server, room, "root", token=admin()) as root:
         await root.change(type="set_role", user=root.ids["ann"], role="moderator")
+    await expect(ann.notices.filter(has_text="moderator")).to_have_count(1)
     await ann.box.fill("/")
     await expect(suggestions(ann)).to_have_count(9)
     await ann.box.press_sequentially("he")

@@ -46,6 +46,7 @@ async def test_a_long_name_covers_nothing(enter: Enter, screen: Mapping[str, Any
     await _fits(ann.page, "#sidebar")
     await expect(ann.page.locator("#me")).to_be_in_viewport(ratio=1)
     await ann.page.locator("#me").click()
+    await expect(ann.page.get_by_role("menu")).to_be_visible()
     await _fits(ann.page, ".menu")
 
 

@@ -48,7 +48,7 @@ async def test_the_buttons_of_a_long_form_are_in_sight(new_page: Pages, server: 
     ann = PersonPage(page)
     await ann.connected()
     await page.locator("#add-room").click()
-    await page.get_by_role("menuitem").last.click()
+    await page.get_by_role("menuitem", name="New room").click()
     save = ann.dialog.get_by_role("button", name="Create room")
     await expect(save).to_be_in_viewport(ratio=1)
     last = ann.dialog.locator("form :is(input, select, textarea)").last

@@ -422,5 +422,5 @@ async def test_a_time_to_wait_has_the_unit_that_people_use(page: Page) -> None:
         {"net/api.js": "withWait"},
         "return [undefined, 0.2, 90, 91, 600, 5401, 86400, 604800].map((wait) => withWait('No.', wait));",
     )
-    ends = ["a second", "90 seconds", "2 minutes", "10 minutes", "2 hours", "24 hours", "7 days"]
+    ends = ["1 second", "90 seconds", "2 minutes", "10 minutes", "2 hours", "24 hours", "7 days"]
     assert said == ["No.", *(f"No. Try again in {end}." for end in ends)]

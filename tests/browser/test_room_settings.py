@@ -56,7 +56,7 @@ async def test_an_error_is_next_to_its_field(visit: Visit, owner: Web) -> None:
 async def test_slow_mode_and_guests(visit: Visit, owner: Web) -> None:
     bob, ann = await visit("Bob"), await visit(account=owner)
     await settings(ann)
-    await ann.dialog.get_by_label("Slow mode").select_option(label="One message every 1 hour")
+    await ann.dialog.get_by_label("Slow mode").select_option(label="One message every hour")
     await ann.confirm("Save")
     await expect(bob.notices.filter(has_text="slow mode")).to_have_count(1)
     await settings(ann)

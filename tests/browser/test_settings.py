@@ -161,7 +161,7 @@ async def test_keywords_and_rooms_that_differ_are_listed(enter: Enter) -> None:
 async def test_a_guest_is_shown_how_to_have_an_account(enter: Enter) -> None:
     ann = await enter("ann")
     await open_settings(ann.page, "Blocked people")
-    await expect(ann.page.get_by_text("Only users with an account can block others.")).to_be_visible()
+    await expect(ann.page.get_by_text("Only people with an account can block others.")).to_be_visible()
     await ann.page.get_by_role("button", name="Account", exact=True).click()
     await ann.page.get_by_role("dialog").get_by_role("button", name="Create an account").click()
     await expect(ann.page.get_by_role("heading", level=1, name="Create an account")).to_be_visible()

@@ -272,6 +272,7 @@ async def test_unread_rooms_out_of_sight_are_a_press_away(enter: Enter, server: 
     await below.click()
     await expect(last).to_be_in_viewport(ratio=1)
     await expect(below).to_have_count(0)
+    await last.click()  # it is read then
     await ann.page.locator(".side-scroll").evaluate("list => { list.scrollTop = list.scrollHeight }")
     async with peer(server, f"{room}-b", "bob") as bob:
         await bob.say(["@ann"])

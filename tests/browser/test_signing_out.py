@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from server.auth.tokens import sign_account
-from tests.browser.account_page import AccountPage, home, new_username
+from tests.browser.account_page import REFUSED, AccountPage, home, new_username
 from tests.browser.chat_page import OWN, SECRET, ChatPage, Enter, Wire, link, pass_on, swallow
 from tests.browser.test_kept import rooms_kept, until_kept
 from tests.browser.test_notifications import open_settings
@@ -67,6 +67,7 @@ def person(new_page: Pages, server: ServerProcess, room: str, enter: Enter) -> P
     return enter_as
 
 
+@pytest.mark.usefixtures("service_worker")
 @pytest.mark.parametrize("kind", ["guest", "account", "user of an application"])
 async def test_nothing_of_a_person_is_left(person: Person, new_page: Pages, wire: Wire, room: str, kind: str) -> None:
     """In all tabs and in closed ones: messages, what was not sent, names of rooms, drafts, keywords."""
@@ -168,6 +169,7 @@ async def test_what_a_guest_had_not_sent_goes_to_the_account_that_keeps_it(
     enter: Enter, new_page: Pages, server: ServerProcess, wire: Wire, room: str
 ) -> None:
     """After asking. The next guest with its name does not get it, nor its drafts."""
+    new_page.expect_error(REFUSED)  # a tab that looks whether it is still signed in
     wire.to_server = swallow("message")
     name = f"Ann {new_username()[-6:]}"
     ann = AccountPage((await enter(name)).page)
@@ -176,7 +178,9 @@ async def test_what_a_guest_had_not_sent_goes_to_the_account_that_keeps_it(
     await closed.page.close()
     await ann.box.fill("half a secret")
     await ann.choose("You and your account", "Create an account")
+    await ann.panel.get_by_label("Name that others see").fill("Annabel")
     await ann.register(new_username())
+    await ann.keep_later()
     await ann.connected()
     await ann.account()
     await ann.press("Keep what I wrote")

@@ -81,7 +81,7 @@ export class Sidebar {
           ? html`<section aria-labelledby="direct-heading">
               <div class="side-title">
                 <h2 id="direct-heading">${words.rooms.direct}</h2>
-                <button type="button" class="icon-button small" aria-label=${words.rooms.write} title=${words.rooms.write}
+                <button type="button" id="add-direct" class="icon-button small" aria-label=${words.rooms.write} title=${words.rooms.write}
                   @click=${() => this.#leaveFor(() => act.ui.dialog("switcher", { people: true }))}>${icon("plus")}</button>
               </div>
               <ul class="rooms" aria-labelledby="direct-heading">

@@ -57,7 +57,7 @@ export const settings = table({
     password: "Password",
     factor: "Second factor",
     devices: "Signed-in devices",
-    guests: "What you wrote as a guest",
+    guests: "Your rooms and messages as a guest",
     data: "Your data",
     delete: "Delete the account",
   },

@@ -9,7 +9,6 @@ import { goTo } from "../go.js";
 import { icon } from "../icons.js";
 import { addressOf, isForBrowser } from "../links.js";
 import { isOnlyEmoji, plain, text } from "../markdown/text.js";
-import { mark } from "../names.js";
 import { exactText, shortTimeText, timeText } from "../time.js";
 import { foot, footOf, tick } from "./delivery.js";
 
@@ -166,8 +165,9 @@ function replyHead(line, { muffled, answered }, { act, room }) {
   const instead = unquoted(reply, muffled);
   if (instead) return html`<div class="reply">${icon("reply")}<span class="reply-text">${instead}</span></div>`;
   const content = plain(reply.content ?? "");
-  return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(shownName({ id: answered, name: reply.sender }), content)}
-    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${reply.sender}</bdi> ${mark(answered)}<bdi
+  const name = shownName({ id: answered, name: reply.sender });
+  return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(name, content)}
+    @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${name}</bdi> <bdi
     class="reply-text">${content}</bdi></button>`;
 }
 
