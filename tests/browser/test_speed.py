@@ -48,7 +48,8 @@ NODES = 3000
 KEY = 20  # milliseconds
 TASK = 50
 RATE = 500  # messages a second
-BUSY = 30  # milliseconds
+BUSY = 30  # milliseconds from a key to the screen
+SENT = 50  # milliseconds from the program that sends a message, through the server, to the screen
 ARRIVED = 50_000
 # What the page may have more after 50,000 messages than after 10,000: in MB, and nodes and listeners.
 MORE_HEAP = 1.0
@@ -177,7 +178,7 @@ async def test_many_messages_are_painted_at_once(open_page: Open, shared_server:
         assert len(messages) > 0.5 * sent, "most were not painted"
         return {"message": statistics.median(messages), "key": key}
 
-    await judge(measure, {"message": BUSY, "key": BUSY})
+    await judge(measure, {"message": SENT, "key": BUSY})
 
 
 async def test_many_messages_do_not_disturb_a_reader_of_older_ones(
