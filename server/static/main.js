@@ -5,6 +5,7 @@ import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
 import { LogView } from "./view/log/log.js";
 import { drawLook } from "./view/look.js";
+import { withMenus } from "./view/room-parts.js";
 import { Shell } from "./view/shell.js";
 import { styled } from "./view/style.js";
 
@@ -76,7 +77,7 @@ function afterRoom() {
   app.keep();
   app.watchCovers();
   act.ui.load(() => import("./view/lookalikes.js"), { asked: false }).then((module) => module?.compareLooks(schedule));
-  act.ui.load(() => import("./view/room-menu.js"), { asked: false });
+  withMenus(act, () => {}, { asked: false });
   act.ui.load(() => import("./view/log/copying.js"), { asked: false }).then((part) => part?.copyConversation(log.lines, (key) => log.lineOf(key)));
 }
 

@@ -416,6 +416,22 @@ async def test_reactions_keep_their_order(page: Page) -> None:
     assert told == ["a2b1", "a2b1", "a1b1", "b1", "b1__proto__1", "b1__proto__1c1"]
 
 
+async def test_a_page_from_before_a_guest_became_an_account_knows_it(page: Page) -> None:
+    told = await run(
+        page,
+        {"state/room.js": "Room"},
+        """
+        const room = new Room('r');
+        room.onJoined(joined());
+        room.onAdopted({ guest: 'g_1', account: { id: 'a_1', name: 'Ann' } });
+        const messages = [message(1, { sender_id: 'g_1', sender: 'x' }), message(2, { sender_id: 'g_2', sender: 'y' })];
+        room.onPage({ messages, has_older: false });
+        return room.messages.map(({ sender, sender_id, alias_of }) => [sender, sender_id, alias_of ?? '']);
+        """,
+    )
+    assert told == [["Ann", "g_1", "a_1"], ["y", "g_2", ""]]
+
+
 async def test_a_time_to_wait_has_the_unit_that_people_use(page: Page) -> None:
     said = await run(
         page,

@@ -19,6 +19,7 @@ export class LogWindow {
   /** Messages received since a page up to the present was requested; null if none is awaited. @type {Message[] | null} */
   #fresh = null;
   /** @type {Set<number>} */ #gone = new Set();
+  /** Accounts by the guests who have become them, since a page on its way may not know it. @type {Map<string, User>} */ #adopted = new Map();
   #epoch = "";
   #head = 0;
 
@@ -178,9 +179,8 @@ export class LogWindow {
 
   /** The messages of a guest are an account's. @param {{guest: string, account: User}} adopted */
   onAdopted({ guest, account }) {
-    for (const message of this.messages.filter((each) => each.sender_id === guest)) {
-      this.#put({ ...message, sender: account.name, alias_of: account.id });
-    }
+    this.#adopted.set(guest, account);
+    for (const message of this.messages.filter((each) => each.sender_id === guest)) this.#put(message);
   }
 
   /** Remove a message permanently: it was not stored. @param {number} seq */
@@ -265,7 +265,9 @@ export class LogWindow {
 
   /** @param {Message} message @param {number} [index] @param {number} [instead] how many it replaces */
   #put(message, index = this.#find(message.seq), instead = 1) {
-    this.messages.splice(index, instead, message);
-    if (message.id) this.#byId.set(`${message.sender_id}/${message.id}`, message);
+    const account = this.#adopted.get(message.sender_id);
+    const known = account && !message.alias_of ? { ...message, sender: account.name, alias_of: account.id } : message;
+    this.messages.splice(index, instead, known);
+    if (message.id) this.#byId.set(`${message.sender_id}/${message.id}`, known);
   }
 }

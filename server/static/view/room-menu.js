@@ -13,6 +13,8 @@ import { cut } from "./room-parts.js";
  * @typedef {import("./menu.js").Item} Item
  */
 
+export { openMenu };
+
 /** @param {State} state @param {Room} room @param {Actions} act @returns {Item[]} */
 function roomMenu(state, room, act) {
   const { name } = room;

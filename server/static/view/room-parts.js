@@ -36,11 +36,25 @@ export function badge(state, room) {
   return html`<span class="badge ${state.isMuted(room) ? "quiet" : ""}"><span aria-hidden="true">${cut(room.unread)}</span><span class="sr"> ${spoken}</span></span>`;
 }
 
+/** @type {typeof import("./room-menu.js") | null} */
+let menus = null;
+
+/**
+ * Open a menu. They are loaded after the first view; from then on one opens at once, so that no key is lost that follows.
+ * @param {Actions} act @param {(menus: typeof import("./room-menu.js")) => unknown} open @param {{asked?: boolean}} [options]
+ */
+export function withMenus(act, open, options) {
+  if (menus) return void open(menus);
+  return void act.ui.load(() => import("./room-menu.js"), options).then((loaded) => {
+    menus = loaded;
+    if (loaded) open(loaded);
+  });
+}
+
 /**
  * Open the menu of a room.
  * @param {Element} anchor @param {State} state @param {Room} room @param {Actions} act @param {{at?: {x: number, y: number}}} [options]
  */
-export async function openRoomMenu(anchor, state, room, act, options) {
-  const menu = await act.ui.load(() => import("./room-menu.js"));
-  await menu?.openRoomMenu(anchor, state, room, act, options);
+export function openRoomMenu(anchor, state, room, act, options) {
+  withMenus(act, (loaded) => loaded.openRoomMenu(anchor, state, room, act, options));
 }

@@ -8,7 +8,7 @@ import { attempt } from "./go.js";
 import { icon } from "./icons.js";
 import { addressOf, isForBrowser } from "./links.js";
 import { beside, mark, twins } from "./names.js";
-import { badge, openRoomMenu, sign } from "./room-parts.js";
+import { badge, openRoomMenu, sign, withMenus } from "./room-parts.js";
 import { SWITCH, inOrder } from "./shortcuts.js";
 
 /**
@@ -189,9 +189,8 @@ export class Sidebar {
   };
 
   /** @param {Event} event @param {import("./menu.js").Item[]} items */
-  async #menu({ currentTarget }, items) {
-    const menu = await this.act.ui.load(() => import("./menu.js"));
-    menu?.openMenu(/** @type {Element} */ (currentTarget), items);
+  #menu({ currentTarget }, items) {
+    withMenus(this.act, ({ openMenu }) => openMenu(/** @type {Element} */ (currentTarget), items));
   }
 
   /** Close the drawer first: what comes takes the focus. @param {() => void} next */
