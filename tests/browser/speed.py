@@ -199,7 +199,7 @@ async def flood(peer: Peer, rate: int, seconds: float) -> int:
                 content = f"{time.time() * 1000:.1f} {text(sent)}"
                 await peer.tell(type="message", id=secrets.token_hex(8), content=content)
                 sent += 1
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # the pace of the sender: nothing is waited for
         hearing.cancel()
     return sent
 

@@ -108,7 +108,7 @@ class Network:
         self._pipes.add(pipe)
         try:
             await self._running.wait()
-            await asyncio.sleep(2 * self.latency)
+            await asyncio.sleep(2 * self.latency)  # the round trip of a new connection
             if not self._refusing:
                 await pipe.run(*await asyncio.open_connection(*self._target))
         except* OSError:

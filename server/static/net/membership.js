@@ -76,7 +76,7 @@ export class Membership {
 
   /** Keep rooms away that I have left, until they are entered again. @param {string[]} names */
   hide(names) {
-    for (const name of names) this.#keep("hidden", name, 1000);
+    this.#keep("hidden", names, 1000);
   }
 
   /** I read, on another device, a room that this page does not have: perhaps I have become a member. @param {string} name */
@@ -121,9 +121,9 @@ export class Membership {
   onJoined(room) {
     const { invitations } = this.state;
     this.state.invitations = invitations.filter((each) => each.room !== room.name);
-    if (!room.direct) this.#keep("recent", room.name, RECENT);
+    if (!room.direct) this.#keep("recent", [room.name], RECENT);
     if (room.stays) this.#drop("entered", room.name);
-    else if (!this.#names("entered").includes(room.name)) this.#keep("entered", room.name, ENTERED);
+    else if (!this.#names("entered").includes(room.name)) this.#keep("entered", [room.name], ENTERED);
     this.save();
   }
 
@@ -247,9 +247,9 @@ export class Membership {
     return this.#names(what).filter((name) => !this.state.rooms.has(name) && !hidden.includes(name));
   }
 
-  /** @param {string} what @param {string} name @param {number} most */
-  #keep(what, name, most) {
-    this.state.browser.set(this.#key(what), [name, ...this.#names(what).filter((each) => each !== name)].slice(0, most));
+  /** @param {string} what @param {string[]} names the newest first @param {number} most */
+  #keep(what, names, most) {
+    this.state.browser.set(this.#key(what), [...new Set([...names, ...this.#names(what)])].slice(0, most));
   }
 
   /** @param {string} what @param {string} name */
