@@ -161,8 +161,8 @@ export class App {
 
   /** Have Back close what covers the room. */
   async watchCovers() {
-    const module = await this.act.ui.load(() => import("./covers.js"), { asked: false });
-    if (module) this.covers = new module.Covers(this.state, this.act);
+    const { Covers } = await this.act.ui.eventually(() => import("./covers.js"));
+    this.covers = new Covers(this.state, this.act);
     this.state.changed();
   }
 

@@ -1,3 +1,4 @@
+import { LOAD_AGAIN } from "./actions/ui.js";
 import { App } from "./app.js";
 import { keepPage } from "./net/offline.js";
 import { AccountView } from "./view/account-view.js";
@@ -31,7 +32,7 @@ const loadTools = async () => {
 const tools = onceLoaded(loadTools, { asked: false });
 /** @type {Attention} */
 const attention = new Attention(state, act);
-const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act));
+const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act), { failed: act.ui.closeDialog });
 const shell = new Shell(state, act, dialogs);
 const entry = onceLoaded(async () => {
   const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry")]);
@@ -76,33 +77,34 @@ function afterRoom() {
   keepPage();
   app.keep();
   app.watchCovers();
-  act.ui.load(() => import("./view/lookalikes.js"), { asked: false }).then((module) => module?.compareLooks(schedule));
+  act.ui.eventually(() => import("./view/lookalikes.js")).then((part) => part.compareLooks(schedule));
+  act.ui.eventually(() => import("./view/log/copying.js")).then((part) => part.copyConversation(log.lines, (key) => log.lineOf(key)));
   withMenus(act, () => {}, { asked: false });
-  act.ui.load(() => import("./view/log/copying.js"), { asked: false }).then((part) => part?.copyConversation(log.lines, (key) => log.lineOf(key)));
 }
 
 /**
  * A view that is loaded when it is first drawn.
- * @param {() => Promise<{draw: () => void}>} load @param {{asked?: boolean}} [options] whether the user waits for it
+ * @param {() => Promise<{draw: () => void}>} load
+ * @param {{asked?: boolean, failed?: () => void}} [options] `asked`: whether the user waits for it; `failed`: forget what they
+ *   asked for, instead of trying again: what opens much later is in the way
  */
-function onceLoaded(load, options) {
+function onceLoaded(load, { asked = true, failed } = {}) {
   /** @type {{draw: () => void} | null} */
   let view = null;
-  let asked = false;
+  let loading = false;
   return {
     get loaded() {
       return view !== null;
     },
     async draw() {
       if (view) return view.draw();
-      if (asked) return undefined;
-      asked = true;
-      view = await act.ui.load(load, options);
+      if (loading) return undefined;
+      loading = true;
+      view = await act.ui.load(load, { asked });
       if (view) return schedule();
-      return void setTimeout(() => {
-        asked = false;
-        schedule();
-      }, 10_000);
+      if (!failed) await new Promise((resolve) => setTimeout(resolve, LOAD_AGAIN));
+      loading = false;
+      return failed ? failed() : schedule();
     },
   };
 }

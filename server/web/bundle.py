@@ -2,7 +2,8 @@
 
 Nothing is built: the files are plain modules, and are joined when the server starts. Each keeps its scope, as a
 function that returns what the module exports. The address of a joined module answers with the same exports, so that a
-module that is loaded on demand shares the state of those it imports. What the client's modules do not use is refused,
+module that is loaded on demand shares the state of those it imports. `import("./part.js")` becomes a call of a function
+of the client that is told all modules which have to be loaded for it. What the client's modules do not use is refused,
 not guessed: default exports, exports that change, `import *`, cycles. None of them may `await` while it is loaded.
 """
 
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 _IMPORT = re.compile(r"""(?:(?<=^)|(?<=[;}\n]))[ \t]*import\s*(?:\{([^}]*)\}\s*from\s*)?["'](\.[^"']+)["'];?""")
-_ON_DEMAND = re.compile(r"""\bimport\(\s*(["'`])(\.[^"'`]*)""")
+_ON_DEMAND = re.compile(r"""\bimport\(\s*["'](\.[^"']*)["']\s*\)""")
 _DECLARED = re.compile(
     r"(?:(?<=^)|(?<=[;}\n]))[ \t]*export\s+((?:async\s+)?function\*?|class|const)\s+([\w$]+)", re.MULTILINE
 )
@@ -28,6 +29,8 @@ class Bundle:
         first: the module with which the page begins, in the root of the paths. It is not joined: it may wait for a
             module that is loaded on demand, which waits for those that it imports.
         name: of the joined module, in the root.
+        loader: the joined module whose `importPart(path, ...others)` takes the place of `import()`: it returns the
+            module at the first path, of which the others are what it imports. Paths are those of the files.
 
     Attributes:
         text: the joined module.
@@ -39,9 +42,10 @@ class Bundle:
         ValueError: a module has a form of import or export that is not known, or modules import each other in a circle.
     """
 
-    def __init__(self, files: Mapping[str, str], first: str, name: str) -> None:
+    def __init__(self, files: Mapping[str, str], first: str, name: str, loader: str) -> None:
         self._files = files
         self._name = name
+        self._loader = loader
         self._order: list[str] = []
         self._exports: dict[str, dict[str, str]] = {}
         self._add(first, ())
@@ -73,13 +77,36 @@ class Bundle:
         text = _IMPORT.sub(lambda found: self._taken(path, *found.groups()), _LISTED.sub("", text))
         if _LEFT.search(text):
             raise ValueError(f"{path} has an import or an export of a kind that cannot be joined")
-        text = _ON_DEMAND.sub(lambda found: f"import({found[1]}./{_resolve(path, found[2])}", text)
+        text = self._on_demand(path, text)
         text = text.replace("import.meta.url", f"new URL({path!r},import.meta.url).href")
         self._exports[path] = exports
         if path == self._order[-1]:
             return text
         returned = ",".join(outer if outer == inner else f"{outer}:{inner}" for outer, inner in exports.items())
         return f"{text}\nreturn {{{returned}}};"
+
+    def _on_demand(self, path: str, text: str) -> str:
+        """Have the loader load what the text of a module imports on demand."""
+
+        def load(found: re.Match[str]) -> str:
+            needed = ",".join(repr(each) for each in self._needed(_resolve(path, found[1])))
+            return f"{_MODULES}[{self._loader!r}].importPart({needed})"
+
+        text = _ON_DEMAND.sub(load, text)
+        if "import(" in text and path != self._loader:
+            raise ValueError(f"{path} imports something on demand whose path is not written in it")
+        return text
+
+    def _needed(self, path: str) -> list[str]:
+        """Return a module, and then what it imports and is not joined."""
+        needed = {path: None}
+        pending = [path]
+        while pending:
+            at = pending.pop()
+            later = [each for each in _imports(at, self._files[at]) if each not in self._order and each not in needed]
+            needed |= dict.fromkeys(later)
+            pending += later
+        return list(needed)
 
     def _taken(self, path: str, names: str | None, source: str) -> str:
         """Return the declaration that replaces an import."""
@@ -100,7 +127,7 @@ class Bundle:
         def taken(found: re.Match[str]) -> str:
             return self._taken(path, *found.groups()) if _resolve(path, found[2]) in self.joined else found[0]
 
-        text = _IMPORT.sub(taken, self._files[path])
+        text = self._on_demand(path, _IMPORT.sub(taken, self._files[path]))
         return text if text == self._files[path] else self._bundle(path) + text
 
 

@@ -47,6 +47,8 @@ MEDIA = {
 # The module with which the page begins, and what those that it imports are joined into.
 FIRST = "main.js"
 JOINED = "first.js"
+# Loads the others.
+LOADER = "net/ondemand.js"
 JOINED_SHEETS = "css/first.css"
 # What characters look like, by which the page tells names apart.
 LOOKALIKES = "lookalikes.json"
@@ -80,7 +82,7 @@ class BrowserClient:
         contents[LOOKALIKES] = lookalikes()
         html = _PAGE_COMMENT.sub("", client.read_text())
         self.modules = {path: content.decode() for path, content in contents.items() if path.endswith(".js")}
-        bundle = Bundle(self.modules, FIRST, JOINED)
+        bundle = Bundle(self.modules, FIRST, JOINED, LOADER)
         self.joined = bundle.joined
         contents |= {path: text.encode() for path, text in {JOINED: bundle.text, **bundle.stubs}.items()}
         contents[JOINED_SHEETS] = b"".join(contents[path] for path in _SHEET.findall(html))

@@ -175,7 +175,7 @@ async def test_guests_are_told_what_a_room_allows_them(
     await ann.say("may I?")
     await mod.patch(f"/api/rooms/{room}", {"guests": "read"})
     wire.refuse = False
-    await ann.page.get_by_role("button", name="Try now").click()
+    await ann.try_now()
     await expect(ann.message("may I?")).to_contain_text("Not sent. Guests may only read here. Sign in to write.")
     await mod.patch(f"/api/rooms/{room}", {"guests": "talk"})
     await ann.message("may I?").get_by_role("button", name="Retry").click()
@@ -206,7 +206,7 @@ async def test_what_was_written_for_a_private_room_is_not_sent_to_everybody(
         await orla.at(den).change(type="delete_room")
     await make_room(server, den)
     wire.refuse = False
-    await ann.page.get_by_role("button", name="Try now").click()
+    await ann.try_now()
     waiting = ann.message("for few, too")
     await expect(waiting.locator(".reason")).to_contain_text("Written for a private room. Everybody can read this one")
     async with peer(server, den, "eve") as eve:

@@ -154,7 +154,7 @@ async def test_what_changed_meanwhile_is_added_without_a_jump(
         await bob.say(["new"])
     await ann.page.unroute_all()
     await ann.page.route_web_socket("**/chat?*", connect)
-    await ann.page.get_by_role("button", name="Try now").click()
+    await ann.try_now()
     await ann.connected()
     await expect(ann.message("new")).to_be_attached()
     assert await ann.message("line 20").evaluate(place) == before

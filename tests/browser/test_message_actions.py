@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, ChatPage, Enter
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire
 from tests.browser.peer import peer
 from tests.browser.test_modules import run
 from tests.support.browser import Pages
@@ -184,6 +184,19 @@ async def test_a_deletion_is_sent_when_it_can_no_longer_be_undone(enter: Enter) 
     await (await menu_of(ann, "hello")).get_by_role("menuitem", name="Delete").click()
     await expect(bob.message("hello")).to_have_count(0)
     await expect(ann.page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+async def test_a_message_under_the_pointer_has_the_toolbar_as_soon_as_it_is_sent(enter: Enter, wire: Wire) -> None:
+    ann = await enter("ann", wire=wire)
+    wire.refuse = True
+    await wire.cut()
+    await ann.say("later")
+    await ann.message("later").hover()
+    await expect(toolbar(ann)).to_have_count(0)
+    wire.refuse = False
+    await ann.try_now()
+    await ann.delivered("later")
+    await expect(toolbar(ann)).to_be_visible()
 
 
 async def test_text_and_link_are_copied(enter: Enter) -> None:

@@ -45,8 +45,8 @@ async def test_the_outbox_waits_for_the_server(enter: Enter, own_server: ServerP
     assert [entry["content"] for entry in await ann.outbox()] == ["one", "two", "three"]
 
     await asyncio.to_thread(own_server.start)
-    await _try_now(ann)
-    await _try_now(bob)
+    await ann.try_now()
+    await bob.try_now()
     for text in ("one", "two", "three"):
         await ann.delivered(text)
         await expect(bob.message(text)).to_have_count(1)
@@ -102,7 +102,7 @@ async def test_a_resume_shows_exactly_the_missed_messages(
     async with peer(server, room) as bob:
         await bob.say(missed)
     wire.refuse = False
-    await _try_now(ann)
+    await ann.try_now()
     await ann.say("after")
     await ann.delivered("after")
     await expect(ann.jump).to_be_hidden()
@@ -129,7 +129,7 @@ async def test_more_missed_messages_than_a_resume_returns(
     async with peer(server, room) as bob:
         await bob.say(missed)
     wire.refuse = False
-    await _try_now(ann)
+    await ann.try_now()
     await ann.delivered("meanwhile")
     await expect(ann.jump).to_be_hidden()
     assert (await scroll(ann, -300, AT_BEGINNING))["texts"] == ["before", *missed, "meanwhile"]
@@ -202,7 +202,7 @@ async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
     await ann.say("who am I?")
     server.env["SERVER_SECRET"] = SECRET[::-1]
     await asyncio.to_thread(server.start)
-    await _try_now(ann)
+    await ann.try_now()
     await ann.delivered("who am I?")
     assert await ann.identity() != before
     notice = ann.page.get_by_role("alert", name="Problems").locator(".toast")
@@ -279,9 +279,3 @@ async def test_a_retracted_message_disappears(enter: Enter, wire: Wire) -> None:
     await expect(ann.message("try me").last.get_by_role("img", name="Sent", exact=True)).to_be_visible()
     ids = [frame["id"] for frame in wire.sent if frame["type"] == "message"]
     assert len(set(ids)) == 2
-
-
-async def _try_now(chat: ChatPage) -> None:
-    """Press the button, unless the page reconnects by itself at this moment."""
-    await chat.page.evaluate("dispatchEvent(new Event('online'))")
-    await chat.connected()

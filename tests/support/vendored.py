@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.support.emoji import compact as compact_emoji
 from tests.support.npm import Package, fetch, files_of
@@ -43,20 +44,22 @@ def same(*paths: str) -> dict[str, str]:
     return {path: path for path in paths}
 
 
-# The icons of Lucide that the page uses.
-ICONS = """
-    arrow-down arrow-left arrow-right at-sign ban bell-off bot calendar check chevron-right circle-alert clock
-    compass copy crown door-open download ellipsis eye flag hash info keyboard link lock log-in log-out mail
-    megaphone menu message-circle pencil pin pin-off plus reply search send-horizontal settings shield smile
-    smile-plus trash-2 undo-2 user user-plus user-x users volume-2 volume-x x
+# The icons of Lucide that the page uses: in the first view of a room, and elsewhere.
+FIRST_ICONS = """
+    arrow-down arrow-left bell-off check circle-alert clock compass ellipsis hash lock megaphone menu message-circle
+    pencil pin plus reply search send-horizontal smile user-plus users volume-x x
+"""
+MORE_ICONS = """
+    arrow-right at-sign ban bot calendar chevron-right copy crown door-open download eye flag info keyboard link log-in
+    log-out mail pin-off settings shield smile-plus trash-2 undo-2 user user-x volume-2
 """
 
 
-def icons(inside: Mapping[str, bytes]) -> str:
-    """Return a module with the shapes of `ICONS` as templates of lit-html."""
+def icons(names: str, inside: Mapping[str, bytes]) -> str:
+    """Return a module with the shapes of these icons as templates of lit-html."""
     lines = ["// Icons of Lucide; see LICENSE. Made of its SVG files.\n"]
     lines += ['import { svg } from "../lit-html/lit-html.js";\n\nexport const ICONS = {\n']
-    for name in ICONS.split():
+    for name in names.split():
         shapes = re.findall(r"<(?!svg)\w[^>]*>", inside[f"icons/{name}.svg"].decode())
         lines.append(f'  "{name}": svg`{"".join(shapes).replace(" />", "/>")}`,\n')
     return "".join([*lines, "};\n"])
@@ -87,7 +90,7 @@ LIBRARIES = (
             "sha512-WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA==",
         ),
         same("LICENSE"),
-        {"icons.js": icons},
+        {"icons.js": partial(icons, FIRST_ICONS), "more-icons.js": partial(icons, MORE_ICONS)},
     ),
     Library(
         "emoji",

@@ -7,6 +7,9 @@ import { words } from "../words.js";
  * @typedef {import("./index.js").Context} Context
  */
 
+/** How long to wait before a part of the page is loaded again, in milliseconds. */
+export const LOAD_AGAIN = 10_000;
+
 /** @param {Context} context */
 export function uiActions({ state, session }) {
   return {
@@ -69,6 +72,15 @@ export function uiActions({ state, session }) {
         this.toast(error.message, { error: true, key: "load", action });
         return null;
       }
+    },
+
+    /** Load what the user has not asked for, and try again while no server answers.
+     * @template T @param {() => Promise<T>} load @returns {Promise<T>} */
+    async eventually(load) {
+      const loaded = await this.load(load, { asked: false });
+      if (loaded) return loaded;
+      await new Promise((resolve) => setTimeout(resolve, LOAD_AGAIN));
+      return this.eventually(load);
     },
 
     /** @param {string} key */

@@ -10,6 +10,32 @@ export class NotLoaded extends Error {
   }
 }
 
+/** What is loaded, or being loaded. @type {Map<string, Promise<any>>} */ const parts = new Map();
+
+/**
+ * What the server writes for `import()` (server/web/bundle.py). A browser never asks again for a module that it could not
+ * get (the module map of the HTML standard), so until the page is loaded again, nothing of that part would work. Asked for
+ * with `fetch()` first, it comes from the browser's cache.
+ * @param {string} path @param {...string} others what it imports; all in the folder of the page's modules
+ */
+export function importPart(path, ...others) {
+  const known = parts.get(path);
+  if (known) return known;
+  const part = Promise.all([path, ...others].map(get)).then(([address]) => import(address));
+  parts.set(path, part);
+  part.catch(() => parts.delete(path));
+  return part;
+}
+
+/** @param {string} path @returns {Promise<string>} its address, once the browser has it */
+async function get(path) {
+  const address = new URL(`../${path}`, import.meta.url).href;
+  const answer = await fetch(address);
+  if (!answer.ok) throw new TypeError(`${address}: ${answer.status}`); // as `import()` does
+  await answer.arrayBuffer();
+  return address;
+}
+
 /**
  * Load a module that the first view does not need.
  * @template T @param {() => Promise<T>} load such as `() => import("../view/search.js")`

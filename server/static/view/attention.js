@@ -20,8 +20,6 @@ const PAUSE = 400;
 export class Attention {
   /** The newest message of each room that is to be told. @type {Map<string, Message>} */ #waiting = new Map();
   /** What is shown. @type {Map<string, Notice>} */ #shown = new Map();
-  /** @type {Promise<typeof import("./notify.js")> | null} */ #loading = null;
-
   #unlocking = false;
 
   /** @param {State} state @param {any} act */
@@ -59,13 +57,13 @@ export class Attention {
       const open = seq === null ? this.state.invitations.some((each) => each.room === room) : this.act.attention.isUnread(room, seq);
       if (open) continue;
       this.#shown.delete(key);
-      this.#load().then(({ hide }) => hide(key));
+      this.#load().then((loaded) => loaded?.hide(key));
     }
   }
 
   /** The person has signed out: what was shown is not for the next one. */
   async end() {
-    for (const { key } of this.#shown.values()) await (await this.#load()).hide(key);
+    for (const { key } of this.#shown.values()) (await this.#load())?.hide(key);
   }
 
   get #wanted() {
@@ -73,9 +71,9 @@ export class Attention {
     return desktop || sound;
   }
 
+  /** @returns {Promise<typeof import("./notify.js") | null>} */
   #load() {
-    this.#loading ??= import("./notify.js");
-    return this.#loading;
+    return this.act.ui.load(() => import("./notify.js"), { asked: false });
   }
 
   /** Have the sound ready after the next thing that the user does in the page. */
@@ -85,7 +83,9 @@ export class Attention {
     const gestures = ["pointerup", "keydown"];
     const done = async () => {
       for (const each of gestures) removeEventListener(each, done, true);
-      (await this.#load()).unlock();
+      const loaded = await this.#load();
+      loaded?.unlock();
+      this.#unlocking = Boolean(loaded); // or else at the next thing
     };
     for (const each of gestures) addEventListener(each, done, true);
   }
@@ -98,10 +98,11 @@ export class Attention {
     const room = this.state.rooms.get(name);
     if (!room || !attention.isUnread(name, message.seq) || attention.isLookedAt(room)) return;
     if (!(await attention.take(`${name}/${message.seq}`))) return;
-    const { plain } = await this.#load();
+    const loaded = await this.#load();
+    if (!loaded) return;
     const author = shownName({ id: message.alias_of ?? message.sender_id, name: message.sender });
     const from = room.direct ? author : words.from(author, this.#titled(room));
-    this.#show({ key: name, title: from, text: plain(message.content), room: name, seq: message.seq });
+    this.#show({ key: name, title: from, text: loaded.plain(message.content), room: name, seq: message.seq });
   }
 
   /** A room's title, with its name if another one has the same. @param {Room} room */
@@ -112,11 +113,11 @@ export class Attention {
   /** @param {Notice} notice */
   async #show(notice) {
     const { desktop, sound } = this.state.settings.values;
-    const { show, chime } = await this.#load();
-    if (sound) chime();
-    if (!desktop) return;
+    const loaded = await this.#load();
+    if (sound) loaded?.chime();
+    if (!desktop || !loaded) return;
     this.#shown.set(notice.key, notice);
-    show(notice, `${this.state.person}/${notice.key}`, () => this.#open(notice.room, notice.seq));
+    loaded.show(notice, `${this.state.person}/${notice.key}`, () => this.#open(notice.room, notice.seq));
   }
 
   /** A notification was clicked. @param {string} room @param {number | null} seq */

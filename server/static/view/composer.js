@@ -1,4 +1,5 @@
 import { Refused } from "../net/api.js";
+import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { cleanContent, countChars } from "../state/content.js";
 import { render } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
@@ -219,7 +220,7 @@ export class Composer {
     if (box.editing !== null) return this.#attempt(box, () => this.act.writing.saveEdit(box.room, box.editing, text));
     if (/^\/\p{L}+(?=\s|$)/u.test(text)) {
       return this.#attempt(box, async () => {
-        const { runCommand } = await import("./commands.js");
+        const { runCommand } = await onDemand(() => import("./commands.js"));
         const rest = await runCommand(this.state, this.act, box.room, text);
         if (cleanContent(box.text) === text) this.#empty(box);
         if (rest) box.insert(rest);
@@ -249,7 +250,7 @@ export class Composer {
     try {
       await ask();
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
+      if (!(error instanceof Refused || error instanceof NotLoaded)) throw error;
       box.error = error.message;
     } finally {
       box.busy = false;
@@ -262,17 +263,19 @@ export class Composer {
 
   /** @param {MessageBox} box @param {HTMLElement} anchor */
   async #pickEmoji(box, anchor) {
-    const [{ openEmojiPicker }] = await Promise.all([import("./emoji-picker.js"), styled("emoji")]);
-    openEmojiPicker(anchor, this.state, this.act, { pick: (emoji) => box.insert(emoji), closed: () => this.focus() });
+    const loaded = await this.act.ui.load(() => Promise.all([import("./emoji-picker.js"), styled("emoji")]));
+    const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.focus() };
+    loaded?.[0].openEmojiPicker(anchor, this.state, this.act, options);
   }
 
   /** @param {MessageBox} box @param {string} how */
   async #complete(box, how) {
     if (!this.#completion && !SIGNS.test(box.text)) return;
     if (!this.#completion) {
-      const { Completion } = await import("./completion.js");
-      this.#completion ??= new Completion(this.state, this.act, this.#root);
+      const loaded = await this.act.ui.load(() => import("./completion.js"), { asked: false });
+      if (!loaded) return; // at the next key
+      this.#completion ??= new loaded.Completion(this.state, this.act, this.#root);
     }
-    if (box === this.#box) this.#completion.update(box, how === "insertText");
+    if (box === this.#box) this.#completion?.update(box, how === "insertText");
   }
 }

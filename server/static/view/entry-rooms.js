@@ -3,7 +3,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
 import { entry as texts } from "../words/entry.js";
 import { avatar } from "./avatar.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 
 /**
  * What the entry page offers: the guests of this browser, the rooms that this person entered last, and those that everyone

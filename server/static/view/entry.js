@@ -6,7 +6,7 @@ import { words } from "../words.js";
 import { entry as texts } from "../words/entry.js";
 import { EntryRooms, guestChips } from "./entry-rooms.js";
 import { canFocus } from "./focus.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 
 /**
  * The page where one comes in: a name and a room, or the ways to an account.

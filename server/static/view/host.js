@@ -1,4 +1,3 @@
-import { words } from "../words.js";
 import { styled } from "./style.js";
 
 /**
@@ -20,15 +19,12 @@ import { styled } from "./style.js";
  * @returns {Promise<Part | null>} null if it could not be loaded, which was said
  */
 export async function openPart(load, context) {
-  try {
-    const { open, style } = await load();
-    if (style) await styled(style);
-    return open(context);
-  } catch (error) {
-    // The server is away, or has a newer version of the page.
-    context.close();
-    context.act.ui.toast(words.common.notLoaded, { error: true });
-    console.warn(error);
-    return null;
-  }
+  const loaded = await context.act.ui.load(async () => {
+    const part = await load();
+    if (part.style) await styled(part.style);
+    return part;
+  });
+  if (loaded) return loaded.open(context);
+  context.close();
+  return null;
 }

@@ -1,5 +1,5 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 import { focusFirst, focusHome } from "./focus.js";
 
 /**

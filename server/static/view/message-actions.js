@@ -1,7 +1,7 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { actions as words } from "../words/actions.js";
 import { USUAL } from "./emoji.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 import { menuWords, openMenu } from "./menu.js";
 import { isLate, offers } from "./offers.js";
 

@@ -5,7 +5,7 @@ import { words as page } from "../words.js";
 import { find as words } from "../words/find.js";
 import { attempt } from "./go.js";
 import { alikeIn, hit, onArrow } from "./hits.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 import { when } from "./when.js";
 
 /**

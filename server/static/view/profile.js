@@ -6,7 +6,7 @@ import { words as page } from "../words.js";
 import { profile as words } from "../words/profile.js";
 import { avatar } from "./avatar.js";
 import { focusFirst } from "./focus.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 import { copy } from "./links.js";
 import { mark, nameOf, namesakes } from "./names.js";
 import { mention } from "./token.js";

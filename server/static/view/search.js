@@ -6,7 +6,7 @@ import { find as words } from "../words/find.js";
 import { parts } from "../words/format.js";
 import { excerpt } from "./excerpt.js";
 import { alikeIn, hit, onArrow } from "./hits.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 import { plain } from "./markdown/text.js";
 
 /**

@@ -5,7 +5,7 @@ import { contains, order } from "../state/people.js";
 import { dialogs as words } from "../words/dialogs.js";
 import { avatar } from "./avatar.js";
 import { attempt, goTo } from "./go.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 import { beside, mark, nameOf, namesakes, twins } from "./names.js";
 import { badge, sign } from "./room-parts.js";
 import { inOrder } from "./shortcuts.js";

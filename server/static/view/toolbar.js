@@ -16,6 +16,7 @@ import { watchUnseen } from "./unseen.js";
  */
 
 const LONG_PRESS = 500; // ms, as on phones
+const HOVERS = matchMedia("(hover: hover)");
 const SLOP = 10; // px that a resting finger moves
 
 const loadPicker = async () => (await Promise.all([import("./emoji-picker.js"), styled("emoji")]))[0];
@@ -56,6 +57,8 @@ export class MessageTools {
   /** Bring the toolbar up to date: the message has changed, or may no longer be edited. */
   draw() {
     if (this.#at) this.#show(this.#at);
+    // Under a pointer that rests: what was being sent, or was there before the toolbar.
+    if (!this.#at && HOVERS.matches && this.log.matches(":hover")) this.#show(this.log.querySelector(".msg[data-seq]:hover"));
   }
 
   /** @param {EventTarget | null} target */
@@ -74,7 +77,7 @@ export class MessageTools {
       return;
     }
     if (this.#bar.parentElement !== element) element.append(this.#bar);
-    loadPicker(); // so that no key after + is typed before it is there
+    this.act.ui.load(loadPicker, { asked: false }); // so that no key after + is typed before it is there
     this.#at = element;
     this.#bar.setAttribute("aria-label", words.label(message.sender));
     render(messageActions(message, this.state, this.act, (action, anchor) => this.#run(message, room.name, action, anchor)), this.#bar);
@@ -133,9 +136,9 @@ export class MessageTools {
 
   /** @param {string} room @param {number} seq @param {HTMLElement} anchor */
   async #pickReaction(room, seq, anchor) {
-    const { openEmojiPicker } = await loadPicker();
+    const loaded = await this.act.ui.load(loadPicker);
     const pick = (/** @type {string} */ emoji) => this.act.messages.react(room, seq, emoji, true);
-    openEmojiPicker(anchor, this.state, this.act, { pick });
+    loaded?.openEmojiPicker(anchor, this.state, this.act, { pick });
   }
 
   /** @param {HTMLElement} element */

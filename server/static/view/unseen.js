@@ -1,6 +1,6 @@
 import { html, render } from "../vendor/lit-html/lit-html.js";
 import { unseen as words } from "../words/unseen.js";
-import { icon } from "./icons.js";
+import { icon } from "./more-icons.js";
 
 /**
  * Buttons at the ends of a long list of rooms that lead to unread rooms which are out of sight.

@@ -18,7 +18,6 @@ export const common = table({
   missing: (label) => fill("{label} is missing.", { label }),
   showMore: "Show more",
   failed: "That did not work. Try again.",
-  notLoaded: "This part of the page could not be loaded. Check the connection, or reload the page.",
   copied: "Link copied",
   notCopied: "Copying is not possible here. Copy the address bar.",
   deletedUser: "deleted user",

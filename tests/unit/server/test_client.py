@@ -97,5 +97,5 @@ def test_the_folder_is_named_for_the_content_of_all_files(folder: Path) -> None:
     assert client_of(folder).tree == first, "nothing that is served has changed"
     (folder / "static" / "e.js").write_text("new()\n")
     second = client_of(folder).tree
-    (folder / "static" / "later.js").rename(folder / "static" / "last.js")
+    (folder / "static" / "css" / "z.css").rename(folder / "static" / "css" / "w.css")
     assert len({first, second, client_of(folder).tree}) == 3

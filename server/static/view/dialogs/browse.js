@@ -5,7 +5,7 @@ import { Refused } from "../../net/api.js";
 import { dialogs as words } from "../../words/dialogs.js";
 import { words as common } from "../../words.js";
 import { goTo } from "../go.js";
-import { icon } from "../icons.js";
+import { icon } from "../more-icons.js";
 
 /**
  * The rooms that everyone can find.

@@ -2,7 +2,7 @@ import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
 import { settle } from "../focus.js";
 import { openPart } from "../host.js";
-import { icon } from "../icons.js";
+import { icon } from "../more-icons.js";
 import { styled } from "../style.js";
 
 /**

@@ -3,7 +3,7 @@ import { Refused } from "../../net/api.js";
 import { words as page } from "../../words.js";
 import { dialogs } from "../../words/dialogs.js";
 import { room as words } from "../../words/manage.js";
-import { icon } from "../icons.js";
+import { icon } from "../more-icons.js";
 import { save } from "../save.js";
 import { Form } from "../form.js";
 

@@ -3,7 +3,7 @@ import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { contains, kindOf, order } from "../../state/people.js";
 import { isHere } from "../../state/standing.js";
 import { members as words } from "../../words/manage.js";
-import { icon } from "../icons.js";
+import { icon } from "../more-icons.js";
 import { namesakes } from "../names.js";
 import { Attempts, personRow } from "./rows.js";
 

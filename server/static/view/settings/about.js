@@ -1,7 +1,7 @@
 import { html } from "../../vendor/lit-html/lit-html.js";
 import { parts } from "../../words/format.js";
 import { settings as words } from "../../words/settings.js";
-import { icon } from "../icons.js";
+import { icon } from "../more-icons.js";
 
 /** The account: its own pages have the forms. @param {import("./dialog.js").Context} context @returns {() => unknown} */
 export function about({ state, act, data, close }) {
