@@ -34,6 +34,7 @@ async def test_two_people_of_one_name_are_told_apart(visit: Visit, server: Serve
 
     await ann.page.keyboard.press("Control+k")
     await ann.page.get_by_role("combobox").fill(name)
+    ends: list[str] = []
     for place in (in_sidebar, in_switcher):
         await expect(place(rooms[0]).locator(".mark")).to_have_text("guest")
         await expect(place(rooms[1]).locator(".mark")).to_have_count(0)
