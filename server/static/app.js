@@ -97,13 +97,16 @@ export class App {
     const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
     const { proven } = state;
     const named = clean(asked.get("u"));
-    if (!proven) session.identity.take(named || clean(this.tabs.name()) || (state.guests.list()[0]?.name ?? ""));
+    const [other] = state.guests.list();
+    const fresh = named && !proven && !state.guests.get(named) ? other : null;
+    if (!proven) session.identity.take(named || clean(this.tabs.name()) || (other?.name ?? ""));
     const saved = session.membership.saved;
     const room = clean(asked.get("r"));
     if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room);
     const known = proven || named || saved || session.identity.guestToken;
     if (!known || !(room || saved?.names.length || proven)) return this.showEntry(room);
-    return this.start(state.name, room || saved?.front || "", seqOf(asked));
+    await this.start(state.name, room || saved?.front || "", seqOf(asked));
+    if (fresh) this.#newGuest(fresh.name);
   }
 
   /**
@@ -124,6 +127,14 @@ export class App {
     state.changed();
     // The connection of a guest would be closed where there are none, but only after 10 s.
     if (!state.proven) this.changeover.require((await this.askServer()).guests);
+  }
+
+  /** A link's name has made me a new guest in this tab. @param {string} before one that this browser knows */
+  #newGuest(before) {
+    const asked = new URL(location.href);
+    asked.searchParams.set("u", before);
+    const action = { label: words.trouble.continueAs(before), run: () => location.replace(asked) };
+    this.state.toast(words.trouble.newGuest(this.state.name), { action });
   }
 
   /** Connect, if I am not connected as this person. @param {string} name a guest's @returns {Promise<string>} "", or why the name was refused */

@@ -102,6 +102,23 @@ async def test_signing_out_forgets_the_guest_in_all_tabs(enter: Enter, new_page:
     assert "ann" not in stored.replace("channel", "")
 
 
+async def test_a_link_with_another_name_says_that_one_is_a_new_guest(enter: Enter) -> None:
+    """In this tab; one click leads back. A name that the browser knows is that guest, without a word."""
+    ann = await enter("ann")
+    who = await ann.identity()
+    bob = await enter("bob", beside=ann)
+    notice = bob.page.locator(".toast").filter(has_text="The link makes you a new guest in this tab: bob.")
+    await expect(notice).to_be_visible()
+    assert await bob.identity() != who
+    await notice.get_by_role("button", name="Continue as ann").click()
+    await expect(bob.page.locator("#me")).to_contain_text("ann")
+    await bob.connected()
+    assert await bob.identity() == who
+    again = await enter("bob", beside=ann)
+    await expect(again.page.locator("#me")).to_contain_text("bob")
+    await expect(again.page.locator(".toast")).to_have_count(0)
+
+
 async def test_a_guest_changes_its_name_and_stays_who_it_is(
     enter: Enter, new_page: Pages, server: ServerProcess
 ) -> None:
