@@ -9,6 +9,7 @@ import hashlib
 import json
 import posixpath
 import re
+from functools import cache
 from pathlib import Path
 
 from server.http.files import ServedFile
@@ -106,6 +107,12 @@ class BrowserClient:
         preload = f'<link rel="modulepreload" href="static/{JOINED}">\n    '
         html = html.replace(script, preload + script)
         return re.sub(r'\b(href|src)="static/', rf'\1="static/{self.tree}/', html)
+
+
+@cache
+def installed() -> BrowserClient:
+    """Return the client next to this code, as it was when the process first asked: read and joined once."""
+    return BrowserClient()
 
 
 def shortened(path: str, content: bytes) -> bytes:

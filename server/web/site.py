@@ -18,7 +18,7 @@ from server.http.endpoints import (
     Nothing,
 )
 from server.metrics import Metrics
-from server.web.client import MEDIA, BrowserClient
+from server.web.client import MEDIA, installed
 from server.wire.admission import METRICS
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
@@ -137,7 +137,7 @@ class Site:
         self._chat = chat
         self._shared = shared
         self._metrics = metrics
-        self._client = BrowserClient()  # read at the start: no name that a client sends reaches the file system
+        self._client = installed()  # read at the start: no name that a client sends reaches the file system
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the rows."""

@@ -1,8 +1,8 @@
 """The browser client, as every server of this checkout serves it."""
 
-from server.web.client import BrowserClient
+from server.web.client import installed
 
-CLIENT = BrowserClient()
+CLIENT = installed()
 
 
 def static(path: str) -> str:
