@@ -185,6 +185,10 @@ class Wire:
         for route in routes:
             await route.close(code=code, reason=reason)
 
+    def tell(self, frame: Frame) -> None:
+        """Send the page what the server has not sent."""
+        answer(self._routes[-1], frame)
+
     async def _connect(self, route: WebSocketRoute) -> None:
         self.connections += 1
         if self.refuse:

@@ -1,5 +1,6 @@
 """Nothing of a user whom one blocks asks for attention: as far as the page decides that."""
 
+import re
 from typing import Any
 
 from playwright.async_api import expect
@@ -55,6 +56,28 @@ async def test_a_blocked_user_is_neither_quoted_nor_counted_nor_announced(
         async with peer(server, made, "dora"):
             await expect(ann.notices.last).to_contain_text("dora")
             await expect(ann.notices.filter(has_text="Bob left")).to_have_count(0)
+
+
+async def test_reactions_of_a_blocked_user_and_words_are_not_shown(
+    visit: Visit, server: ServerProcess, made: str
+) -> None:
+    """Also not to screen readers. Those of others stay, and the rest of a reaction's count."""
+    ann = await visit(account=web(server, new_name()))
+    await ann.say("mine")
+    await ann.delivered("mine")
+    seq = int(await ann.message("mine").get_attribute("data-seq") or 0)
+    reactions = ann.message("mine").locator(".reaction")
+    async with peer(server, made, "carl") as carl, peer(server, made, "Bob") as bob:
+        for emoji in ("I_know_where", "http://evil.example", "4711", "👎", "👍", "🇺🇦"):
+            await bob.change(type="react", seq=seq, emoji=emoji)
+        await carl.change(type="react", seq=seq, emoji="👍")
+        await expect(reactions).to_have_text(["👎1", "👍2", "🇺🇦1"])
+        await block(ann, "Bob")
+        await expect(reactions).to_have_text(["👍1"])
+        await expect(reactions).to_have_attribute("aria-label", "👍, 1 reaction: carl")
+        await expect(ann.message("mine")).to_have_attribute("aria-label", re.compile(r"mine\. 👍 1$"))
+        await carl.change(type="react", seq=seq, emoji="👍", on=False)
+        await expect(reactions).to_have_count(0)
 
 
 async def test_the_invitations_of_a_blocked_user_are_gone(visit: Visit, server: ServerProcess, made: str) -> None:

@@ -17,6 +17,11 @@ WRONG: list[dict[str, Any]] = [
     {"reactions": {"x": 5}},
     {"mentions": [None]},
     {"seq": "abc"},
+    {"seq": 1e300},
+    {"version": None},
+    {"timestamp": "soon"},
+    {"edited_at": {}},
+    {"pinned_at": "x"},
     {"reply_to": {"seq": 1, "content": 5}},
 ]
 
@@ -69,7 +74,7 @@ async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, w
     assert warnings == [told, told]  # one of each load
 
 
-@pytest.mark.parametrize("wrong", [{"members": None}, {"members": [None]}, {"head": "x"}])
+@pytest.mark.parametrize("wrong", [{"members": None}, {"members": [None]}, {"head": "x"}, {"head": 1.5}])
 async def test_a_room_that_cannot_be_entered_says_so(enter: Enter, wire: Wire, wrong: dict[str, object]) -> None:
     """And is entered later."""
     ann = await enter("ann", wire=wire)
@@ -96,3 +101,37 @@ async def test_a_server_that_cannot_be_read_is_not_asked_on(
         page.get_by_text("This page cannot read what the server sends. Reload the page.").first
     ).to_be_visible()
     assert wire.connections == 1
+
+
+async def test_a_room_whose_end_is_not_told_asks_to_reload(enter: Enter, wire: Wire) -> None:
+    """Without it the page would not know what it has missed at the next reconnect."""
+    ann = await enter("ann", wire=wire)
+    await ann.say("first")
+    await ann.delivered("first")
+    wire.to_page = altered("synced", head=None)
+    await wire.cut()
+    notice = ann.page.locator(".toast").filter(has_text="This page cannot read what the server sends.")
+    await expect(notice.get_by_role("button", name="Reload")).to_be_visible()
+
+
+async def test_changes_that_cannot_be_read_change_nothing(enter: Enter, wire: Wire, room: str) -> None:
+    """An edit, a reaction, an announcement: what comes after them is shown."""
+    ann = await enter("ann", wire=wire)
+    bob = await enter("bob")
+    await bob.say("first")
+    await bob.delivered("first")
+    seq = int(await bob.message("first").get_attribute("data-seq") or 0)
+    someone = {"id": "g_1", "name": "x"}
+    sound = {"room": room, "seq": seq, "version": seq + 1, "user": someone, "sender": someone}
+    for frame in (
+        {"type": "edited", "content": "spoiled", "edited_at": {}},
+        {"type": "edited", "content": "spoiled", "version": None},
+        {"type": "reaction", "emoji": "👍", "on": True, "version": "x"},
+        {"type": "announcement", "content": "spoiled"},
+    ):
+        wire.tell(sound | frame)
+    await bob.say("second")
+    await expect(ann.message("second")).to_be_visible()
+    await expect(ann.message("first")).to_have_count(1)
+    await expect(ann.page.get_by_text("spoiled")).to_have_count(0)
+    await expect(ann.page.locator(".reaction")).to_have_count(0)

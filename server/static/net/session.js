@@ -185,7 +185,7 @@ export class Session {
       this.transport.stop();
       this.#giveUp(message);
     } else if (asked) /** @type {any} */ (asked).refuse({ code: "", message, retryable: false });
-    else if (kind === "joined") this.state.toast(message, { error: true, key: kind, action: { label: words.common.reload, run: () => location.reload() } });
+    else if (["joined", "synced"].includes(kind)) this.state.toast(message, { error: true, key: kind, action: { label: words.common.reload, run: () => location.reload() } });
   }
 
   /** @param {any} frame @param {boolean} asked whether it answers a command, whose sender does the rest */

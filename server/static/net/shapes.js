@@ -7,6 +7,8 @@
 
 /** @type {Fits} */ const text = (value) => typeof value === "string";
 /** @type {Fits} */ const number = (value) => Number.isFinite(value);
+/** @type {Fits} */ const whole = (value) => Number.isSafeInteger(value);
+/** @type {Fits} */ const moment = (value) => text(value) && !Number.isNaN(Date.parse(value));
 /** @param {Fits} fits @returns {Fits} */ const maybe = (fits) => (value) => value === undefined || value === null || fits(value);
 /** @param {Fits} fits @returns {Fits} */ const all = (fits) => (value) => Array.isArray(value) && value.every(fits);
 /** @type {Fits} */ const object = (value) => typeof value === "object" && value !== null;
@@ -20,17 +22,22 @@ const has = (fields) => {
 const user = has({ id: text, name: text });
 const info = has({ kind: text, title: maybe(text), topic: maybe(text) });
 const invitation = { room: text, info, by: user };
-const change = { seq: number };
+const place = { seq: whole };
+const change = { ...place, version: whole };
 /** @type {Fits} */ const ids = (value) => object(value) && Object.values(value).every(all(text));
 const message = has({
-  seq: number,
+  ...change,
   sender: text,
   sender_id: text,
   content: text,
+  timestamp: moment,
+  edited_at: maybe(moment),
+  deleted_at: maybe(moment),
+  pinned_at: maybe(moment),
   alias_of: maybe(text),
   mentions: maybe(all(text)),
   reactions: maybe(ids),
-  reply_to: maybe(has({ seq: number, sender: maybe(text), content: maybe(text) })),
+  reply_to: maybe(has({ ...place, sender: maybe(text), content: maybe(text) })),
 });
 const most = maybe(number);
 const limits = has({ max_frame_bytes: most, max_content_chars: most, max_rooms: most, history_limit: most, name_chars: most, edit_window: most });
@@ -39,25 +46,26 @@ const limits = has({ max_frame_bytes: most, max_content_chars: most, max_rooms: 
 const FRAMES = {
   ack: has({ ids: all(has({ id: text })) }),
   adopted: has({ guest: text, account: user }),
-  announcement: has({ sender: user, content: text }),
-  deleted: has(change),
-  edited: has({ ...change, content: text, mentions: maybe(all(text)) }),
+  announcement: has({ sender: user, content: text, timestamp: moment }),
+  deleted: has({ ...change, deleted_at: maybe(moment) }),
+  edited: has({ ...change, content: text, edited_at: maybe(moment), mentions: maybe(all(text)) }),
   error: has({ code: text }),
   history: has({ messages: Array.isArray }),
   invitation: (frame) => has(frame.open ? invitation : { room: text })(frame),
-  joined: has({ room: text, epoch: text, head: number, members: all(user), count: number, info: maybe(info), peer: maybe(user) }),
+  joined: has({ room: text, epoch: text, head: whole, members: all(user), count: number, info: maybe(info), peer: maybe(user) }),
   left: has({ by: maybe(user), text: maybe(text) }),
   member: has({ action: text, member: user, by: maybe(user) }),
   members: has({ members: all(user) }),
   message,
-  pinned: has({ ...change, by: maybe(user) }),
+  pinned: has({ ...change, pinned_at: maybe(moment), by: maybe(user) }),
   presence: has({ count: number, joined: maybe(all(user)), left: maybe(all(user)) }),
   reaction: has({ ...change, user, emoji: text }),
-  read: has({ ...change, user }),
-  retracted: has(change),
+  read: has({ ...place, user }),
+  retracted: has(place),
   room: has({ room: text, info, peer: maybe(user), by: maybe(user) }),
   rooms: has({ rooms: all(has({ room: text, peer: maybe(user) })), invitations: maybe(all(has(invitation))) }),
   search: has({ messages: Array.isArray }),
+  synced: has({ head: whole }),
   typing: has({ user }),
   welcome: has({ user, limits: maybe(limits) }),
 };

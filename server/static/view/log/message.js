@@ -63,7 +63,7 @@ function record(line, { state, room, now, target, opened, alike }) {
     clock: state.settings.get("clock"),
     me: state.me,
     room: room.name,
-    reactors: sent?.reactions ? reactors(sent.reactions, state) : "",
+    reactors: sent?.reactions ? reactors(sent.reactions, state) : "", // "" also if all are hidden
     answered: authorOf(room.message(replyOf(line)?.seq ?? 0)),
     muffled: answersBlocked(state, room, replyOf(line)),
     pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
@@ -81,12 +81,12 @@ function draw(line, shown, context) {
   const edited = sent?.edited_at ? editedText(sent.edited_at) : "";
   const most = shown.fold === "open" ? MORE_ELEMENTS : ELEMENTS;
   const above = sent?.pinned_at || replyOf(line) ? over(line, shown, context) : start ? head(shown, context) : nothing;
-  const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || sent?.reactions
+  const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || shown.reactors
     ? under(line, shown, context)
     : nothing;
   // The space at the end keeps what others add to the message (its toolbar) out of the last part's place.
   return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
-    data-state=${shown.delivered} data-time=${start ? nothing : shortTimeText(at)} aria-label=${label(shown, edited)}
+    data-state=${shown.delivered} data-time=${start ? nothing : shortTimeText(at)} aria-label=${label(shown, edited, context.state)}
     .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
       guard([content, shown.me, most], () => text(content, textOptions(context), most))}</div>${below} </div>`;
 }
@@ -99,7 +99,7 @@ function over(line, shown, context) {
 
 /** @param {MessageLine} line @param {Shown} shown @param {Context} context */
 function under(line, shown, context) {
-  return html`${shown.fold ? foldButton(line, shown, context) : nothing}${shown.sent?.reactions ? reactions(shown, context) : nothing}${
+  return html`${shown.fold ? foldButton(line, shown, context) : nothing}${shown.reactors ? reactions(shown, context) : nothing}${
     shown.own ? tick(shown) : nothing}${shown.foot ? foot(line, shown.foot, context.act) : nothing}`;
 }
 
@@ -129,15 +129,16 @@ function editedText(edited_at) {
   return words.log.editedAt(today ? timeText(at) : exactText(at));
 }
 
-/** What a screen reader says for the whole message. @param {Shown} shown @param {string} edited */
-function label({ sent, content, name, at, delivered, muffled, answered }, edited) {
+/** What a screen reader says for the whole message. @param {Shown} shown @param {string} edited @param {any} state */
+function label({ sent, content, name, at, delivered, muffled, answered }, edited, state) {
+  const reactions = reactionsOf(sent?.reactions ?? {}, state);
   const reply = sent?.reply_to;
   const marks = [
     reply && (unquoted(reply, muffled) || words.log.replyTo(shownName({ id: answered, name: reply.sender }), plain(reply.content ?? ""))),
     edited,
     sent?.pinned_at && words.log.pinned,
     delivered === "sent" ? "" : words.log.delivered[delivered],
-    ...Object.entries(sent?.reactions ?? {}).map(([emoji, ids]) => `${emoji} ${ids.length}`),
+    ...reactions.map(([emoji, ids]) => `${emoji} ${ids.length}`),
   ].filter(Boolean);
   return [words.log.message(name, timeText(at), plain(content)), ...marks].join(". ");
 }
@@ -180,7 +181,7 @@ function foldButton(line, { fold }, { toggle }) {
 /** @param {Shown} shown @param {Context} context */
 function reactions({ sent, seq, room, reactors: names }, { state, act }) {
   const told = names.split("\n");
-  return html`<div class="reactions">${Object.entries(sent?.reactions ?? {}).map(([emoji, ids], i) => {
+  return html`<div class="reactions">${reactionsOf(sent?.reactions ?? {}, state).map(([emoji, ids], i) => {
     const mine = ids.some((id) => state.isMine(id));
     return html`<button type="button" class="reaction" tabindex="-1" aria-pressed=${mine ? "true" : "false"} title=${told[i]}
       aria-label=${words.log.reaction(emoji, told[i], ids.length)}
@@ -189,10 +190,19 @@ function reactions({ sent, seq, room, reactors: names }, { state, act }) {
   })}</div>`;
 }
 
+/**
+ * The reactions that are shown: not those of people whom I block, and no words, which would be messages.
+ * @param {Record<string, string[]>} all @param {any} state @returns {[string, string[]][]} the ids of those who reacted, by emoji
+ */
+function reactionsOf(all, state) {
+  const shown = Object.entries(all).map(([emoji, ids]) => /** @type {[string, string[]]} */ ([emoji, ids.filter((id) => !state.blocked.has(id))]));
+  return shown.filter(([emoji, ids]) => ids.length > 0 && isOnlyEmoji(emoji));
+}
+
 /** Who reacted, a line for each emoji. @param {Record<string, string[]>} all @param {any} state */
 function reactors(all, state) {
   const most = 10;
-  return Object.values(all).map((ids) => {
+  return reactionsOf(all, state).map(([, ids]) => {
     const names = ids.slice(0, most).map((id) => nameOf(id, state));
     return list(ids.length > most ? [...names, words.log.others(ids.length - most)] : names);
   }).join("\n");
