@@ -97,16 +97,16 @@ export class App {
     const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
     const { proven } = state;
     const named = clean(asked.get("u"));
-    const [other] = state.guests.list();
-    const fresh = named && !proven && !state.guests.get(named) ? other : null;
-    if (!proven) session.identity.take(named || clean(this.tabs.name()) || (other?.name ?? ""));
+    const [last] = state.guests.list();
+    // Anybody can send a link: it makes nobody another guest than the ones that they are here.
+    const stranger = last && !proven && !state.guests.get(named) ? named : "";
+    if (!proven) session.identity.take((!stranger && named) || clean(this.tabs.name()) || (last?.name ?? ""));
     const saved = session.membership.saved;
     const room = clean(asked.get("r"));
-    if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room);
+    if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room, stranger);
     const known = proven || named || saved || session.identity.guestToken;
-    if (!known || !(room || saved?.names.length || proven)) return this.showEntry(room);
+    if (stranger || !known || !(room || saved?.names.length || proven)) return this.showEntry(room, stranger);
     await this.start(state.name, room || saved?.front || "", seqOf(asked));
-    if (fresh) this.#newGuest(fresh.name);
   }
 
   /**
@@ -129,14 +129,6 @@ export class App {
     if (!state.proven) this.changeover.require((await this.askServer()).guests);
   }
 
-  /** A link's name has made me a new guest in this tab. @param {string} before one that this browser knows */
-  #newGuest(before) {
-    const asked = new URL(location.href);
-    asked.searchParams.set("u", before);
-    const action = { label: words.trouble.continueAs(before), run: () => location.replace(asked) };
-    this.state.toast(words.trouble.newGuest(this.state.name), { action });
-  }
-
   /** Connect, if I am not connected as this person. @param {string} name a guest's @returns {Promise<string>} "", or why the name was refused */
   async connect(name) {
     const { state, session } = this;
@@ -153,10 +145,10 @@ export class App {
     return this.state.server;
   }
 
-  /** @param {string} [room] the one to propose */
-  async showEntry(room = "") {
+  /** @param {string} [room] the one to propose @param {string} [stranger] see `Ui` */
+  async showEntry(room = "", stranger = "") {
     const { state } = this;
-    state.ui.proposed = room;
+    Object.assign(state.ui, { proposed: room, stranger });
     const { guests } = await this.askServer();
     state.ui.show("entry");
     this.changeover.require(guests);

@@ -88,6 +88,16 @@ class ChatPage:
         await self.page.get_by_role("button", name=button).click()
         await self.page.get_by_role("menuitem", name=item).click()
 
+    async def agree_to_be(self, name: str) -> None:
+        """Be the new guest whom a link names, in a browser that knows another one."""
+        await expect(self.page.get_by_label("Your name")).to_have_value(name)
+        await expect(self.page.get_by_role("button", name="Enter", exact=True)).to_be_focused()
+        await self.page.keyboard.press("Enter")
+
+    async def knows(self, name: str) -> bool:
+        """Return whether the browser has a guest of this name."""
+        return bool(await self.page.evaluate("name => `parley.guest:${name}` in localStorage", name))
+
     async def leave_for_good(self) -> None:
         """Forget the guest: the page asks for a name again."""
         await self.page.locator("#me").click()

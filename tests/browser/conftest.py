@@ -87,8 +87,11 @@ def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
         page = await new_page(same_context_as=beside.page if beside else None, **options)
         if wire:
             await wire.attach(page)
+        new = beside and not await beside.knows(name)
         await page.goto(link(server, room, name))
         chat = ChatPage(page)
+        if new:
+            await chat.agree_to_be(name)
         await chat.connected()
         return chat
 

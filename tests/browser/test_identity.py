@@ -1,6 +1,7 @@
 """Who one is: the same person in every tab and later, until signing out; users of an application."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 
@@ -102,21 +103,60 @@ async def test_signing_out_forgets_the_guest_in_all_tabs(enter: Enter, new_page:
     assert "ann" not in stored.replace("channel", "")
 
 
-async def test_a_link_with_another_name_says_that_one_is_a_new_guest(enter: Enter) -> None:
-    """In this tab; one click leads back. A name that the browser knows is that guest, without a word."""
+async def test_a_link_with_an_unknown_name_asks_first(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """One key agrees. A link that nobody agreed to, and one with another known name, change nobody in later tabs."""
     ann = await enter("ann")
     who = await ann.identity()
+    tab = ChatPage(await new_page(link(server, f"{room}-b", "thief"), same_context_as=ann.page))
+    name = tab.page.get_by_label("Your name")
+    await expect(name).to_have_value("thief")
+    await expect(name).to_have_accessible_description(re.compile("The link proposes this name"))
+    await expect(tab.page.get_by_label("Room", exact=True)).to_have_value(f"{room}-b")
+    await expect(tab.page.get_by_role("group", name="Guests of this browser").get_by_role("button")).to_have_count(1)
+    plain = await another_tab(new_page, ann.page)
+    assert await plain.identity() == who
+    assert not await ann.knows("thief")
+    await tab.page.reload()
+    await tab.page.get_by_role("group", name="Guests of this browser").get_by_role("button").click()
+    await expect(name).to_have_value("ann")
+    await name.press("Enter")
+    await tab.connected()
+    assert await tab.identity() == who
+
     bob = await enter("bob", beside=ann)
-    notice = bob.page.locator(".toast").filter(has_text="The link makes you a new guest in this tab: bob.")
-    await expect(notice).to_be_visible()
     assert await bob.identity() != who
-    await notice.get_by_role("button", name="Continue as ann").click()
-    await expect(bob.page.locator("#me")).to_contain_text("ann")
-    await bob.connected()
-    assert await bob.identity() == who
+    await ann.say("I am ann")
+    await ann.delivered("I am ann")
     again = await enter("bob", beside=ann)
     await expect(again.page.locator("#me")).to_contain_text("bob")
-    await expect(again.page.locator(".toast")).to_have_count(0)
+    later = await another_tab(new_page, ann.page)
+    assert await later.identity() == who
+
+
+async def test_no_guest_is_forgotten_for_another_one(enter: Enter, wire: Wire) -> None:
+    """However many there are: it may be open, and have what it has not sent."""
+    wire.to_server = swallow("message")
+    ann = await enter("ann", wire=wire)
+    who = await ann.identity()
+    await ann.say("not sent")
+    await expect(ann.message("not sent")).to_be_visible()
+    await ann.box.fill("half a thou")
+    await ann.page.evaluate(
+        """() => {
+          const ann = JSON.parse(localStorage['parley.guest:ann']);
+          for (let i = 0; i < 30; i += 1) {
+            const [name, at] = [`n${i}`, ann.at + i + 1];
+            localStorage[`parley.guest:${name}`] = JSON.stringify({ ...ann, user: { id: `g_${i}`, name }, name, at });
+          }
+        }"""
+    )
+    await enter("bob", beside=ann, room="elsewhere")
+    await expect(ann.box).to_have_value("half a thou")
+    assert await ann.identity() == who
+    assert [entry["content"] for entry in await ann.outbox()] == ["not sent"]
+    assert "half a thou" in await ann.page.evaluate("localStorage['parley.drafts:guest:ann']")
 
 
 async def test_a_guest_changes_its_name_and_stays_who_it_is(

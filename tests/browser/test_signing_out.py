@@ -161,6 +161,7 @@ async def test_what_a_renamed_guest_had_not_sent_goes_with_it(
     await annie.delivered(UNSENT)
     await expect(annie.message(UNSENT)).to_have_class(OWN)
     next_ann = ChatPage(await new_page(link(server, room, "ann"), same_context_as=ann.page))
+    await next_ann.agree_to_be("ann")
     await next_ann.connected()
     await expect(next_ann.message(UNSENT)).not_to_have_class(OWN)
 

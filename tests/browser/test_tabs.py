@@ -72,6 +72,7 @@ async def test_joining_under_another_name_sends_no_messages_of_the_first(
     await expect(ann.messages).to_have_count(1)
     wire.to_server = pass_on
     await ann.page.goto(link(server, room, "bob"))
+    await ann.agree_to_be("bob")
     await ann.connected()
     await expect(ann.message("a secret of ann").get_by_text("Written as ann.")).to_be_visible()
     await ann.say("I am bob")

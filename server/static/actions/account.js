@@ -20,7 +20,11 @@ export function accountActions(context) {
   /** Connect, as a guest or as who I am. @param {string} typed @throws {Refused} with what is wrong with the name */
   async function connect(typed) {
     const wrong = await app.connect(clean(typed));
-    if (!wrong) return;
+    if (!wrong) {
+      ui.stranger = "";
+      state.guests.use(state.kept);
+      return;
+    }
     const refused = state.entryError?.text === wrong; // for another reason than the name
     throw new Refused("reserved_name", wrong, { fields: refused ? {} : { name: wrong } });
   }

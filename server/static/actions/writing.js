@@ -40,6 +40,7 @@ export function writingActions(context) {
         return false;
       }
       // Without an identity yet, it becomes mine with the first `welcome`.
+      state.guests.use(state.kept);
       const author = state.me ?? { id: "", name: state.name };
       state.outbox.add({ id: newId("m-"), room: name, content, author, at: Date.now(), replyTo: replyHead(name), closed: room.closed });
       state.ui.replyTo.delete(name);

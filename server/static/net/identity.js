@@ -240,8 +240,8 @@ export class Identity {
     const { state } = this;
     const { kept, me, name, former, person } = state;
     state.kept = name;
-    const old = state.guests.save({ token: this.#token, user: me, name, former: [...former], at: Date.now() });
-    for (const each of old) state.drop(`guest:${each}`, true);
+    const at = state.guests.get(kept)?.at ?? Date.now();
+    state.guests.save({ token: this.#token, user: me, name, former: [...former], at });
     state.tab.set("guest", me?.id);
     if (kept === name) return;
     state.guests.forget(kept); // after it was saved, so that other tabs find it under one name or the other

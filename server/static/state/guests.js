@@ -1,17 +1,15 @@
 /**
  * The guests that this browser knows, by name: each with the token that makes it the same user again, in all tabs and
- * later, until it signs out.
+ * later, until it signs out. None is forgotten for another one: it may have roles, rooms, and what it has not sent.
  *
  * @typedef {import("./storage.js").Store} Store
  * @typedef {import("./types.js").User} User
  * @typedef {{token: string, user: User | null, name: string, former: string[], at: number, offered?: boolean}} Guest
- *   `name`: as typed; `former`: ids under which the server no longer recognises it; `at`: when it was used last, in epoch
- *   milliseconds; `offered`: since then, an account was asked whether to keep what it wrote
+ *   `name`: as typed; `former`: ids under which the server no longer recognises it; `at`: when somebody acted as it
+ *   last, not only opened a link, in epoch milliseconds; `offered`: since then, an account was asked whether to keep what it wrote
  */
 
 const KEY = "guest:";
-/** How many guests a browser keeps: the ones used last. */
-const KEPT = 16;
 
 export class Guests {
   /** @param {Store} store the browser's */
@@ -36,12 +34,16 @@ export class Guests {
     return this.list().find(({ user }) => user?.id === id)?.name ?? "";
   }
 
-  /** @param {Guest} guest @returns {string[]} the names of those that are forgotten for it */
+  /** @param {Guest} guest */
   save(guest) {
     this.store.set(KEY + guest.name, guest);
-    const old = this.list().slice(KEPT).map(({ name }) => name).filter((name) => name !== guest.name);
-    for (const name of old) this.forget(name);
-    return old;
+  }
+
+  /** Somebody acts as a guest: links that name nobody go on as this one. @param {string} name */
+  use(name) {
+    const [last] = this.list();
+    const guest = this.get(name);
+    if (guest && last?.name !== name) this.save({ ...guest, at: Date.now() });
   }
 
   /** @param {string} name */

@@ -61,7 +61,7 @@ export class EntryView {
   }
 
   get #name() {
-    return this.#typed.name ?? this.state.name;
+    return this.#typed.name ?? (this.state.ui.stranger || this.state.name);
   }
 
   get #room() {
@@ -100,6 +100,7 @@ export class EntryView {
   #nameField() {
     const guests = this.state.guests.list();
     const name = this.#name;
+    const { stranger } = this.state.ui;
     const again = !this.state.known && !this.#textOf("name") && guests.some((guest) => guest.name === name);
     return html`${this.#field({
       id: "name",
@@ -107,12 +108,12 @@ export class EntryView {
       value: name,
       complete: "nickname",
       capitals: "words",
-      hint: again ? texts.nameAgain : nothing,
+      hint: again ? texts.nameAgain : stranger && name === stranger ? texts.nameOfLink : nothing,
       button: again
         ? html`<button type="button" class="link" aria-label=${texts.forgetOf(name)} @click=${() => this.act.ui.dialog("signOut", { guest: name })}>${texts.forget}</button>`
         : nothing,
     })}
-    ${guests.length > 1 ? guestChips(guests, name, (chosen) => this.#be(chosen)) : nothing}`;
+    ${guests.length > 1 || stranger ? guestChips(guests, name, (chosen) => this.#be(chosen)) : nothing}`;
   }
 
   /** @param {{id: Field, label: string, value: string, complete?: string, capitals?: string, type?: string, hint?: unknown, button?: unknown}} field */
@@ -174,6 +175,7 @@ export class EntryView {
   /** Be a guest that this browser knows. @param {string} name */
   #be(name) {
     this.#typed.name = this.#wrong = null;
+    this.state.ui.stranger = "";
     this.act.account.choose(name);
   }
 

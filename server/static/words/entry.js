@@ -10,6 +10,7 @@ export const entry = table({
   name: "Your name",
   nameMissing: "Choose a name that others will see.",
   nameAgain: "You were here before: your rooms and messages are still yours.",
+  nameOfLink: "The link proposes this name, for a new guest. You can also go on as a guest who was here before:",
   guests: "Guests of this browser",
   forget: "Sign out",
   /** @param {string} name */

@@ -37,10 +37,6 @@ export const trouble = table({
   refused: "The server refused this.",
   /** What a refusal is about, by the field. @type {Record<string, string>} */
   subjects: { u: "The name", name: "The name", username: "The username", room: "The name of the room", title: "The title" },
-  /** @param {string} name */
-  newGuest: (name) => fill("The link makes you a new guest in this tab: {name}.", { name }),
-  /** @param {string} name */
-  continueAs: (name) => fill("Continue as {name}", { name }),
   nameOfOther: "Another guest of this browser has this name.",
   stranger: "The server no longer recognises you, so you are a new guest here.",
   strangerUnsent:
