@@ -218,9 +218,9 @@ export class LogView {
     if (room.target !== null) this.act.reading.arrivedAt(room.name);
     if (!element) return this.scroll.toEnd();
     this.scroll.put(element, wantedTop ?? this.box.clientHeight * UNREAD_TOP);
+    this.#look(); // before it is drawn again: who follows the end would be shown that
     if (mark) this.#mark(seq);
     if (mark && this.lines.contains(document.activeElement)) element.focus({ preventScroll: true });
-    this.#look();
   }
 
   /** Mark a message for a moment. @param {number} seq */
