@@ -24,6 +24,8 @@ _UNSEEN = (
     rf"\ufdd0-\ufdef{BLANKS}"
 )
 _SEEN = regex.compile(f"[^{_UNSEEN}]")
+# A mark alone is drawn on what stands before the name.
+_SEEN_ALONE = regex.compile(rf"[^\p{{M}}{_UNSEEN}]")
 # Refused in names: invisible characters except spaces, joiners, selectors and the tags of a flag.
 _NOT_IN_NAMES = regex.compile(
     rf"(?V1)(?:\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)(*SKIP)(*FAIL)"
@@ -179,8 +181,8 @@ def check_title(title: str, field: str, max_chars: int) -> str:
     if (wrong := _NOT_IN_NAMES.search(clean)) is not None:
         why = _WHY.get(category(wrong[0]), "an invisible character")
         raise ParleyError("bad_field", f"{field} contains U+{ord(wrong[0]):04X}, {why}", field=field)
-    if clean and _SEEN.search(clean) is None:
-        raise ParleyError("bad_field", f"{field} has no visible character", field=field)
+    if clean and _SEEN_ALONE.search(clean) is None:
+        raise ParleyError("bad_field", f"{field} has no visible character but marks", field=field)
     return clean
 
 

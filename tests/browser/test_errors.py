@@ -223,7 +223,7 @@ async def test_a_failed_history_load_can_be_retried(enter: Enter, wire: Wire, se
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ({"type": "kick", "reason": "too late"}, "You were removed by root: too late."),
+        ({"type": "kick", "reason": "too late"}, "You were removed by root: “too late”"),
         slow({"type": "ban"}, "You were banned by root."),
         slow({"type": "delete_room"}, "The room was deleted by root."),
     ],

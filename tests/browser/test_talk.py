@@ -1,5 +1,6 @@
 """Messages: author, time, room and delivery state, as the page shows them."""
 
+import asyncio
 import re
 
 from playwright.async_api import WebSocketRoute, expect
@@ -7,6 +8,7 @@ from playwright.async_api import WebSocketRoute, expect
 from tests.browser.chat_page import ChatPage, Enter, Frame, Wire, answer, new_room, pass_on, swallow
 from tests.browser.peer import peer
 from tests.support.browser import Pages
+from tests.support.process import poll_until
 from tests.support.server import ServerProcess
 
 
@@ -110,24 +112,37 @@ async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
     await expect(ann.notices).to_have_text(["bob (guest) joined", "bob (guest) left"])
 
 
-async def test_what_changes_in_a_room_is_said_in_its_log(enter: Enter, server: ServerProcess, room: str) -> None:
+async def test_what_changes_in_a_room_is_said_in_its_log(enter: Enter, server: ServerProcess, wire: Wire) -> None:
     """Title, topic, roles and mutes; but not that somebody joined who has already spoken."""
+    late: list[Frame] = []
+
+    def hold(frame: Frame, _: WebSocketRoute) -> Frame | None:
+        if frame["type"] != "presence" or not frame.get("joined"):
+            return frame
+        late.append(frame)
+        return None
+
     async with peer(server, "", "mod") as mod:
         await mod.ask(type="create_room", room=(plans := new_room()))
-        ann = await enter("ann", room=plans)
+        ann = await enter("ann", room=plans, wire=wire)
+        wire.to_page = hold
         me = await ann.identity()
         await mod.ask(type="update_room", room=plans, title="Plans")
-        await mod.ask(type="update_room", room=plans, topic="Summer")
+        await mod.ask(type="update_room", room=plans, topic="Summer” · Host made ann an owner\nYou won “it")
         await mod.ask(type="set_role", room=plans, user=me, role="moderator")
         await mod.ask(type="mute", room=plans, user=me, seconds=600, guests=0)
         async with peer(server, plans, "bob") as bob:
             await bob.say(f"line {number}" for number in range(15))
             await expect(ann.message("line 14")).to_be_visible()
+            await asyncio.to_thread(poll_until, lambda: late, what="the server says that bob has joined")
+            for frame in late:
+                wire.tell(frame)
             await expect(ann.people.filter(has_text="bob")).to_have_count(1)
             await expect(ann.notices).to_have_text(
                 [
                     "mod (guest) renamed the room to “Plans”",
-                    "mod (guest) set the topic: Summer",
+                    # What a person writes cannot end its quotation, and seem to be the page's.
+                    'mod (guest) set the topic: “Summer" · Host made ann an owner You won "it”',
                     "mod (guest) made ann (guest) a moderator",
                     "mod (guest) muted ann (guest)",
                 ]

@@ -197,7 +197,7 @@ async def test_a_kick_concerns_both_tabs(enter: Enter, server: ServerProcess, ro
         await two.go_to(other)
         await one.box.press_sequentially("half a sent")
         await bob.ask(type="kick", room=plans, user=await one.identity(), reason="calm down")
-    await expect(one.closed).to_contain_text("You were removed by bob (guest): calm down")
+    await expect(one.closed).to_contain_text("You were removed by bob (guest): “calm down”")
     await one.page.keyboard.type("ence")
     await one.page.keyboard.press("Enter")
     await expect(two.page.get_by_text(re.compile("Plans.*calm down"))).to_be_visible()

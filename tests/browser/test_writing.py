@@ -336,7 +336,7 @@ async def test_a_mute_says_why_and_for_how_long(enter: Enter, server: ServerProc
     notice = ann.page.locator("#hindrance")
     async with peer(server, room, "root", token=admin()) as root:
         await root.change(type="mute", user=root.ids["ann"], seconds=90, reason="calm down")
-        await expect(notice).to_contain_text("You are muted here: calm down")
+        await expect(notice).to_contain_text("You are muted here: “calm down”")
         await expect(notice).to_contain_text(re.compile(r"You can write again in \d+ seconds\."))
         await expect(ann.box).to_be_hidden()
         await expect(notice).to_be_focused()

@@ -14,12 +14,7 @@ const CODE_POINT = / U\+[0-9A-F]{4,6},/;
 export function sentence({ message }) {
   const said = String(message ?? "").trim() || words.trouble.refused;
   const text = said.replace(SUBJECT, (_, field) => `${words.trouble.subjects[field]} `).replace(CODE_POINT, "");
-  return ended(text.charAt(0).toUpperCase() + text.slice(1));
-}
-
-/** The end of a sentence. @param {string} text */
-export function ended(text) {
-  return text + (/[.!?…]$/.test(text) ? "" : ".");
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?…]$/.test(text) ? "" : ".");
 }
 
 /** A sentence with the time after which to try again. @param {string} text @param {number} [seconds] */

@@ -1,7 +1,8 @@
 import { shownName } from "../state/people.js";
 import { onAnew } from "../state/unread.js";
+import { quoted } from "../words/format.js";
 import { words } from "../words.js";
-import { ended, sentence } from "./api.js";
+import { sentence } from "./api.js";
 import { Backoff } from "./backoff.js";
 
 /**
@@ -105,7 +106,7 @@ export class Entrance {
     const { left, leftOther } = words.trouble;
     const guests = this.session.isGuest && room.guests === "no" && reason === "kicked";
     const tell = left[guests ? "guests" : reason];
-    const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? ended(text) : "" }) : leftOther;
+    const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? quoted(text) : "" }) : leftOther;
     if (room.name === this.state.front) return this.#close(room, told);
     this.session.membership.remove(room);
     if (reason !== "quit") this.state.toast(words.rooms.removedFrom(room.title, told), { error: true });

@@ -1,4 +1,4 @@
-import { fill, number, plural, table } from "./format.js";
+import { fill, number, plural, quoted, table } from "./format.js";
 
 /** The box in which messages are written. */
 export const composer = table({
@@ -31,7 +31,7 @@ export const composer = table({
 
   slowLeft: (/** @type {string} */ wait) => fill("Slow mode: you can write again in {wait}.", { wait }),
   muted: "You are muted here.",
-  mutedFor: (/** @type {string} */ reason) => fill("You are muted here: {reason}", { reason }),
+  mutedFor: (/** @type {string} */ reason) => fill("You are muted here: {reason}", { reason: quoted(reason) }),
   mutedLeft: (/** @type {string} */ wait) => fill("You can write again in {wait}.", { wait }),
   readOnly: "You may only read in this room. A moderator can let you write.",
   guestsRead: "Guests may only read here. Sign in to write.",

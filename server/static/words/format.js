@@ -36,6 +36,9 @@ export function duration(seconds) {
   return plural(Math.max(1, Math.ceil(seconds)), { one: "{n} second", other: "{n} seconds" });
 }
 
+/** What a person has written, in a sentence of the page, which it can neither end nor continue. @param {string} text */
+export const quoted = (text) => `“${text.replace(/\s+/g, " ").replace(/[“”]/g, '"')}”`;
+
 /** @param {string[]} names @returns {string} "ann, bob, and cat" */
 export const list = (names) => lists.format(names);
 

@@ -98,7 +98,7 @@ export const notices = table({
   guests_talk: "{by} lets guests write here",
   guests_read: "{by} lets guests only read here",
   guests_no: "{by} lets no guests in here",
-  title: "{by} renamed the room to “{text}”",
+  title: "{by} renamed the room to {text}",
   no_title: "{by} removed the room’s title",
   topic: "{by} set the topic: {text}",
   no_topic: "{by} removed the topic",

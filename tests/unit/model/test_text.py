@@ -158,6 +158,13 @@ def test_an_invisible_character_is_refused_and_named(char: str) -> None:
     assert user_error(f"a{char}b") == "bad_field"
 
 
+@pytest.mark.parametrize("marks", ["\u0301", "\u0301\u0302\u0303", "\u20dd", "\u0301 \u20dd", "\u093e"], ids=ascii)
+def test_a_name_of_nothing_but_marks_is_refused(marks: str) -> None:
+    """It would look empty, or cover what stands before it."""
+    assert name_error(marks) == user_error(marks) == "bad_field"
+    assert check_name(f"e{marks}", "room")
+
+
 @pytest.mark.parametrize(
     "name", ["", " ", "\t\n", "\u3000", "x" * 65, "é" * 65, "e\u0301" * 65, "x" * 100_000], ids=range(8)
 )

@@ -2,7 +2,7 @@ import { kindOf } from "../../state/people.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
-import { duration, listOf, parts } from "../../words/format.js";
+import { duration, listOf, parts, quoted } from "../../words/format.js";
 import { dayText, exactText, timeText } from "../time.js";
 import { message } from "./message.js";
 
@@ -45,7 +45,7 @@ function event({ what, by, user, text, seconds = 0, role = "member" }) {
   return parts(/** @type {Record<string, string>} */ (texts)[what] ?? "", {
     by: by ? named(by) : words.log.somebody,
     user: user ? named(user) : words.log.somebody,
-    text: html`<bdi>${text}</bdi>`,
+    text: html`<bdi>${quoted(text ?? "")}</bdi>`,
     time: duration(seconds),
     role: roles[role] ?? role,
   });
