@@ -2,6 +2,7 @@ import { LOAD_AGAIN } from "./actions/ui.js";
 import { App } from "./app.js";
 import { keepPage } from "./net/offline.js";
 import { AccountView } from "./view/account-view.js";
+import { giveKeys, takeKeys } from "./view/ahead.js";
 import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
 import { LogView } from "./view/log/log.js";
@@ -35,16 +36,22 @@ const attention = new Attention(state, act);
 const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act), { failed: act.ui.closeDialog });
 const shell = new Shell(state, act, dialogs);
 const entry = onceLoaded(async () => {
-  const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry")]);
+  const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry"), import("./actions/entering.js")]);
   return new EntryView(state, act);
 });
 const accounts = new AccountView(state, act);
 
 let scheduled = false;
+/** For which keys are taken. */ let dialog = state.ui.dialog;
 let shown = false; // whether a room was
 
 /** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
 function schedule() {
+  if (dialog !== state.ui.dialog) {
+    dialog = state.ui.dialog;
+    if (dialog) takeKeys(act.ui.closeDialog);
+    else giveKeys();
+  }
   if (scheduled) return;
   scheduled = true;
   if (document.hidden) setTimeout(draw, 200);
@@ -80,6 +87,7 @@ function afterRoom() {
   act.ui.eventually(() => import("./view/lookalikes.js")).then((part) => part.compareLooks(schedule));
   act.ui.eventually(() => import("./view/log/copying.js")).then((part) => part.copyConversation(log.lines, (key) => log.lineOf(key)));
   withMenus(act, () => {}, { asked: false });
+  act.ui.load(() => Promise.all([import("./view/dialogs/host.js"), import("./view/switcher.js"), styled("dialog")]), { asked: false });
 }
 
 /**

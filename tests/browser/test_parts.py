@@ -20,8 +20,8 @@ IMPORT_PARTS = f"""async ([joined, calls]) => {{
 }}"""
 # What the page loads by itself after the first view.
 BACKGROUND = (
-    "covers.js", "net/kept.js", "view/log/copying.js", "view/lookalikes.js", "view/people.js", "view/room-menu.js",
-    "view/toolbar.js",
+    "covers.js", "net/kept.js", "view/dialogs/host.js", "view/log/copying.js", "view/lookalikes.js", "view/people.js",
+    "view/room-menu.js", "view/switcher.js", "view/toolbar.js",
 )  # fmt: skip
 NOT_REACHED = "The server cannot be reached. Try again."
 

@@ -21,7 +21,7 @@ import { writingActions } from "./writing.js";
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
  *   moderation: ReturnType<typeof import("./moderation.js").moderationActions>,
  *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>,
- *   account: ReturnType<typeof accountActions>, me: ReturnType<typeof import("./me.js").meActions>}} Actions
+ *   account: ReturnType<typeof accountActions> & ReturnType<typeof import("./entering.js").enteringActions>, me: ReturnType<typeof import("./me.js").meActions>}} Actions
  * @typedef {import("../app.js").App} App
  * @typedef {{state: State, session: Session, api: Api, app: App} & Actions} Context
  */
@@ -38,23 +38,24 @@ export function makeActions(parts) {
   context.attention = attentionActions(context);
   context.moderation = later(async () => (await import("./moderation.js")).moderationActions(context));
   context.settings = settingsActions(context);
-  context.account = accountActions(context);
+  context.account = later(async () => (await import("./entering.js")).enteringActions(context), accountActions(context));
   context.me = later(async () => (await import("./me.js")).meActions(context));
   return context;
 }
 
 /**
  * Actions that the first view does not need, and that all ask the server: loaded when one of them is called.
- * @template {Record<string, (...args: any[]) => Promise<any>>} T @param {() => Promise<T>} load @returns {T}
+ * @template {Record<string, (...args: any[]) => Promise<any>>} T @template {object} H
+ * @param {() => Promise<T>} load @param {H} [here] those of the same subject that are there at once @returns {T & H}
  */
-function later(load) {
-  const get = (/** @type {T} */ _, /** @type {string} */ name) => async (/** @type {any[]} */ ...args) => {
+function later(load, here) {
+  const get = (/** @type {any} */ known, /** @type {string} */ name) => known[name] ?? (async (/** @type {any[]} */ ...args) => {
     try {
       return await (await onDemand(load))[name](...args);
     } catch (error) {
       if (!(error instanceof NotLoaded)) throw error;
       throw new Refused("", error.message, { retryable: true });
     }
-  };
-  return new Proxy(/** @type {T} */ ({}), { get });
+  });
+  return new Proxy(/** @type {any} */ (here ?? {}), { get });
 }

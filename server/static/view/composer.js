@@ -3,11 +3,13 @@ import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { cleanContent, countChars } from "../state/content.js";
 import { render } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
+import { openWithKeys } from "./ahead.js";
 import { MessageBox } from "./box.js";
 import { composerView, hindrance, nextChange, slowUntil, waitText } from "./composer-view.js";
 import { isPicture, refuseDrops } from "./files.js";
 import { styled } from "./style.js";
 
+const loadPicker = async () => (await Promise.all([import("./emoji-picker.js"), styled("emoji")]))[0];
 const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
 
 /**
@@ -262,10 +264,9 @@ export class Composer {
   // --- emoji, completion ---------------------------------------------------------------------------------------------
 
   /** @param {MessageBox} box @param {HTMLElement} anchor */
-  async #pickEmoji(box, anchor) {
-    const loaded = await this.act.ui.load(() => Promise.all([import("./emoji-picker.js"), styled("emoji")]));
+  #pickEmoji(box, anchor) {
     const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.focus() };
-    loaded?.[0].openEmojiPicker(anchor, this.state, this.act, options);
+    openWithKeys(this.act, loadPicker, (picker) => picker.openEmojiPicker(anchor, this.state, this.act, options));
   }
 
   /** @param {MessageBox} box @param {string} how */

@@ -1,5 +1,6 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
+import { giveKeys, takeKeys } from "./ahead.js";
 import { canFocus, focusFirst, focusHome } from "./focus.js";
 import { openPart } from "./host.js";
 import { icon } from "./icons.js";
@@ -81,16 +82,19 @@ export class Panel {
     const shown = this.#shown;
     const redraw = () => this.#shown === shown && this.#render();
     const data = { room: state.front, ...state.ui.profile };
-    const part = await openPart(PANELS[name], { state, act, data, redraw, close: () => act.ui.panel(""), uncover: () => WIDE.matches || act.ui.panel("") });
-    if (!part || this.#shown !== shown) return;
+    const close = () => act.ui.panel("");
+    const types = name === "search" && opening && state.ui.attentive;
+    if (types) takeKeys(close);
+    const part = await openPart(PANELS[name], { state, act, data, redraw, close, uncover: () => WIDE.matches || close() });
+    if (!part || this.#shown !== shown) return types && giveKeys();
     this.#part = part;
     this.#render();
+    if (types) return giveKeys(part.focus);
     if (!opening || !state.ui.attentive) return;
     // Back from a card, to the row that has led to it. Next to the log, a list may open without taking the focus.
     const at = (/** @type {string} */ selector) => this.#box.querySelector(selector);
     const came = had && this.#user ? at(`[data-user="${CSS.escape(this.#user)}"]`) : null;
     if (canFocus(came)) came.focus();
-    else if (part.focus) part.focus();
     else if (had || !WIDE.matches || name === "profile") focusFirst(at(".panel-back"), at(".panel-close"));
   }
 

@@ -1,5 +1,6 @@
 import { render } from "../vendor/lit-html/lit-html.js";
 import { actions as words } from "../words/actions.js";
+import { openWithKeys } from "./ahead.js";
 import { copy } from "./links.js";
 import { messageActions, openSheet } from "./message-actions.js";
 import { isLate, offers } from "./offers.js";
@@ -135,10 +136,9 @@ export class MessageTools {
   }
 
   /** @param {string} room @param {number} seq @param {HTMLElement} anchor */
-  async #pickReaction(room, seq, anchor) {
-    const loaded = await this.act.ui.load(loadPicker);
+  #pickReaction(room, seq, anchor) {
     const pick = (/** @type {string} */ emoji) => this.act.messages.react(room, seq, emoji, true);
-    loaded?.openEmojiPicker(anchor, this.state, this.act, { pick });
+    openWithKeys(this.act, loadPicker, (picker) => picker.openEmojiPicker(anchor, this.state, this.act, { pick }));
   }
 
   /** @param {HTMLElement} element */

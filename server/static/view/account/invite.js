@@ -11,7 +11,7 @@ import { NAME, register } from "./sign.js";
  *
  * @typedef {import("./pages.js").Page} Page
  * @typedef {import("./pages.js").Pages} Pages
- * @typedef {import("../../actions/account.js").Invite & {token: string}} Link
+ * @typedef {import("../../actions/entering.js").Invite & {token: string}} Link
  */
 
 const NOT_IN = new Set(["no_such_room", "banned", "forbidden"]);

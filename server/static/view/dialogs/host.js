@@ -1,5 +1,6 @@
 import { html, nothing, render } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
+import { giveKeys, takeKeys } from "../ahead.js";
 import { settle } from "../focus.js";
 import { openPart } from "../host.js";
 import { icon } from "../more-icons.js";
@@ -78,14 +79,17 @@ export class DialogHost {
     const { state, act } = this;
     const close = () => this.state.ui.dialog === dialog && act.ui.closeDialog();
     const redraw = () => this.#part && this.#shown === dialog && this.#render(this.#part);
+    takeKeys(close); // if it follows another dialog
     const load = async () => (await Promise.all([DIALOGS[dialog.name](), styled("dialog")]))[0];
     const part = await openPart(load, { state, act, data: dialog, redraw, close, uncover: close });
     if (!part || this.state.ui.dialog !== dialog) return; // closed meanwhile
     this.#part = part;
     this.#box.className = `dialog ${part.kind ?? ""}`;
     this.#render(part);
-    this.#box.showModal();
-    part.focus?.();
+    giveKeys(() => {
+      this.#box.showModal();
+      part.focus?.();
+    });
   }
 
   #end() {
