@@ -14,6 +14,8 @@ import { words } from "./words.js";
 
 /** Milliseconds without a connection after which the page shows what the browser has kept. */
 const AWAY = 3000;
+/** So long, in milliseconds, the page waits for a browser that does not remove what it has kept. */
+const REMOVING = 2000;
 
 /** The message that an address asks for. @param {URLSearchParams} asked @returns {number | undefined} none if it is no number of one */
 function seqOf(asked) {
@@ -172,13 +174,14 @@ export class App {
   /** Remove the messages that the browser keeps of a user who has signed out. @param {string} [user] an id, mine by default */
   async dropKept(user = this.state.me?.id) {
     if (user === this.login.known?.id) this.login.forget();
-    await (await this.keep())?.forget(user);
+    const removed = this.keep().then((kept) => kept?.forget(user));
+    await Promise.race([removed, new Promise((resolve) => setTimeout(resolve, REMOVING))]);
   }
 
   /** Forget the person of this tab. @param {boolean} unsent also what was not sent in this browser, because they signed out */
   async forget(unsent) {
     const { state } = this;
-    await Promise.all([this.onSignOut(), this.dropKept(), ...[...state.former].map((id) => this.dropKept(id))]);
+    const removed = [state.me?.id, ...state.former].map((id) => this.dropKept(id));
     if (unsent) {
       state.outbox.entries = [];
       state.settings.forget();
@@ -187,6 +190,9 @@ export class App {
     state.drop(state.person, unsent);
     this.tabs.forget();
     this.session.identity.forget();
+    state.forget();
+    state.drafts.of(""); // nothing more is written
+    await Promise.all([this.onSignOut(), ...removed]);
   }
 
   // --- the browser ---------------------------------------------------------------------------------------------------

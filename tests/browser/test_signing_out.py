@@ -14,6 +14,7 @@ from tests.browser.test_kept import rooms_kept, until_kept
 from tests.browser.test_notifications import open_settings
 from tests.browser.test_offline import kept
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 EXPIRES = int(time.time()) + 3600
@@ -103,6 +104,35 @@ async def test_nothing_of_a_person_is_left(person: Person, new_page: Pages, wire
     cached = await ann.page.evaluate(CACHED)
     assert room not in cached
     assert UNSENT not in cached
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "Object.defineProperty(window, 'indexedDB', { value: undefined })",
+        slow("Object.defineProperty(window, 'indexedDB', { value: null })"),
+        "IDBFactory.prototype.open = () => ({})",
+    ],
+    ids=["undefined", "null", "never answers"],
+)
+async def test_signing_out_where_the_browser_keeps_no_messages(
+    enter: Enter, new_page: Pages, room: str, script: str
+) -> None:
+    """A database that is not there, or does not answer, holds nothing up. What is typed meanwhile is not kept."""
+    ann = await enter("ann")
+    await ann.page.context.add_init_script(script)
+    await ann.page.reload()
+    await ann.connected()
+    other = await tab_beside(new_page, ann)
+    await other.box.fill("half a secret")
+    await ann.leave_for_good()
+    await other.page.keyboard.type("x" * 20)
+    for page in (ann.page, other.page):
+        await expect(page.get_by_label("Your name")).to_be_visible()
+        stored = await page.evaluate(STORED)
+        assert "guest:" not in stored
+        assert "secret" not in stored
+        assert room not in stored
 
 
 async def test_the_next_guest_with_this_name_gets_nothing(

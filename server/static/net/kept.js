@@ -95,7 +95,7 @@ export class Kept {
     this.#timer = undefined;
     const { rooms, known } = this.state;
     const me = this.#me;
-    if (this.#over || !known) return; // a page without a connection has nothing new
+    if (this.#over || !known || !me) return; // a page without a connection has nothing new
     /** @type {KeptRoom[]} */ const changed = [];
     for (const room of rooms.values()) {
       const kept = room.status === "joined" ? room.toKeep(MESSAGES) : null;
@@ -148,6 +148,7 @@ async function inTable(mode, work) {
 
 /** @param {IDBTransactionMode} mode @param {(table: IDBObjectStore) => IDBRequest<any> | Promise<any>} work @returns {Promise<any>} */
 async function inOpenTable(mode, work) {
+  if (!globalThis.indexedDB) return undefined;
   const opening = indexedDB.open(`parley kept ${new URL(".", document.baseURI).pathname}`, 1);
   opening.onupgradeneeded = () => opening.result.createObjectStore(TABLE);
   const database = await done(opening);

@@ -15,9 +15,9 @@ export class Drafts {
     this.store = store;
   }
 
-  /** Use the drafts of this person. @param {string} person see `State.person` */
+  /** Use the drafts of this person. @param {string} person see `State.person`; "": keep none */
   of(person) {
-    this.#key = `drafts:${person}`;
+    this.#key = person && `drafts:${person}`;
     this.load();
   }
 
@@ -34,6 +34,7 @@ export class Drafts {
 
   /** @param {string} room @param {string} text */
   set(room, text) {
+    if (!this.#key) return;
     this.load();
     if (this.get(room) === text) return;
     if (text) this.#drafts.set(room, text);
