@@ -3,7 +3,6 @@ import { NotLoaded, onDemand } from "../net/ondemand.js";
 import { accountActions } from "./account.js";
 import { attentionActions } from "./attention.js";
 import { messageActions } from "./messages.js";
-import { peopleActions } from "./people.js";
 import { readingActions } from "./reading.js";
 import { roomActions } from "./rooms.js";
 import { settingsActions } from "./settings.js";
@@ -18,7 +17,7 @@ import { writingActions } from "./writing.js";
  * @typedef {import("../net/api.js").Api} Api
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
- *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof peopleActions>,
+ *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof import("./people.js").peopleActions>,
  *   moderation: ReturnType<typeof import("./moderation.js").moderationActions>,
  *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>,
  *   account: ReturnType<typeof accountActions> & ReturnType<typeof import("./entering.js").enteringActions>, me: ReturnType<typeof import("./me.js").meActions>}} Actions
@@ -34,7 +33,7 @@ export function makeActions(parts) {
   context.reading = readingActions(context);
   context.messages = messageActions(context);
   context.writing = writingActions(context);
-  context.people = peopleActions(context);
+  context.people = later(async () => (await import("./people.js")).peopleActions(context));
   context.attention = attentionActions(context);
   context.moderation = later(async () => (await import("./moderation.js")).moderationActions(context));
   context.settings = settingsActions(context);
