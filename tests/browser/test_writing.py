@@ -4,10 +4,10 @@ import re
 import time
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
 from tests.browser.peer import peer
 from tests.support.marks import slow
 from tests.support.server import ServerProcess
@@ -244,6 +244,104 @@ async def test_a_refused_edit_says_why_and_keeps_the_text(enter: Enter, server: 
     await expect(ann.box).to_have_value("hello")
     await ann.box.press("Escape")
     await expect(ann.page.locator("#composer-error")).to_be_empty()
+
+
+async def edit_unanswered(enter: Enter, wire: Wire) -> tuple[ChatPage, list[tuple[Frame, WebSocketRoute]]]:
+    """Edit a message, and go on typing while the server has not answered; return what is kept from it."""
+    ann = await enter("ann", wire=wire)
+    await ann.say("helo")
+    await ann.delivered("helo")
+    held = []
+
+    def hold(frame: Frame, route: WebSocketRoute) -> Frame | None:
+        if frame["type"] != "edit":
+            return frame
+        held.append((frame, route))
+        return None
+
+    wire.to_server = hold
+    await ann.box.press("ArrowUp")
+    await ann.box.fill("hello")
+    await ann.page.keyboard.press("Enter")
+    await ann.page.keyboard.type("one more thing")
+    await expect(ann.box).to_have_value("one more thing")
+    await expect(ann.page.locator("#edit-bar")).to_have_count(0)
+    await expect(ann.message("hello")).to_have_attribute("data-state", "sending")
+    return ann, held
+
+
+async def test_what_is_typed_while_an_edit_is_saved_is_a_new_message(enter: Enter, wire: Wire) -> None:
+    """The message shows its new text until the server answers; Escape does not stop the box."""
+    ann, held = await edit_unanswered(enter, wire)
+    await ann.page.keyboard.press("Escape")
+    await ann.page.keyboard.press("Enter")
+    await ann.delivered("one more thing")
+    [(frame, route)] = held
+    await ann.page.keyboard.type("draft")
+    seq = frame["seq"]
+    edited = {"type": "edited", "room": frame["room"], "seq": seq, "version": seq + 10**9, "sender": "ann"}
+    answer(route, edited | {"content": "hello", "edited_at": "2026-11-21T08:31:15.000002Z"})
+    answer(route, {"type": "ack", "ids": [{"id": frame["id"], "seq": seq}]})
+    await ann.delivered("hello")
+    await expect(ann.box).to_have_value("draft")
+
+
+async def test_an_edit_that_is_refused_too_late_for_the_box_is_in_a_notice(enter: Enter, wire: Wire) -> None:
+    ann, [(frame, route)] = await edit_unanswered(enter, wire)
+    answer(route, refusal(frame["id"], "edit_window", "It is too old."))
+    notice = ann.page.locator(".toast").filter(has_text="It is too old.")
+    await expect(notice).to_contain_text("“hello”")
+    await expect(ann.message("helo")).to_have_attribute("data-state", "sent")
+    await expect(ann.box).to_have_value("one more thing")
+    await notice.get_by_role("button", name="Edit again").click()
+    await expect(notice).to_have_count(0)
+    await expect(ann.box).to_have_value("hello")
+    await expect(ann.box).to_be_focused()
+    wire.to_server = pass_on
+    await ann.page.keyboard.type("!")
+    await ann.page.keyboard.press("Enter")
+    await ann.delivered("hello!")
+    await expect(ann.box).to_have_value("one more thing")
+
+
+async def test_an_edit_that_the_connection_interrupts_comes_back_into_the_empty_box(enter: Enter, wire: Wire) -> None:
+    ann, _ = await edit_unanswered(enter, wire)
+    await ann.box.fill("")
+    await wire.cut()
+    await expect(ann.box).to_have_value("hello")
+    await expect(ann.page.locator("#composer-error")).not_to_be_empty()
+    await expect(ann.message("helo")).to_be_visible()
+
+
+async def test_an_edit_is_kept_when_another_message_is_edited_or_answered(enter: Enter) -> None:
+    ann = await enter("ann")
+    await ann.say("one", "two")
+    for text in ("one", "two"):
+        await ann.delivered(text)
+
+    async def press(key: str) -> None:
+        await ann.message("two").focus()
+        await ann.page.keyboard.press(key)
+
+    notice = ann.page.locator(".toast").filter(has_text="Your edit is kept.")
+    await ann.message("one").focus()
+    await ann.page.keyboard.press("e")
+    await ann.box.fill("one, with much more")
+    await press("e")
+    await expect(ann.box).to_have_value("two")
+    await notice.get_by_role("button", name="Edit again").click()
+    await expect(ann.box).to_have_value("one, with much more")
+    await press("r")
+    await expect(ann.page.locator("#reply-bar")).to_contain_text("two")
+    await expect(ann.box).to_have_value("")
+    # The key that edits goes on with it, too, and the reply afterwards.
+    await ann.message("one").focus()
+    await ann.page.keyboard.press("e")
+    await expect(ann.box).to_have_value("one, with much more")
+    await expect(notice).to_have_count(0)
+    await ann.page.keyboard.press("Enter")
+    await ann.delivered("one, with much more")
+    await expect(ann.page.locator("#reply-bar")).to_contain_text("two")
 
 
 async def test_a_reply_shows_what_it_answers(enter: Enter) -> None:

@@ -1,3 +1,4 @@
+import { Refused } from "../net/api.js";
 import { cleanContent, inTime, newId } from "../state/content.js";
 import { OUTBOX_LIMIT } from "../state/outbox.js";
 import { mark } from "../state/unread.js";
@@ -6,7 +7,7 @@ import { words } from "../words.js";
 /**
  * Writing. Every text names its room: it goes nowhere else, whatever is in front by then.
  *
- * @typedef {import("../state/types.js").Message} Message
+ * @typedef {import("../state/types.js").Edit} Edit
  * @typedef {import("./index.js").Context} Context
  */
 
@@ -24,6 +25,30 @@ export function writingActions(context) {
     const message = state.ui.replyTo.get(name);
     if (!message) return null;
     return { seq: message.seq, sender: message.sender, content: [...message.content].slice(0, REPLY_CHARS).join("") };
+  }
+
+  /** @param {{room: string, seq: number}} edit */
+  const keyOf = ({ room, seq }) => `${room}/${seq}`;
+
+  /** @param {{room: string, seq: number}} edit */
+  const messageOf = ({ room, seq }) => state.rooms.get(room)?.message(seq);
+
+  /** Take an edit out of the message box; what was changed is kept for the next edit of that message. @param {string} name */
+  function putAside(name) {
+    const edit = state.ui.editing.get(name);
+    state.ui.editing.delete(name);
+    if (!edit) return;
+    if (edit.text === messageOf(edit)?.content) state.ui.edits.delete(keyOf(edit));
+    else offer(edit, words.trouble.editKept, false);
+  }
+
+  /** Say that an edit can go on. @param {Edit} edit @param {string} text @param {boolean} error */
+  function offer(edit, text, error) {
+    const run = () => {
+      context.rooms.enter(edit.room);
+      context.writing.edit(edit.room, edit.seq);
+    };
+    context.ui.toast(text, { key: `edit:${keyOf(edit)}`, error, action: { label: words.trouble.editAgain, run } });
   }
 
   return {
@@ -80,7 +105,7 @@ export function writingActions(context) {
       if (!entry || entry.state === "sent" || entry.seq !== null) return false;
       this.discard(id);
       const answered = entry.replyTo && state.rooms.get(entry.room)?.message(entry.replyTo.seq);
-      this.edit(entry.room, null);
+      putAside(entry.room);
       if (answered) this.reply(entry.room, answered.seq);
       this.draft(entry.room, [entry.content, state.drafts.get(entry.room)].filter(Boolean).join("\n"));
       return true;
@@ -107,17 +132,36 @@ export function writingActions(context) {
       const message = seq === null ? undefined : state.rooms.get(name)?.message(seq);
       if (message) state.ui.replyTo.set(name, message);
       else state.ui.replyTo.delete(name);
+      putAside(name);
+      state.changed();
+    },
+
+    /** Edit a message, from where its last edit got to. @param {string} name @param {number} seq */
+    edit(name, seq) {
+      if (state.ui.editing.get(name)?.seq === seq) return;
+      putAside(name);
+      const key = keyOf({ room: name, seq });
+      const text = state.ui.edits.get(key)?.text ?? messageOf({ room: name, seq })?.content;
+      context.ui.dismiss(`edit:${key}`);
+      if (text === undefined) return;
+      const edit = { room: name, seq, text, saving: false, error: "" };
+      state.ui.edits.set(key, edit);
+      state.ui.editing.set(name, edit);
+      state.changed();
+    },
+
+    /** Forget the edit in the message box. @param {string} name */
+    cancelEdit(name) {
+      const edit = state.ui.editing.get(name);
+      if (edit) state.ui.edits.delete(keyOf(edit));
       state.ui.editing.delete(name);
       state.changed();
     },
 
-    /** Edit a message, or none. @param {string} name @param {number | null} seq */
-    edit(name, seq) {
-      const message = seq === null ? undefined : state.rooms.get(name)?.message(seq);
-      if (message) state.ui.editing.set(name, { seq: message.seq, text: message.content });
-      else state.ui.editing.delete(name);
-      state.ui.replyTo.delete(name);
-      state.changed();
+    /** Keep what is typed as an edit. @param {string} name @param {string} text */
+    changeEdit(name, text) {
+      const edit = state.ui.editing.get(name);
+      if (edit) edit.text = text;
     },
 
     /** Edit my newest message, or say that it is too late. @param {string} name */
@@ -130,12 +174,30 @@ export function writingActions(context) {
       if (loaded) context.ui.toast(loaded.actions.editEnded(edit_window));
     },
 
-    /** Change a message. @param {string} name @param {number} seq @param {string} text @throws {import("../net/api.js").Refused} */
-    async saveEdit(name, seq, text) {
-      const content = cleanContent(text);
-      const message = state.rooms.get(name)?.message(seq);
-      if (message?.content !== content) await session.ask({ type: "edit", room: name, seq, content });
-      if (state.ui.editing.get(name)?.seq === seq) this.edit(name, null);
+    /**
+     * Change a message as the message box has it, which is free at once. If that is refused, the edit comes back into the box;
+     * if something else was begun there, a notice has it. @param {string} name
+     */
+    async saveEdit(name) {
+      const { editing, edits } = state.ui;
+      const edit = editing.get(name);
+      if (!edit) return;
+      const key = keyOf(edit);
+      editing.delete(name);
+      edit.text = cleanContent(edit.text);
+      edit.saving = messageOf(edit)?.content !== edit.text;
+      state.changed();
+      try {
+        if (edit.saving) await session.ask({ type: "edit", room: name, seq: edit.seq, content: edit.text });
+        if (edits.get(key) === edit) edits.delete(key);
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (edits.get(key) !== edit) return; // it is edited again
+        Object.assign(edit, { saving: false, error: error.message });
+        if (state.drafts.get(name) || editing.has(name)) offer(edit, words.trouble.editFailed(error.message, edit.text), true);
+        else editing.set(name, edit);
+      }
+      state.changed();
     },
   };
 }

@@ -50,7 +50,9 @@ export class Ui {
   /** The user whose card is open. @type {{user: User, room: string} | null} */ profile = null;
   /** @type {({name: string} & Record<string, any>) | null} */ dialog = null;
   /** What is answered, by room. @type {Map<string, import("./types.js").Message>} */ replyTo = new Map();
-  /** What is edited, by room, and the text as edited so far. @type {Map<string, {seq: number, text: string}>} */ editing = new Map();
+  /** What is edited in the message box, by room. @type {Map<string, import("./types.js").Edit>} */ editing = new Map();
+  /** All edits that are not stored, by room/seq: also those on their way, and those put aside. @type {Map<string, import("./types.js").Edit>} */
+  edits = new Map();
   /** @type {import("./types.js").Found | null} */ found = null;
   /** Whether the page is at the end of the room in front, and whether the user looks at it. */
   following = true;
@@ -148,6 +150,7 @@ export class State {
     this.blocked.clear();
     this.ui.replyTo.clear();
     this.ui.editing.clear();
+    this.ui.edits.clear();
     this.ui.found = this.ui.profile = null;
     this.ui.panel = "";
   }

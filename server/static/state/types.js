@@ -42,6 +42,8 @@
  *   a message of the outbox. `closed`: it was written for a room that not everybody can read; `tried`: it may have reached the server; `seq`: its seq if it was broadcast and is not
  *   acked; `at`: when it was written, `retryAt`: not to be sent again before, `shownAt`: when it was broadcast, all in
  *   epoch milliseconds; `reason`: a sentence, why it waits or was refused
+ * @typedef {{room: string, seq: number, text: string, saving: boolean, error: string}} Edit a change of a message that is not
+ *   stored: `saving`: it is on its way; `error`: a sentence, why it was refused
  */
 
 export {};

@@ -7,7 +7,7 @@ export class MessageBox {
   saved = "";
   /** What was typed here, "" if another tab has written what the box shows. */
   own = "";
-  /** The message that is edited in this box; its draft is put aside meanwhile. @type {number | null} */
+  /** What is edited in this box; its draft is put aside meanwhile. @type {import("../state/types.js").Edit | null} */
   editing = null;
   /** What is wrong with what was typed, as a sentence. */
   error = "";

@@ -126,9 +126,9 @@ export class Composer {
   #sync(box) {
     const edited = this.state.ui.editing.get(box.room);
     const draft = this.state.drafts.get(box.room);
-    if (edited && edited.seq !== box.editing) {
-      box.editing = edited.seq;
-      box.error = "";
+    if (edited && edited !== box.editing) {
+      box.editing = edited;
+      box.error = edited.error;
       box.show(edited.text);
     } else if (!edited && (box.editing !== null || (draft !== box.saved && !box.composing))) {
       // What was typed here is not lost because another text was written, and perhaps sent, in another tab.
@@ -150,7 +150,7 @@ export class Composer {
       box.saved = box.own = text;
       this.act.writing.draft(room, text);
       if (text.trim() && !text.startsWith("/")) this.act.writing.typing(room);
-    }
+    } else this.act.writing.changeEdit(room, text);
     this.draw();
     this.#complete(box, how);
   }
@@ -186,7 +186,7 @@ export class Composer {
 
   /** The edit, or the reply. @param {MessageBox} box */
   #cancel(box) {
-    if (box.editing !== null) this.act.writing.edit(box.room, null);
+    if (box.editing !== null) this.act.writing.cancelEdit(box.room);
     else this.act.writing.reply(box.room, null);
   }
 
@@ -219,7 +219,11 @@ export class Composer {
     const over = countChars(text) - max;
     if (!text.trim() || box.busy) return this.focus();
     if (over > 0) return this.#refuse(box, words.tooLong(over, max));
-    if (box.editing !== null) return this.#attempt(box, () => this.act.writing.saveEdit(box.room, box.editing, text));
+    if (box.editing !== null) {
+      this.act.writing.saveEdit(box.room);
+      this.draw(); // now: the next key belongs to the draft
+      return this.focus();
+    }
     if (/^\/\p{L}+(?=\s|$)/u.test(text)) {
       return this.#attempt(box, async () => {
         const { runCommand } = await onDemand(() => import("./commands.js"));

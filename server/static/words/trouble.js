@@ -53,6 +53,10 @@ export const trouble = table({
   /** @param {number} n */
   outboxFull: (n) => fill("{n} messages are already waiting to be sent. Try again later.", { n: number(n) }),
   tooLong: "This message is too long for the server.",
+  editKept: "Your edit is kept.",
+  /** @param {string} why a sentence @param {string} text */
+  editFailed: (why, text) => fill("Edit not saved. {why} “{text}”", { why, text }),
+  editAgain: "Edit again",
   openNow: "Written for a private room. Everybody can read this one: it was opened, or is another one of the same name. “Retry” sends it.",
   /** @param {string} author @param {string} me */
   writtenAs: (author, me) => fill("Written as {author}. “Retry” sends it as {me}.", { author, me }),

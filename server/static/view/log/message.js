@@ -41,7 +41,8 @@ export function message(line, context) {
 /** @param {MessageLine} line @param {Context} context */
 function record(line, { state, room, now, target, opened, alike }) {
   const { message: sent, unsent } = line;
-  const content = sent?.content ?? unsent?.content ?? "";
+  const edit = state.ui.edits.get(`${room.name}/${line.seq}`);
+  const content = edit?.saving ? edit.text : (sent?.content ?? unsent?.content ?? "");
   const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
   return {
     sent,
@@ -53,7 +54,7 @@ function record(line, { state, room, now, target, opened, alike }) {
     author: line.author,
     name: line.name,
     end: line.start ? (alike.get(line.author) ?? "") : "",
-    delivered: line.delivered,
+    delivered: edit?.saving ? "sending" : line.delivered,
     last: line.last,
     late: state.late && line.delivered === "shown",
     foot: footOf(line, now),
@@ -67,7 +68,7 @@ function record(line, { state, room, now, target, opened, alike }) {
     answered: authorOf(room.message(replyOf(line)?.seq ?? 0)),
     muffled: answersBlocked(state, room, replyOf(line)),
     pinner: sent?.pinned_by ? nameOf(sent.pinned_by, state) : "",
-    editing: state.ui.editing.get(room.name)?.seq === line.seq && line.seq !== null,
+    editing: edit !== undefined && edit === state.ui.editing.get(room.name),
   };
 }
 
