@@ -1,11 +1,11 @@
 """Fixtures of the browser tests: a server without limits of messages and accounts, and pages that are in a room."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire, link, new_room
 from tests.support.browser import Pages
@@ -59,10 +59,21 @@ def wire() -> Wire:
     return Wire()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def page(server: ServerProcess, new_page: Pages) -> Page:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def modules(browser: Browser, shared_server: ServerProcess) -> AsyncIterator[tuple[Pages, Page]]:
     """A page of the server without the client, which can import the client's modules."""
-    return await new_page(f"{server.http_url}{static('words.js')}", bypass_csp=True)  # which denies it everything
+    pages = Pages(browser)
+    yield pages, await pages(f"{shared_server.http_url}{static('words.js')}", bypass_csp=True)  # which denies it all
+    await pages.close()
+
+
+@pytest.fixture
+def page(modules: tuple[Pages, Page]) -> Iterator[Page]:
+    """The page that all tests of modules share: what these import from modules keeps no state. Fails on errors."""
+    pages, page = modules
+    yield page
+    errors, pages.errors = pages.errors, []
+    assert not errors, "\n".join(errors)
 
 
 @pytest.fixture
