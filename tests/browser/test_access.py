@@ -8,6 +8,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.chat_page import ChatPage, Enter, Wire
 from tests.browser.peer import peer
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
@@ -322,7 +323,7 @@ async def test_targets_are_large_enough_to_touch(enter: Enter) -> None:
     assert small == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", slow("dark")])
 async def test_text_has_enough_contrast_in_light_and_dark(
     enter: Enter, server: ServerProcess, new_page: Pages, wire: Wire, scheme: str
 ) -> None:

@@ -3,6 +3,7 @@
 import re
 import zipfile
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
@@ -77,6 +78,7 @@ async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProces
         assert any(b"mine for ever" in archive.read(name) for name in archive.namelist())
 
 
+@pytest.mark.slow
 async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: Enter, new_page: Pages) -> None:
     ann, username = await registered(enter)
     await ann.keep_later()
@@ -97,6 +99,7 @@ async def test_on_another_device_what_the_guest_wrote_is_the_users_own(enter: En
     await expect(phone.message("written as a guest")).to_have_class(OWN)
 
 
+@pytest.mark.slow
 async def test_a_refused_download_says_why(new_page: Pages, server: ServerProcess, room: str) -> None:
     """Three times a day are allowed."""
     new_page.expect_error(REFUSED)

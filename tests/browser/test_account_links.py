@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
@@ -47,6 +48,7 @@ async def mailing() -> AsyncIterator[Mailing]:
         await asyncio.to_thread(server.remove)
 
 
+@pytest.mark.slow
 async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pages, room: str) -> None:
     """The account shows that it waits; the link, opened on another device, confirms it once."""
     new_page.expect_error(REFUSED)
@@ -71,6 +73,7 @@ async def test_an_address_is_confirmed_by_a_click(mailing: Mailing, new_page: Pa
     await expect(again.panel.get_by_role("alert").filter(has_text="has expired, or was used")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_an_address_that_is_removed_is_no_longer_shown(mailing: Mailing, new_page: Pages, room: str) -> None:
     """The account says so at once, as after each change of the address."""
     address, other = (f"{new_username()}@example.org" for _ in range(2))
@@ -93,6 +96,7 @@ async def test_an_address_that_is_removed_is_no_longer_shown(mailing: Mailing, n
     await expect(part.get_by_text("New e-mail is missing.")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_link_to_reset_that_was_used_leads_to_a_new_one(mailing: Mailing, new_page: Pages) -> None:
     new_page.expect_error(REFUSED)
     page = AccountPage(await new_page(f"{mailing.server.http_url}/client.html#reset={'x' * 43}"))

@@ -49,6 +49,7 @@ async def test_a_new_account_talks_and_is_not_marked_as_a_guest(join: Join, ente
     await expect(ann.page.locator("#me")).to_contain_text(username)
 
 
+@pytest.mark.slow
 async def test_claimed_ids_are_marked(enter: Enter, server: ServerProcess, room: str) -> None:
     """In the list of people, in a notice, in a message and on the card."""
     ann = await enter("ann")
@@ -93,6 +94,7 @@ async def test_no_token_is_readable_by_scripts(join: Join) -> None:
         assert secret not in stored
 
 
+@pytest.mark.slow
 async def test_signing_out_leaves_nothing_in_the_tab(join: Join, room: str) -> None:
     """Rooms and drafts are forgotten, the page shows none of the messages, and a reload shows no more."""
     ann = await join(new_username())
@@ -130,6 +132,7 @@ async def test_errors_are_shown_next_to_their_fields(
     await expect(name).to_have_value(username.upper())
 
 
+@pytest.mark.slow
 async def test_a_wrong_password_and_an_unknown_name_look_the_same(
     join: Join, new_page: Pages, server: ServerProcess, room: str
 ) -> None:
@@ -263,6 +266,7 @@ async def test_a_new_name_is_shown_to_others(join: Join, enter: Enter) -> None:
     await expect(bob.message("it is me").locator(".name")).to_have_text(name)
 
 
+@pytest.mark.slow
 async def test_all_tabs_of_a_browser_act_for_one_account(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str
 ) -> None:
@@ -298,7 +302,7 @@ async def test_an_expired_access_token_is_renewed_unseen(join: Join, new_page: P
     await expect(ann.page.locator("#me")).to_contain_text("user")
 
 
-@pytest.mark.parametrize("kind", ["reset", "email", "admin", "invite"])
+@pytest.mark.parametrize("kind", ["reset", slow("email"), slow("admin"), slow("invite")])
 async def test_a_link_is_used_only_by_a_click(new_page: Pages, server: ServerProcess, room: str, kind: str) -> None:
     """Opening it removes its secret from the address, and sends it nowhere; pressing the button sends it once.
 
@@ -324,6 +328,7 @@ async def test_a_link_is_used_only_by_a_click(new_page: Pages, server: ServerPro
     assert [request.method for request in asked if secret in f"{request.post_data}"] == ["POST"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("joined", [True, False], ids=["from the chat", "from the form"])
 async def test_a_link_is_taken_from_the_address_bar_of_an_open_page(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, joined: bool
@@ -418,6 +423,7 @@ async def test_a_server_without_guests_asks_to_sign_in(start_server: Start, new_
     await ann.connected()
 
 
+@pytest.mark.slow
 async def test_a_closed_server_offers_no_registration(start_server: Start, new_page: Pages, room: str) -> None:
     server = start_server({"REGISTRATION": "closed", "SERVER_SECRET": SECRET})
     page = await new_page(home(server, room))

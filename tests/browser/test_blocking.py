@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.peer import Peer, peer
@@ -26,6 +27,7 @@ async def invite(bob: Peer, user: str, *rooms: str, **fields: Any) -> None:
         await bob.ask(type="invite", room=room, user=user)
 
 
+@pytest.mark.slow
 async def test_a_blocked_user_is_neither_quoted_nor_counted_nor_announced(
     visit: Visit, server: ServerProcess, made: str
 ) -> None:
@@ -80,6 +82,7 @@ async def test_reactions_of_a_blocked_user_and_words_are_not_shown(
         await expect(reactions).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_the_invitations_of_a_blocked_user_are_gone(visit: Visit, server: ServerProcess, made: str) -> None:
     """Also on the server, where they would keep others from inviting. All invitations can be declined at once."""
     account = web(server, new_name())

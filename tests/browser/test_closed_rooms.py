@@ -65,6 +65,7 @@ async def test_a_draft_returns_with_its_room(enter: Enter, server: ServerProcess
     await ann.delivered("half a sentence")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", PUT_OUT)
 async def test_a_reload_does_not_rejoin_a_closed_room(enter: Enter, server: ServerProcess, room: str, how: str) -> None:
     ann = await in_two_rooms(enter, room)
@@ -76,6 +77,7 @@ async def test_a_reload_does_not_rejoin_a_closed_room(enter: Enter, server: Serv
     await expect(ann.page.get_by_role("navigation", name="Rooms").get_by_role("link")).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_a_reload_of_the_only_closed_room_asks_for_a_room(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await enter("ann")
     await put_out(server, ann, room, "kick")
@@ -85,6 +87,7 @@ async def test_a_reload_of_the_only_closed_room_asks_for_a_room(enter: Enter, se
     await expect(ann.page.get_by_label("Room", exact=True)).to_have_value("general")
 
 
+@pytest.mark.slow
 async def test_reconnecting_does_not_recreate_a_deleted_room(
     enter: Enter, server: ServerProcess, wire: Wire, room: str
 ) -> None:
@@ -104,6 +107,7 @@ async def test_reconnecting_does_not_recreate_a_deleted_room(
     await owner.create(room)
 
 
+@pytest.mark.slow
 async def test_visible_messages_in_another_room_are_marked_read(enter: Enter, server: ServerProcess, room: str) -> None:
     """Even if the log of the previous room was not at its end."""
     ann = await enter("ann")
@@ -119,6 +123,7 @@ async def test_visible_messages_in_another_room_are_marked_read(enter: Enter, se
     await expect(ann.page).to_have_title(f"{other} · Parley")
 
 
+@pytest.mark.slow
 async def test_closing_the_tab_warns_of_unsent_messages(
     own_server: ServerProcess, new_page: Pages, enter: Enter
 ) -> None:
@@ -153,6 +158,7 @@ async def test_a_room_link_leads_into_the_room(new_page: Pages, server: ServerPr
     assert page.url.endswith(f"?r={room}")
 
 
+@pytest.mark.slow
 async def test_guests_are_told_what_a_room_allows_them(
     enter: Enter, server: ServerProcess, wire: Wire, room: str
 ) -> None:

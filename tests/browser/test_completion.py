@@ -11,6 +11,7 @@ from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Wire
 from tests.browser.peer import peer
 from tests.browser.test_modules import run
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -136,6 +137,7 @@ async def test_a_user_is_mentioned_by_keyboard(enter: Enter) -> None:
     await expect(bob.message("@Bob B look")).to_have_class(re.compile("mentions-me"))
 
 
+@pytest.mark.slow
 async def test_the_list_can_be_dismissed_and_used_with_the_mouse(enter: Enter) -> None:
     ann = await enter("ann")
     await enter("bob")
@@ -157,6 +159,7 @@ async def test_the_list_can_be_dismissed_and_used_with_the_mouse(enter: Enter) -
     await expect(suggestions(ann)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_what_is_complete_is_sent_by_one_enter(enter: Enter) -> None:
     ann = await enter("ann")
     await enter("bob")
@@ -167,6 +170,7 @@ async def test_what_is_complete_is_sent_by_one_enter(enter: Enter) -> None:
     await ann.delivered("@bob")
 
 
+@pytest.mark.slow
 async def test_absent_members_are_found(enter: Enter, server: ServerProcess, room: str, wire: Wire) -> None:
     """Also on later pages of a long list, which is read no further than needed."""
     await Web(server.port, token=admin()).create(room)
@@ -218,7 +222,7 @@ async def test_emoji_are_completed_from_two_letters(enter: Enter) -> None:
     await ann.delivered("so 😄 :tada: :nothinglikeit:")
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize(("width", "height"), [slow(1280, 800), (390, 844)])
 async def test_the_list_is_in_sight(enter: Enter, width: int, height: int) -> None:
     ann = await enter("ann", viewport={"width": width, "height": height})
     await ann.box.press_sequentially(":heart")
@@ -236,6 +240,7 @@ async def test_the_list_is_in_sight(enter: Enter, width: int, height: int) -> No
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_an_unknown_command_is_not_sent(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.box.fill("/shrug hello")
@@ -305,6 +310,7 @@ async def test_a_moderator_acts_by_commands(enter: Enter, server: ServerProcess,
     await expect(ann.messages).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_join_and_leave(enter: Enter, server: ServerProcess, room: str) -> None:
     """A room that does not exist is not created without a question."""
     other = f"{room} x"

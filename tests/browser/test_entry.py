@@ -125,6 +125,7 @@ async def test_whoever_comes_back_finds_their_name_and_rooms(
     assert await again.identity() == who
 
 
+@pytest.mark.slow
 async def test_a_browser_with_several_guests_offers_each(
     new_page: Pages, enter: Enter, server: ServerProcess, room: str
 ) -> None:
@@ -183,6 +184,7 @@ async def test_what_is_wrong_with_a_name_is_said_in_words(new_page: Pages, serve
     await expect(field).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_away_is_waited_for(new_page: Pages, own_server: ServerProcess, room: str) -> None:
     """The page says so, and goes on by itself."""
     new_page.expect_error(SERVER_AWAY)
@@ -220,6 +222,7 @@ async def test_it_fits_a_narrow_screen_and_has_contrast(
         assert small == []
 
 
+@pytest.mark.slow
 async def test_back_leaves_the_page_after_entering(new_page: Pages, server: ServerProcess, room: str) -> None:
     """The first room replaces the address; back between rooms works, and does not undo leaving one."""
     page = await new_page("about:blank")

@@ -60,6 +60,7 @@ async def test_a_room_refused_by_the_server_returns_to_the_form(server: ServerPr
     await expect(page.get_by_role("heading", level=1)).to_have_text("general")
 
 
+@pytest.mark.slow
 async def test_a_refused_second_room_shows_the_reason_and_keeps_what_was_typed(
     enter: Enter, start_server: Start, room: str
 ) -> None:
@@ -83,6 +84,7 @@ async def test_a_refused_second_room_shows_the_reason_and_keeps_what_was_typed(
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(room)
 
 
+@pytest.mark.slow
 async def test_the_length_of_a_message_is_shown_and_limited(enter: Enter, start_server: Start) -> None:
     """It is counted as by the server, and shown near the limit; a text that is too long is reported and kept."""
     server = start_server({"JWT_SECRET": SECRET, "MAX_CONTENT_CHARS": "50"})
@@ -166,6 +168,7 @@ async def test_overloaded_is_retried_and_then_shown_as_failed(enter: Enter, wire
     assert await ann.outbox() == []
 
 
+@pytest.mark.slow
 async def test_a_storage_outage_is_shown_and_written_messages_are_kept(
     start_server: Start, new_page: Pages, room: str
 ) -> None:
@@ -180,6 +183,7 @@ async def test_a_storage_outage_is_shown_and_written_messages_are_kept(
     assert [entry["content"] for entry in await ann.outbox()] == ["kept"]
 
 
+@pytest.mark.slow
 async def test_a_server_without_guests_shows_the_reason(start_server: Start, new_page: Pages, room: str) -> None:
     server = start_server({"JWT_SECRET": SECRET, "GUESTS": "off", "HELLO_SECONDS": "0.2"})
     ann = ChatPage(await new_page(link(server, room, "ann")))
@@ -271,6 +275,7 @@ async def test_an_invitation_is_accepted(enter: Enter, server: ServerProcess, ro
     await expect(invitations(ann)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_an_invitation_is_declined(enter: Enter, server: ServerProcess, room: str) -> None:
     ann, orla = await invited(enter, server, room)
     await ann.page.get_by_role("button", name="Decline").click()
@@ -281,12 +286,14 @@ async def test_an_invitation_is_declined(enter: Enter, server: ServerProcess, ro
             pass
 
 
+@pytest.mark.slow
 async def test_a_withdrawn_invitation_disappears(enter: Enter, server: ServerProcess, room: str) -> None:
     ann, orla = await invited(enter, server, room)
     assert (await orla.delete(f"/api/rooms/{room}-den/members/{await ann.identity()}")).status == 204
     await expect(invitations(ann)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_messages_shown_when_a_room_closes_are_marked_read(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:

@@ -8,12 +8,12 @@ from playwright.async_api import expect
 from tests.browser.account_page import REFUSED, AccountPage, join_room, new_username
 from tests.browser.chat_page import OWN, SECRET, ChatPage, Enter, link
 from tests.support.browser import Pages
-from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
 
-@pytest.mark.parametrize("away", [False, slow(True)], ids=["while it is here", "while its tab was closed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("away", [False, True], ids=["while it is here", "while its tab was closed"])
 async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, away: bool
 ) -> None:
@@ -49,6 +49,7 @@ async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     assert await walter.identity() == who
 
 
+@pytest.mark.slow
 async def test_a_guest_who_registers_its_own_name_keeps_what_it_wrote(enter: Enter, new_page: Pages) -> None:
     new_page.expect_error(REFUSED)
     username = new_username()

@@ -8,6 +8,7 @@ from playwright.async_api import expect
 from tests.browser.chat_page import Enter, link
 from tests.browser.peer import peer
 from tests.browser.scrolling import AT_BEGINNING, AT_END, scroll, scroll_up
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 # The message in the middle of the visible part, and its position.
@@ -144,7 +145,7 @@ async def test_at_the_end_the_log_follows_new_messages(enter: Enter, server: Ser
     await ann.at_end()
 
 
-@pytest.mark.parametrize("at_end", [True, False])
+@pytest.mark.parametrize("at_end", [slow(True), False])
 async def test_turning_a_phone_keeps_what_is_read(enter: Enter, server: ServerProcess, room: str, at_end: bool) -> None:
     """Lines wrap differently; the first message that begins in sight stays there, or the end stays in sight."""
     long = "some words that wrap when it is narrow " * 4 + "end"
@@ -204,6 +205,7 @@ async def test_messages_are_grouped_by_day(enter: Enter) -> None:
     await expect(bob.log.get_by_role("separator", name="Yesterday")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_an_address_with_a_number_that_is_no_message_shows_the_newest(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:

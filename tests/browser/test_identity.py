@@ -63,6 +63,7 @@ async def test_a_guest_is_the_same_in_every_tab_and_later(enter: Enter, new_page
     await expect(later.box).to_have_value("mine")
 
 
+@pytest.mark.slow
 @LOCKS
 async def test_tabs_that_are_opened_at_once_become_one_guest(
     new_page: Pages, server: ServerProcess, room: str, locks: bool
@@ -159,6 +160,7 @@ async def test_no_guest_is_forgotten_for_another_one(enter: Enter, wire: Wire) -
     assert "half a thou" in await ann.page.evaluate("localStorage['parley.drafts:guest:ann']")
 
 
+@pytest.mark.slow
 async def test_a_guest_changes_its_name_and_stays_who_it_is(
     enter: Enter, new_page: Pages, server: ServerProcess
 ) -> None:
@@ -266,6 +268,7 @@ async def test_the_applications_token_signs_in(start_server: Start, new_page: Pa
     assert "eyJ" not in stored
 
 
+@pytest.mark.slow
 async def test_an_account_counts_beside_an_applications_token(
     new_page: Pages, server: ServerProcess, room: str
 ) -> None:
@@ -308,6 +311,7 @@ async def test_a_new_token_renews_every_tab(new_page: Pages, server: ServerProce
     assert wire.connections == 1
 
 
+@pytest.mark.slow
 async def test_an_expired_token_is_renewed_by_the_application(
     start_server: Start, new_page: Pages, wire: Wire, room: str
 ) -> None:
@@ -340,6 +344,7 @@ async def test_an_expired_token_is_renewed_by_the_application(
     assert "token" not in page.url
 
 
+@pytest.mark.slow
 async def test_the_page_works_where_storage_is_forbidden(new_page: Pages, server: ServerProcess, room: str) -> None:
     """It says what that means."""
     page = await new_page("about:blank")
@@ -358,6 +363,7 @@ async def test_the_page_works_where_storage_is_forbidden(new_page: Pages, server
     await ann.delivered("nevertheless")
 
 
+@pytest.mark.slow
 async def test_the_page_works_where_storage_is_full(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.page.evaluate(

@@ -9,7 +9,6 @@ from playwright.async_api import Route, expect
 from tests.browser.account_page import REFUSED, AccountPage, home, join_room, new_username
 from tests.browser.chat_page import SECRET
 from tests.support.browser import Pages
-from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -91,6 +90,7 @@ async def test_a_link_to_a_room_waits_until_its_user_has_an_account(
     await ann.connected()
 
 
+@pytest.mark.slow
 async def test_a_link_to_a_room_waits_until_its_user_signs_in(
     server: ServerProcess, new_page: Pages, room: str
 ) -> None:
@@ -104,6 +104,7 @@ async def test_a_link_to_a_room_waits_until_its_user_signs_in(
     await entered(phone, room)
 
 
+@pytest.mark.slow
 async def test_a_link_to_register_opens_a_server_for_the_invited(
     start_server: Start, new_page: Pages, room: str
 ) -> None:
@@ -123,6 +124,7 @@ async def test_a_link_to_register_opens_a_server_for_the_invited(
     assert await uses_left(server, link) == 0
 
 
+@pytest.mark.slow
 async def test_an_open_server_needs_no_link_to_register(server: ServerProcess, new_page: Pages) -> None:
     """The form is there at once, the link is not used, and nothing is left to accept, also after a reload."""
     link = await made(server)
@@ -135,6 +137,7 @@ async def test_an_open_server_needs_no_link_to_register(server: ServerProcess, n
     assert await uses_left(server, link) == 1
 
 
+@pytest.mark.slow
 async def test_who_has_an_account_needs_no_link_to_register(server: ServerProcess, new_page: Pages, room: str) -> None:
     """Whether the link is opened by a user who is signed in, or who then signs in."""
     username = new_username()
@@ -168,7 +171,8 @@ async def test_a_closed_server_without_guests_is_for_its_accounts(start_server: 
     await expect(ann.panel.get_by_role("button")).to_have_text(["Sign in"])
 
 
-@pytest.mark.parametrize("signed_in", [True, slow(False)], ids=["account", "visitor"])
+@pytest.mark.slow
+@pytest.mark.parametrize("signed_in", [True, False], ids=["account", "visitor"])
 async def test_a_link_that_does_not_work_says_what_to_do(
     server: ServerProcess, new_page: Pages, room: str, signed_in: bool
 ) -> None:

@@ -124,6 +124,7 @@ async def test_the_toolbar_follows_the_pointer(enter: Enter) -> None:
     await expect(toolbar(ann)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_the_end_of_editing_is_said(enter: Enter) -> None:
     """By the menu, by `E` on the message, and by the arrow key in the message box."""
     ann = await enter("ann")
@@ -179,6 +180,7 @@ async def test_a_deletion_can_be_undone_and_is_not_lost(enter: Enter) -> None:
     await expect(bob.message("hello")).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_a_deletion_is_sent_when_it_can_no_longer_be_undone(enter: Enter) -> None:
     ann, bob = await two(enter)
     await (await menu_of(ann, "hello")).get_by_role("menuitem", name="Delete").click()
@@ -305,6 +307,7 @@ async def test_everything_by_keyboard(enter: Enter) -> None:
     await expect(ann.message("again")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_the_toolbar_by_keyboard(enter: Enter) -> None:
     ann, bob = await two(enter)
     keys = bob.page.keyboard
@@ -330,6 +333,7 @@ async def test_the_toolbar_by_keyboard(enter: Enter) -> None:
     await expect(bob.message("hello")).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_keys_do_nothing_that_is_not_offered(enter: Enter) -> None:
     """Bob may neither edit nor delete what Ann wrote; a letter is text then."""
     _, bob = await two(enter)
@@ -387,6 +391,7 @@ async def test_a_long_press_opens_a_sheet(enter: Enter) -> None:
     await expect(sheet).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_the_toolbar_survives_changes_of_its_message(enter: Enter, new_page: Pages) -> None:
     """Others react, edit and delete while it is open."""
     ann, bob = await two(enter)

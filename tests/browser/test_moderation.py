@@ -123,6 +123,7 @@ async def test_roles(visit: Visit, owner: Web) -> None:
     await expect(bob.panel.get_by_role("button", name="Ban", exact=True)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_what_the_server_refuses_is_said_in_the_dialog(visit: Visit, owner: Web, server: ServerProcess) -> None:
     """Nobody can see the role of an account on the server, so banning an admin is offered, and refused."""
     root = web(server, new_name(), "admin")
@@ -134,6 +135,7 @@ async def test_what_the_server_refuses_is_said_in_the_dialog(visit: Visit, owner
     await expect(ann.dialog).to_contain_text("You cannot moderate someone with the same or a higher role.")
 
 
+@pytest.mark.slow
 async def test_invite_to_another_room(visit: Visit, owner: Web) -> None:
     """To a private room of mine; the invited user finds it in the sidebar."""
     other = f"{owner.id}-secret"
@@ -185,6 +187,7 @@ async def test_the_list_of_the_banned(visit: Visit, owner: Web, screen: dict[str
     await expect(ann.dialog).to_contain_text("Nobody is banned.")
 
 
+@pytest.mark.slow
 async def test_an_invite_link(visit: Visit, owner: Web, new_page: Pages) -> None:
     """It is shown once, works for who has it, and not after it was revoked."""
     other = f"{owner.id}-den"
@@ -220,6 +223,7 @@ async def test_members_are_offered_no_moderation(visit: Visit) -> None:
         await expect(ann.page.get_by_role("menuitem", name=item)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_deleted_messages(visit: Visit, owner: Web) -> None:
     """A moderator reads what was deleted; opening one shows its place in the room."""
     bob, ann = await visit("Bob"), await visit(account=owner)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import secrets
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
@@ -15,6 +16,7 @@ from tests.support.server import ServerProcess
 from tests.support.web import Web
 
 
+@pytest.mark.slow
 async def test_the_first_admin_opens_the_link_in_the_file(new_page: Pages, room: str) -> None:
     """Its page makes an account with the role of an admin, once, and the file is gone."""
     server = ServerProcess({"SERVER_SECRET": SECRET})
@@ -61,6 +63,7 @@ async def test_a_suspended_user_is_told_why(server: ServerProcess, new_page: Pag
     await ann.connected()
 
 
+@pytest.mark.slow
 async def test_bots_are_marked(server: ServerProcess, enter: Enter, room: str) -> None:
     """An API key acts as a bot, which is marked in the list of people, at its messages and on its card."""
     root = Web(server.port, "root", "admin", secret=SECRET)

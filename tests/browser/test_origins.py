@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+import pytest
 from playwright.async_api import Page, Route
 
 from tests.browser.chat_page import ChatPage, link
@@ -29,6 +30,7 @@ async def page_of(new_page: Pages, origin: str) -> Page:
     return page
 
 
+@pytest.mark.slow
 async def test_only_allowed_pages_and_the_servers_own_may_connect(
     new_page: Pages, start_server: Callable[[Mapping[str, str]], ServerProcess], room: str
 ) -> None:

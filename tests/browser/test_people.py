@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.peer import peer
@@ -29,6 +30,7 @@ async def test_the_card_of_a_guest(visit: Visit, owner: Web, screen: dict[str, o
         await expect(ann.panel.get_by_role("button", name=name, exact=True)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_me_first_and_nothing_to_do_about_me(visit: Visit) -> None:
     """The names of the others come before mine in the alphabet."""
     await visit("Aaron")
@@ -40,6 +42,7 @@ async def test_me_first_and_nothing_to_do_about_me(visit: Visit) -> None:
     await expect(zoe.panel.get_by_role("button", name="Message")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_two_people_of_one_name(visit: Visit, owner: Web) -> None:
     """Each has the end of their id, in the list and on the card; a third with another name has none."""
     first, second = await visit("Bob"), await visit("Bob")
@@ -71,6 +74,7 @@ async def test_message_opens_the_direct_room(visit: Visit, screen: dict[str, obj
     await expect(bob.message("just for you")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_message_to_somebody_who_blocks_me_is_refused_next_to_the_button(visit: Visit, owner: Web) -> None:
     """Under the same answer as for a user whom the server does not know."""
     ann = await visit("Ann")
@@ -94,6 +98,7 @@ async def test_mention_puts_the_name_into_the_box(visit: Visit) -> None:
     await expect(ann.box).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_a_phone_shows_the_box_after_a_mention(visit: Visit) -> None:
     await visit("Bob")
     ann = await visit("Ann", **PHONE)
@@ -122,6 +127,7 @@ async def test_block_and_unblock(visit: Visit, server: ServerProcess) -> None:
     await expect(bob.page.get_by_role("heading", level=1, name=name)).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_block_is_known_after_a_reload(visit: Visit, server: ServerProcess) -> None:
     cat = web(server, new_name())
     bob, ann = await visit("Bob"), await visit(account=cat)
@@ -132,6 +138,7 @@ async def test_a_block_is_known_after_a_reload(visit: Visit, server: ServerProce
     await expect(ann.panel.get_by_role("button", name="Unblock")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_thousand_messages_of_a_blocked_person_are_passed_by_hand(
     visit: Visit, server: ServerProcess, made: str
 ) -> None:
@@ -153,6 +160,7 @@ async def test_a_thousand_messages_of_a_blocked_person_are_passed_by_hand(
     await expect(ann.message("the last")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_the_card_follows_what_happens(visit: Visit, owner: Web) -> None:
     """Somebody who leaves is not here now; their role changes as it is given."""
     bob, ann = await visit("Bob"), await visit("Ann")
@@ -165,6 +173,7 @@ async def test_the_card_follows_what_happens(visit: Visit, owner: Web) -> None:
     await expect(ann.panel).not_to_contain_text("Here now")
 
 
+@pytest.mark.slow
 async def test_back_leads_to_the_row_by_keyboard(visit: Visit) -> None:
     """The focus is never lost on the way to a card and back."""
     await visit("Bob")
@@ -178,6 +187,7 @@ async def test_back_leads_to_the_row_by_keyboard(visit: Visit) -> None:
     await expect(row).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_another_room_closes_the_card(visit: Visit, new_page: Pages) -> None:
     """Its role and its buttons are those of the room in which it was opened."""
     await visit("Bob")

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import expect
 
 from tests.browser.people_page import PHONE, SCREENS, PersonPage, Visit, made, owner, visit
@@ -37,6 +38,7 @@ async def test_a_pin_leads_to_its_message(visit: Visit, owner: Web, made: str, s
         await expect(ann.panel).to_be_hidden()
 
 
+@pytest.mark.slow
 async def test_the_list_follows_what_happens(visit: Visit, owner: Web, made: str) -> None:
     """Pins by others, unpinning, an edit, a deletion; also of messages that the page has not loaded."""
     old = await owner.say(made, "an old rule")
@@ -65,6 +67,7 @@ async def test_the_list_follows_what_happens(visit: Visit, owner: Web, made: str
     await expect(ann.panel).to_contain_text("Nothing is pinned in this room.")
 
 
+@pytest.mark.slow
 async def test_pins_of_another_room(visit: Visit, owner: Web, made: str) -> None:
     """The open list shows those of the room in front."""
     seq = await owner.say(made, "a rule of Plans")

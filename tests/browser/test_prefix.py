@@ -64,6 +64,7 @@ async def test_the_form_leads_into_a_room_under_a_path(base: str, new_page: Page
     await ann.delivered("hello")
 
 
+@pytest.mark.slow
 async def test_an_account_works_under_a_path(base: str, new_page: Pages, room: str) -> None:
     """Requests, cookies and the connection of an account: registering, an expired token, signing out."""
     new_page.expect_error(REFUSED)

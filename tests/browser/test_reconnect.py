@@ -216,6 +216,7 @@ async def test_unsent_messages_are_sent_even_if_the_token_is_no_longer_valid(
     await expect(ann.page.get_by_text("no longer recognises you")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_stopping_server_tells_the_page_when_to_reconnect(
     enter: Enter, own_server: ServerProcess, new_page: Pages
 ) -> None:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.browser.chat_page import SECRET, ChatPage
@@ -82,6 +83,7 @@ async def test_many_strangers_do_not_keep_a_user_out_of_their_rooms(start_server
     await vic.delivered("here")
 
 
+@pytest.mark.slow
 async def test_new_conversations_are_opened_or_hidden_together(start_server: Start, new_page: Pages) -> None:
     """Hiding them can be undone; a conversation that was opened is listed from then on."""
     server = start_server(PLAIN)
@@ -110,6 +112,7 @@ async def test_new_conversations_are_opened_or_hidden_together(start_server: Sta
     await expect(vic.page.locator('[data-room^="@"]')).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_the_room_in_front_is_entered_in_place_of_another(start_server: Start, new_page: Pages) -> None:
     """A connection may be in few rooms: the page leaves the one that was used longest ago, on this connection only."""
     server = start_server({**PLAIN, "SESSION_ROOMS": "3"})
@@ -129,6 +132,7 @@ async def test_the_room_in_front_is_entered_in_place_of_another(start_server: St
             assert ("vic" in carl.ids) == inside
 
 
+@pytest.mark.slow
 async def test_all_rooms_are_listed_when_they_are_many(start_server: Start, new_page: Pages) -> None:
     """The server lists them by pages, by name."""
     server = start_server(PLAIN)

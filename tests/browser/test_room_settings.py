@@ -11,7 +11,6 @@ from playwright.async_api import expect
 from tests.browser.account_page import REFUSED
 from tests.browser.people_page import SCREENS, PersonPage, Visit, made, new_name, owner, visit, web
 from tests.support.browser import Pages
-from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
 
@@ -41,6 +40,7 @@ async def test_title_and_topic(visit: Visit, owner: Web, screen: dict[str, objec
     await expect(bob.page.locator("#topic")).to_have_text("What comes next?")
 
 
+@pytest.mark.slow
 async def test_an_error_is_next_to_its_field(visit: Visit, owner: Web) -> None:
     """What was typed stays, and the field gets the focus."""
     ann = await visit(account=owner)
@@ -53,6 +53,7 @@ async def test_an_error_is_next_to_its_field(visit: Visit, owner: Web) -> None:
     await expect(ann.dialog.get_by_label("Topic")).not_to_have_attribute("aria-invalid", "true")
 
 
+@pytest.mark.slow
 async def test_slow_mode_and_guests(visit: Visit, owner: Web) -> None:
     bob, ann = await visit("Bob"), await visit(account=owner)
     await settings(ann)
@@ -111,6 +112,7 @@ async def test_retention(visit: Visit, owner: Web, made: str) -> None:
     assert "retention_days" not in await owner.json(f"/api/rooms/{made}")
 
 
+@pytest.mark.slow
 async def test_moderators_change_less(visit: Visit, owner: Web, server: ServerProcess, made: str) -> None:
     """Privacy, password and retention are the owners'."""
     bob = web(server, new_name())
@@ -143,6 +145,7 @@ async def test_export(visit: Visit, owner: Web, made: str) -> None:
     await expect(ann.dialog).to_contain_text("Exported: 1 KB")
 
 
+@pytest.mark.slow
 async def test_a_refused_export_says_why(visit: Visit, owner: Web, new_page: Pages, made: str) -> None:
     new_page.expect_error(REFUSED)
     ann = await visit(account=owner)
@@ -176,6 +179,7 @@ async def test_delete_the_room(visit: Visit, owner: Web, screen: dict[str, objec
     await expect(bob.closed).to_contain_text("The room was deleted by")
 
 
+@pytest.mark.slow
 async def test_the_only_owner_cannot_give_the_room_up(visit: Visit, owner: Web) -> None:
     """The refusal is in the dialog; once there is another owner, it works."""
     bob, ann = await visit("Bob"), await visit(account=owner)
@@ -194,7 +198,8 @@ async def test_the_only_owner_cannot_give_the_room_up(visit: Visit, owner: Web) 
     await expect(bob.notices.filter(has_text="left the room for good")).to_have_count(1)
 
 
-@pytest.mark.parametrize("role", [slow("readonly"), "member"])
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["readonly", "member"])
 async def test_members_find_no_settings(visit: Visit, owner: Web, made: str, role: str) -> None:
     bob = await visit("Bob")
     await owner.put(f"/api/rooms/{made}/members/{await bob.user_id()}", {"role": role})

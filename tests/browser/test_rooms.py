@@ -100,6 +100,7 @@ async def test_a_private_room_is_made_and_entered_by_its_password(enter: Enter, 
     await expect(bob.message("only here")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_the_link_of_a_private_room_asks_for_its_password(enter: Enter, server: ServerProcess, room: str) -> None:
     """So does the switcher. A room that did not let one in goes from the list with the next one."""
     vault = f"{room}-vault"
@@ -214,6 +215,7 @@ async def test_a_draft_is_marked_in_the_list(enter: Enter, room: str) -> None:
     await expect(entry(ann, room)).not_to_contain_text("draft")
 
 
+@pytest.mark.slow
 async def test_a_room_is_in_every_tab_until_it_is_left(enter: Enter, room: str) -> None:
     """Also one that entering has made, of which nobody is a member."""
     ann = await enter("ann")
@@ -231,6 +233,7 @@ async def test_a_room_is_in_every_tab_until_it_is_left(enter: Enter, room: str) 
     await expect(entry(other, room)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_room_that_entering_has_made_is_on_other_devices(
     new_page: Pages, server: ServerProcess, room: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Request, expect
 
 from tests.browser.chat_page import Enter, new_room
@@ -60,6 +61,7 @@ async def test_text_cannot_reach_out_of_its_message(enter: Enter) -> None:
     await expect(ann.message("מה שלומך?").locator(".text")).to_have_css("direction", "rtl")
 
 
+@pytest.mark.slow
 async def test_no_character_turns_an_address_round(enter: Enter) -> None:
     """A direction override before a link, or in its text, ends there: hosts are read from left to right."""
     ann, eve = await enter("ann"), await enter("eve")
@@ -73,6 +75,7 @@ async def test_no_character_turns_an_address_round(enter: Enter) -> None:
     assert await ann.page.evaluate(BACKWARDS) == [False] * 4
 
 
+@pytest.mark.slow
 async def test_a_long_message_is_folded_and_marks_stay_in_their_bubble(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.say("\n".join("x" * 200), "x " * 1500, "short")

@@ -72,6 +72,7 @@ async def test_in_all_my_rooms(visit: Visit, owner: Web, made: str) -> None:
     await expect(found.filter(has_text="Other place").get_by_role("button")).to_have_attribute("aria-current", "true")
 
 
+@pytest.mark.slow
 async def test_a_search_in_one_room_ends_with_it(visit: Visit, owner: Web, made: str) -> None:
     """Results of another room would look as if they were of this one."""
     other = new_room()
@@ -86,6 +87,7 @@ async def test_a_search_in_one_room_ends_with_it(visit: Visit, owner: Web, made:
     await expect(found).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_pages_of_results(visit: Visit, owner: Web, made: str) -> None:
     """The newest first; the others follow when they are asked for, once each."""
     for i in range(65):
@@ -133,6 +135,7 @@ async def test_by_keyboard(visit: Visit, owner: Web, made: str) -> None:
     await expect(ann.page.locator("#open-search")).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_nothing_found(visit: Visit, owner: Web, made: str) -> None:
     """It says for what, as text, and offers to look elsewhere."""
     ann = await visit("Ann")
@@ -143,6 +146,7 @@ async def test_nothing_found(visit: Visit, owner: Web, made: str) -> None:
     await expect(ann.panel.get_by_role("button", name="Search all my rooms")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_refused_search_says_why_and_is_tried_again(
     visit: Visit, owner: Web, made: str, wire: Wire, new_page: Pages, server: ServerProcess
 ) -> None:

@@ -44,6 +44,7 @@ async def test_the_theme_is_used_at_once_in_all_tabs(enter: Enter, scheme: str) 
         assert await tab.page.evaluate(BACKGROUND) == plain
 
 
+@pytest.mark.slow
 async def test_the_look_is_there_before_anything_is_painted(
     new_page: Pages, enter: Enter, server: ServerProcess
 ) -> None:
@@ -132,6 +133,7 @@ async def test_enter_sends_or_starts_a_line(enter: Enter) -> None:
         await expect(tab.messages.filter(has_text="two")).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_keywords_and_rooms_that_differ_are_listed(enter: Enter) -> None:
     ann = await enter("ann")
     other = new_room()
@@ -158,6 +160,7 @@ async def test_keywords_and_rooms_that_differ_are_listed(enter: Enter) -> None:
     assert (await ann.page.evaluate("JSON.parse(localStorage.getItem('parley.settings')).levels")) == {}
 
 
+@pytest.mark.slow
 async def test_a_guest_is_shown_how_to_have_an_account(enter: Enter) -> None:
     ann = await enter("ann")
     await open_settings(ann.page, "Blocked people")
@@ -181,14 +184,15 @@ async def signed_in(new_page: Pages, server: ServerProcess, room: str, **options
     return chat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("label", "heading"),
     [
         ("Display name", "Name"),
-        slow("Password", "Password"),
-        slow("Second factor", "Second factor"),
-        slow("Signed-in devices", "Signed-in devices"),
-        slow("Delete the account", "Delete the account"),
+        ("Password", "Password"),
+        ("Second factor", "Second factor"),
+        ("Signed-in devices", "Signed-in devices"),
+        ("Delete the account", "Delete the account"),
     ],
 )
 async def test_the_account_is_a_click_away(
@@ -221,6 +225,7 @@ async def test_blocked_users_can_be_unblocked(new_page: Pages, server: ServerPro
         assert bob.user_id not in await answer.text()
 
 
+@pytest.mark.slow
 async def test_the_settings_are_used_by_keyboard(enter: Enter) -> None:
     """The section in front has the focus at first, and the focus goes back where it was."""
     ann = await enter("ann")
@@ -244,6 +249,7 @@ async def test_the_settings_are_used_by_keyboard(enter: Enter) -> None:
     await expect(me).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_settings_of_another_type_are_ignored(new_page: Pages, server: ServerProcess, room: str) -> None:
     """What a person, or another version of the page, left in the browser's storage does no harm."""
     page = await new_page()

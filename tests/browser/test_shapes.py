@@ -7,6 +7,7 @@ from playwright.async_api import ConsoleMessage, WebSocketRoute, expect
 
 from tests.browser.chat_page import Enter, Frame, OnFrame, Wire, link, pass_on
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 WRONG: list[dict[str, Any]] = [
@@ -42,6 +43,7 @@ def spoiled(frame: Frame, _: WebSocketRoute) -> Frame:
     return frame
 
 
+@pytest.mark.slow
 async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, wire: Wire) -> None:
     """Each kind is told once, to developers. The others are shown, also of a page of history."""
     ann = await enter("ann", wire=wire)
@@ -74,7 +76,9 @@ async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, w
     assert warnings == [told, told]  # one of each load
 
 
-@pytest.mark.parametrize("wrong", [{"members": None}, {"members": [None]}, {"head": "x"}, {"head": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"members": None}, slow({"members": [None]}), slow({"head": "x"}), slow({"head": 1.5})]
+)
 async def test_a_room_that_cannot_be_entered_says_so(enter: Enter, wire: Wire, wrong: dict[str, object]) -> None:
     """And is entered later."""
     ann = await enter("ann", wire=wire)
@@ -89,7 +93,7 @@ async def test_a_room_that_cannot_be_entered_says_so(enter: Enter, wire: Wire, w
     await ann.delivered("here")
 
 
-@pytest.mark.parametrize("wrong", [{"limits": {"max_content_chars": "many"}}, {"user": None}])
+@pytest.mark.parametrize("wrong", [{"limits": {"max_content_chars": "many"}}, slow({"user": None})])
 async def test_a_server_that_cannot_be_read_is_not_asked_on(
     new_page: Pages, server: ServerProcess, room: str, wire: Wire, wrong: dict[str, object]
 ) -> None:

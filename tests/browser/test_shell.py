@@ -136,6 +136,7 @@ async def test_people_are_grouped_by_role_and_namesakes_told_apart(
         await expect(members.last).to_have_text(re.compile(r"zoe\s*guest"))
 
 
+@pytest.mark.slow
 async def test_among_many_people_one_finds_oneself_and_others(enter: Enter, server: ServerProcess, room: str) -> None:
     names = [f"person {i:02}" for i in range(12)]
     ann = await enter("zed")
@@ -149,6 +150,7 @@ async def test_among_many_people_one_finds_oneself_and_others(enter: Enter, serv
         await expect(ann.people).to_contain_text("person 07")
 
 
+@pytest.mark.slow
 async def test_among_more_people_than_the_server_names_one_finds_oneself(enter: Enter, wire: Wire) -> None:
     """`joined` names 200 of those who are present, without regard to who asks."""
     others = [{"id": f"g_{number:03}", "name": f"person {number:03}"} for number in range(200)]
@@ -180,6 +182,7 @@ async def test_the_list_of_people_covers_a_phone_and_gives_the_focus_back(enter:
     await expect(ann.page.locator("#main")).not_to_have_attribute("inert", "")
 
 
+@pytest.mark.slow
 async def test_a_wide_page_remembers_whether_the_list_of_people_is_open(enter: Enter) -> None:
     ann = await enter("ann")
     panel = ann.page.get_by_role("complementary", name="People")
@@ -245,6 +248,7 @@ async def test_arrow_keys_go_through_the_rooms(enter: Enter, room: str) -> None:
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room}-c")
 
 
+@pytest.mark.slow
 async def test_a_long_list_of_rooms_keeps_the_button_that_adds_one_in_sight(enter: Enter, room: str) -> None:
     ann = await enter("ann", viewport={"width": 1280, "height": 320})
     for name in "bcde":
@@ -257,6 +261,7 @@ async def test_a_long_list_of_rooms_keeps_the_button_that_adds_one_in_sight(ente
     await expect(ann.page.get_by_role("menuitem", name="Browse rooms")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_unread_rooms_out_of_sight_are_a_press_away(enter: Enter, server: ServerProcess, room: str) -> None:
     """In a long list, below and above what is in sight."""
     ann = await enter("ann", viewport={"width": 1280, "height": 320})
@@ -281,6 +286,7 @@ async def test_unread_rooms_out_of_sight_are_a_press_away(enter: Enter, server: 
     await expect(above).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_the_shortcuts_are_listed(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.box.press("?")
@@ -294,6 +300,7 @@ async def test_the_shortcuts_are_listed(enter: Enter) -> None:
     await expect(ann.page.locator("#open-search")).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_a_long_topic_is_shown_whole_on_request(enter: Enter, server: ServerProcess, room: str) -> None:
     topic = "What everyone should know about this room. " * 10
     await Web(server.port, "owner", secret=SECRET).post("/api/rooms", {"name": f"{room}-x", "topic": topic.strip()})
@@ -308,6 +315,7 @@ async def test_a_long_topic_is_shown_whole_on_request(enter: Enter, server: Serv
     await expect(whole).to_be_hidden()
 
 
+@pytest.mark.slow
 async def test_a_short_notice_goes_and_an_error_stays(enter: Enter, room: str) -> None:
     """A notice stays while somebody points at it."""
     ann = await enter("ann")
@@ -323,7 +331,7 @@ async def test_a_short_notice_goes_and_an_error_stays(enter: Enter, room: str) -
     await expect(notice).to_have_count(0)
 
 
-@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("options", [slow({}), PHONE], ids=["desktop", "phone"])
 async def test_a_notice_covers_neither_the_newest_message_nor_the_box(enter: Enter, options: Any) -> None:
     """The log gets smaller meanwhile: its end stays in sight, and so does what one reads further up."""
     ann = await enter("ann", **options)

@@ -9,6 +9,7 @@ from server.auth.tokens import sign_account
 from tests.browser.account_page import AccountPage, home, new_username
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, pass_on, refusal
 from tests.support.browser import Pages
+from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 EXPIRES = int(time.time()) + 3600
@@ -39,7 +40,7 @@ async def goes_on_as(chat: ChatPage, name: str, text: str) -> None:
     await expect(chat.page.locator("#me")).to_contain_text(name)
 
 
-@pytest.mark.parametrize("opened", ["in another tab", "in the tab that is open"])
+@pytest.mark.parametrize("opened", [slow("in another tab"), "in the tab that is open"])
 async def test_a_guest_is_asked_and_says_no(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, opened: str
 ) -> None:
@@ -87,6 +88,7 @@ async def test_a_guest_agrees(enter: Enter, new_page: Pages, server: ServerProce
     await expect(again.page.get_by_role("dialog")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_user_of_an_application_is_asked(new_page: Pages, server: ServerProcess, room: str) -> None:
     """Also if the other one has the same name, or one that is written from right to left."""
     vic = await signed_in(new_page, server, room, token("vic", "Victoria"))
@@ -107,7 +109,7 @@ async def test_a_user_of_an_application_is_asked(new_page: Pages, server: Server
     assert await heading.inner_text() == f"Continue as {chr(0x202E)}cba?"
 
 
-@pytest.mark.parametrize("who", ["a guest", "a user of the application"])
+@pytest.mark.parametrize("who", ["a guest", slow("a user of the application")])
 async def test_a_forged_token_signs_nobody_out(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, who: str
 ) -> None:
@@ -125,6 +127,7 @@ async def test_a_forged_token_signs_nobody_out(
     await goes_on_as(vic, "Vic", "by the other one")
 
 
+@pytest.mark.slow
 async def test_one_whose_login_has_ended_is_asked(new_page: Pages, server: ServerProcess, room: str) -> None:
     wire = Wire()
     vic = await signed_in(new_page, server, room, token("vic", "Vic"))
@@ -145,6 +148,7 @@ async def test_one_whose_login_has_ended_is_asked(new_page: Pages, server: Serve
     await goes_on_as(vic, "Vic", "back")
 
 
+@pytest.mark.slow
 async def test_an_account_stays_signed_in(new_page: Pages, server: ServerProcess, room: str) -> None:
     username = new_username()
     ann = AccountPage(await new_page(home(server, room)))

@@ -69,7 +69,7 @@ def person(new_page: Pages, server: ServerProcess, room: str, enter: Enter) -> P
 
 
 @pytest.mark.usefixtures("service_worker")
-@pytest.mark.parametrize("kind", ["guest", "account", "user of an application"])
+@pytest.mark.parametrize("kind", ["guest", slow("account"), slow("user of an application")])
 async def test_nothing_of_a_person_is_left(person: Person, new_page: Pages, wire: Wire, room: str, kind: str) -> None:
     """In all tabs and in closed ones: messages, what was not sent, names of rooms, drafts, keywords."""
     ann = await person(kind)
@@ -135,6 +135,7 @@ async def test_signing_out_where_the_browser_keeps_no_messages(
         assert room not in stored
 
 
+@pytest.mark.slow
 async def test_the_next_guest_with_this_name_gets_nothing(
     enter: Enter, new_page: Pages, server: ServerProcess, wire: Wire, room: str
 ) -> None:
@@ -155,6 +156,7 @@ async def test_the_next_guest_with_this_name_gets_nothing(
         await expect(tab.message(UNSENT)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_guest_that_is_signed_out_on_the_entry_page(
     enter: Enter, new_page: Pages, server: ServerProcess, wire: Wire
 ) -> None:
@@ -172,6 +174,7 @@ async def test_a_guest_that_is_signed_out_on_the_entry_page(
     assert UNSENT not in await entry.evaluate(STORED)
 
 
+@pytest.mark.slow
 async def test_what_a_renamed_guest_had_not_sent_goes_with_it(
     enter: Enter, new_page: Pages, server: ServerProcess, wire: Wire, room: str
 ) -> None:
@@ -196,6 +199,7 @@ async def test_what_a_renamed_guest_had_not_sent_goes_with_it(
     await expect(next_ann.message(UNSENT)).not_to_have_class(OWN)
 
 
+@pytest.mark.slow
 async def test_what_a_guest_had_not_sent_goes_to_the_account_that_keeps_it(
     enter: Enter, new_page: Pages, server: ServerProcess, wire: Wire, room: str
 ) -> None:
@@ -224,6 +228,7 @@ async def test_what_a_guest_had_not_sent_goes_to_the_account_that_keeps_it(
     await expect(ann.message(UNSENT).get_by_text(f"Written as {name}.")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_tab_that_slept_while_its_guest_was_signed_out_knows_nothing(enter: Enter, new_page: Pages) -> None:
     """Such as one that went elsewhere, and comes back."""
     ann = await enter("ann")

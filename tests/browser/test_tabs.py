@@ -4,7 +4,6 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.chat_page import ChatPage, Enter, Wire, link, pass_on, swallow
-from tests.support.marks import slow
 from tests.support.server import ServerProcess
 
 WITHOUT_LOCKS = "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })"
@@ -32,7 +31,8 @@ async def test_two_users_in_two_tabs_of_one_browser(enter: Enter, wire: Wire) ->
     await expect(ann.message("from bob").locator(".name")).to_have_text("bob")
 
 
-@pytest.mark.parametrize("locks", [True, slow(False)], ids=["web locks", "plain http, no web locks"])
+@pytest.mark.slow
+@pytest.mark.parametrize("locks", [True, False], ids=["web locks", "plain http, no web locks"])
 async def test_a_duplicated_tab_has_an_outbox_of_its_own(enter: Enter, wire: Wire, locks: bool) -> None:
     """The copy of a tab (with its `sessionStorage`) is the same guest, and sends only what was written in it."""
     wire.to_server = swallow("message")

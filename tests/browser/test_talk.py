@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import pytest
 from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.chat_page import ChatPage, Enter, Frame, Wire, answer, new_room, pass_on, swallow
@@ -30,6 +31,7 @@ async def test_two_users_exchange_messages(enter: Enter) -> None:
     await expect(bob.message("Hello Bob")).not_to_have_class(re.compile(r"\bown\b"))
 
 
+@pytest.mark.slow
 async def test_every_message_shows_its_time(enter: Enter) -> None:
     """The time is shown, the full date appears on hovering, and is machine-readable."""
     ann = await enter("ann")
@@ -112,6 +114,7 @@ async def test_joins_and_leaves_are_shown(enter: Enter) -> None:
     await expect(ann.notices).to_have_text(["bob (guest) joined", "bob (guest) left"])
 
 
+@pytest.mark.slow
 async def test_what_changes_in_a_room_is_said_in_its_log(enter: Enter, server: ServerProcess, wire: Wire) -> None:
     """Title, topic, roles and mutes; but not that somebody joined who has already spoken."""
     late: list[Frame] = []
@@ -149,6 +152,7 @@ async def test_what_changes_in_a_room_is_said_in_its_log(enter: Enter, server: S
             )
 
 
+@pytest.mark.slow
 async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, server: ServerProcess, room: str) -> None:
     """Consecutive joins and leaves are one line, and those that cancel out are none."""
     ann = await enter("ann")
@@ -158,6 +162,7 @@ async def test_joins_and_leaves_that_cancel_out_are_not_shown(enter: Enter, serv
     await expect(ann.notices).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_line_breaks_and_spaces_are_preserved(enter: Enter) -> None:
     """Shift+Enter starts a line; the Enter that confirms a word in an input method does not send."""
     ann = await enter("ann")
@@ -173,6 +178,7 @@ async def test_line_breaks_and_spaces_are_preserved(enter: Enter) -> None:
     await expect(ann.box).to_have_value("")
 
 
+@pytest.mark.slow
 async def test_only_web_addresses_become_links(enter: Enter) -> None:
     """They open in a new tab without a referrer; anything else that looks like an address stays text."""
     ann = await enter("ann")
@@ -204,6 +210,7 @@ LINKS = [  # a text, where its link leads, and what the link says, if that is no
 ]
 
 
+@pytest.mark.slow
 async def test_a_link_ends_with_the_address_and_shows_its_target(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.say(*(text for text, _, _ in LINKS))
@@ -248,6 +255,7 @@ async def test_a_draft_is_kept_in_its_room(enter: Enter, room: str) -> None:
     await expect(ann.box).to_have_value("half a thou")
 
 
+@pytest.mark.slow
 async def test_unsent_messages_in_a_left_room_are_kept(enter: Enter, wire: Wire, room: str) -> None:
     """Leaving warns of them; rejoining sends them."""
     wire.to_server = swallow("message")
@@ -269,6 +277,7 @@ async def test_a_room_link_never_contains_the_users_name(enter: Enter, server: S
     assert ann.page.url == f"{server.http_url}/client.html?r={room}"
 
 
+@pytest.mark.slow
 async def test_a_room_link_asks_for_a_name_and_remembers_it(
     new_page: Pages, enter: Enter, server: ServerProcess, room: str
 ) -> None:

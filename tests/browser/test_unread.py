@@ -85,6 +85,7 @@ async def test_unread_messages_are_counted_and_marked(
     await expect(ann.page).to_have_title(f"{room} · Parley")
 
 
+@pytest.mark.slow
 async def test_what_is_in_sight_in_another_room_is_read(
     enter: Enter, server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -137,6 +138,7 @@ async def test_a_page_that_nobody_looks_at_reads_nothing(enter: Enter, server: S
     await expect(badge(ann.page, room)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_two_tabs_of_a_guest_agree(enter: Enter, server: ServerProcess, room: str, other_room: str) -> None:
     await make_room(server, room)
     await make_room(server, other_room)
@@ -190,6 +192,7 @@ async def test_two_devices_of_an_account_agree(
     await expect(badge(desktop.page, other_room)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_counts_survive_a_reload_and_a_closed_tab(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -241,6 +244,7 @@ async def test_messages_after_a_restart_that_lost_everything_are_unread(
         await expect(badge(ann.page, room)).to_have_text("1")
 
 
+@pytest.mark.slow
 async def test_a_message_that_arrives_while_the_counts_are_awaited_is_counted(
     enter: Enter, server: ServerProcess, wire: Wire, room: str, other_room: str
 ) -> None:
@@ -332,6 +336,7 @@ async def test_a_room_can_be_marked_as_unread_and_as_read(
     await expect(badge(ann.page, room)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_what_is_read_without_a_connection_is_read(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -372,6 +377,7 @@ async def test_a_muted_room_does_not_count(enter: Enter, server: ServerProcess, 
     await expect(ann.page.locator("#menu")).to_have_accessible_name("Rooms")
 
 
+@pytest.mark.slow
 async def test_many_are_cut_alike_everywhere(enter: Enter, server: ServerProcess, room: str, other_room: str) -> None:
     """In the sidebar, in the title, and on a phone on the button that opens the sidebar."""
     ann = await enter("ann", **PHONE)

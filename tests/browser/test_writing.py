@@ -148,7 +148,8 @@ async def test_shift_enter_starts_a_line_and_the_hint_about_it_is_shown_until_th
     await expect(hint).to_be_hidden()
 
 
-@pytest.mark.parametrize("key", ["Shift+Enter", slow("Control+Enter")])
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["Shift+Enter", "Control+Enter"])
 async def test_enter_can_start_a_line_instead(enter: Enter, key: str) -> None:
     ann = await enter("ann")
     await ann.page.evaluate("localStorage.setItem('parley.settings', JSON.stringify({ enter: 'line' }))")
@@ -179,6 +180,7 @@ async def test_typing_anywhere_writes_into_the_box(enter: Enter) -> None:
     await expect(ann.page.locator("#reply-bar")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_page_keys_scroll_the_log(enter: Enter, server: ServerProcess, room: str) -> None:
     async with peer(server, room, "bob") as bob:
         await bob.say(f"message {number}" for number in range(60))
@@ -229,6 +231,7 @@ async def test_arrow_up_edits_the_last_message_and_keeps_the_draft_apart(enter: 
     await expect(ann.box).to_have_value("draft")
 
 
+@pytest.mark.slow
 async def test_a_refused_edit_says_why_and_keeps_the_text(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await enter("ann")
     await ann.say("helo")
@@ -369,6 +372,7 @@ async def test_a_reply_shows_what_it_answers(enter: Enter) -> None:
     await expect(ann.message("and more")).not_to_contain_text("Who comes?")
 
 
+@pytest.mark.slow
 async def test_an_unsent_message_returns_to_the_box(enter: Enter, wire: Wire) -> None:
     ann = await enter("ann", wire=wire)
     wire.refuse = True
@@ -446,6 +450,7 @@ async def test_a_mute_says_why_and_for_how_long(enter: Enter, server: ServerProc
         await expect(ann.box).to_be_focused()
 
 
+@pytest.mark.slow
 async def test_a_mute_ends_by_itself(enter: Enter, server: ServerProcess, room: str) -> None:
     await Web(server.port, token=admin()).create(room)
     ann = await enter("ann")
@@ -531,7 +536,7 @@ async def send_event(page: Page, selector: str, kind: str, *types: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(("selector", "kind"), [("#message", "paste"), ("#log", "drop"), slow("body", "drop")])
+@pytest.mark.parametrize(("selector", "kind"), [("#message", "paste"), slow("#log", "drop"), slow("body", "drop")])
 async def test_a_file_is_refused_in_words(enter: Enter, selector: str, kind: str) -> None:
     ann = await enter("ann")
     if kind == "drop":
