@@ -24,20 +24,27 @@ PLACE = """(seq) => document.querySelector(`.msg[data-seq="${seq}"]`).getBoundin
 KEEP_SOCKET = (
     "window.WebSocket = class extends WebSocket { constructor(...args) { super(...args); window.socket = this; } }"
 )
-# The reader is at the end of what is drawn when the last page arrives, and scrolls before it is drawn. Returns the seq
-# of the last message until then.
+# The reader goes on to the end of what is drawn, is there when the last page arrives, and scrolls before it is drawn.
+# Returns the seq of the last message until then.
 SCROLLS_WITH_LAST_PAGE = """() => new Promise((resolve) => {
   const log = document.querySelector("#log");
   const hear = socket.onmessage;
+  let here = false;
+  const go = () => {
+    if (here) return;
+    log.scrollTop = log.scrollHeight;
+    requestAnimationFrame(go);
+  };
   socket.onmessage = (event) => {
     const frame = JSON.parse(event.data);
+    here ||= frame.type === "history" && !frame.has_newer;
     log.scrollTop = log.scrollHeight;
     const last = [...log.querySelectorAll(".msg")].at(-1).dataset.seq;
     hear(event);
     log.dispatchEvent(new Event("scroll"));
-    if (frame.type === "history" && !frame.has_newer) resolve(last);
+    if (here) resolve(last);
   };
-  log.scrollTop = log.scrollHeight;
+  go();
 })"""
 # The reader scrolls up, and a message arrives before the scroll event.
 ARRIVES_IN_A_SCROLL = """([room, content]) => {
