@@ -5,26 +5,34 @@ import { words } from "../words.js";
  * not reach what had the keyboard before, which may be the message box: a dialog without anything but a field takes it.
  */
 
-const box = /** @type {HTMLDialogElement} */ (document.getElementById("ahead"));
-const field = /** @type {HTMLInputElement} */ (box.querySelector("input"));
 /** What Escape does. */ let cancel = () => {};
 /** What has been loaded. @type {WeakMap<() => Promise<any>, any>} */ const ready = new WeakMap();
+/** @type {HTMLDialogElement | undefined} */ let found;
 
-box.addEventListener("cancel", (event) => {
-  event.preventDefault();
-  giveKeys();
-  cancel();
-});
-field.addEventListener("keydown", (event) => {
-  if (event.isComposing || !["Enter", "Tab"].includes(event.key)) return;
-  event.preventDefault();
-  field.readOnly ||= event.key === "Enter"; // what follows would be for what Enter opens
-});
+/** The dialog and its field: not before they are wanted, as modules are also used without a page. */
+function parts() {
+  const box = found ?? /** @type {HTMLDialogElement} */ (document.getElementById("ahead"));
+  const field = /** @type {HTMLInputElement} */ (box.querySelector("input"));
+  if (found) return { box, field };
+  found = box;
+  box.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    giveKeys();
+    cancel();
+  });
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || !["Enter", "Tab"].includes(event.key)) return;
+    event.preventDefault();
+    field.readOnly ||= event.key === "Enter"; // what follows would be for what Enter opens
+  });
+  return { box, field };
+}
 
 /** Take the keyboard, if nothing modal has it. @param {() => void} onCancel */
 export function takeKeys(onCancel) {
   cancel = onCancel;
   if (document.querySelector("dialog[open]")) return;
+  const { box, field } = parts();
   field.value = "";
   field.readOnly = false;
   field.labels?.[0].firstChild?.replaceWith(words.common.loading);
@@ -33,6 +41,7 @@ export function takeKeys(onCancel) {
 
 /** Give it back, or to what `open` opens, with what was typed meanwhile. @param {() => void} [open] */
 export function giveKeys(open) {
+  const { box, field } = parts();
   const { value, readOnly } = field;
   const had = box.open;
   if (had) box.close(); // gives the focus back
