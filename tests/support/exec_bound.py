@@ -21,12 +21,17 @@ def main(arguments: list[str]) -> None:
         os.setgid(int(gid))
     if uid != "-":
         os.setuid(int(uid))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-        if os.getppid() != int(expected_parent):
-            return  # the parent died before prctl: nothing would stop the program
+    die_with_parent(int(death_signal), int(expected_parent))
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
     os.execvp(program, arguments[4:])  # noqa: S606 - the whole purpose
+
+
+def die_with_parent(death_signal: int, expected_parent: int) -> None:
+    """Get a signal when the parent dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+        if os.getppid() != expected_parent:
+            sys.exit()  # the parent died before prctl: nothing would stop the program
 
 
 if __name__ == "__main__":

@@ -50,11 +50,12 @@ def spawn(
     cwd: Path | None = None,
     user: tuple[int, int] | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
+    descriptors: Sequence[int] = (),
 ) -> "subprocess.Popen[bytes]":
     """Start `command` with its output appended to `log`, in a session of its own (Ctrl-C reaches pytest only).
 
     `user` is (uid, gid) to become, for programs that refuse root. The program gets `death_signal` when pytest dies,
-    even by SIGKILL. May be called from any thread.
+    even by SIGKILL, and inherits `descriptors`. May be called from any thread.
     """
     uid, gid = ("-", "-") if user is None else (str(user[0]), str(user[1]))
     wrapped = [sys.executable, "-I", "-S", str(EXEC_BOUND), str(int(death_signal)), uid, gid, str(os.getpid())]
@@ -69,6 +70,7 @@ def spawn(
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
 
     return _spawner.submit(start).result()

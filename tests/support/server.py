@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from server.settings.table import SETTINGS
+from tests.support import forking
 from tests.support.process import (
     PATIENCE,
-    ROOT,
     NotReadyError,
     free_port,
     inherited_environment,
@@ -22,6 +23,8 @@ from tests.support.process import (
     spawn,
 )
 
+_SETTINGS = {setting.name for setting in SETTINGS}
+
 
 class ServerProcess:
     """One server process on a free port of 127.0.0.1, that dies with pytest.
@@ -30,7 +33,8 @@ class ServerProcess:
     directory, `folder`, is empty, so it finds no `.env` there. Methods block: from async tests use
     `async with`, and `asyncio.to_thread` for the rest. After `wait()` it can be started again, on the same port.
 
-    Python warnings inside the server are errors, unless `env` has another PYTHONWARNINGS.
+    Python warnings inside the server are errors, unless `env` has another PYTHONWARNINGS. It is forked from a process
+    that has imported it, unless it is to have another main file, interpreter, or environment of Python, or to be `new`.
     """
 
     def __init__(
@@ -38,25 +42,25 @@ class ServerProcess:
         env: Mapping[str, str] | None = None,
         *,
         arguments: tuple[str, ...] = (),
-        main: Path = ROOT / "main.py",
+        main: Path = forking.MAIN,
         python: str | Path = sys.executable,
+        new: bool = False,
     ) -> None:
         self.folder = make_temp_folder("server")
         self._python = python
         self.main = main
         self._arguments = arguments
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | forking.Forked | None = None
         self.port = free_port()
         self.env: dict[str, str] = {
-            **inherited_environment(),
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONWARNINGS": "error",
-            "PYTHONFAULTHANDLER": "1",
+            **(outside := {**inherited_environment(), **forking.OF_PYTHON}),
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
             "PRESENCE_GRACE": "0",  # so that tests do not wait for it, except those about it
             **(env or {}),
         }
+        same = {name: value for name, value in self.env.items() if name not in _SETTINGS} == outside
+        self._forks = forking.POSSIBLE and same and (main, python) == (forking.MAIN, sys.executable) and not new
 
     @property
     def http_url(self) -> str:
@@ -82,8 +86,12 @@ class ServerProcess:
         """Start the process and return at once, for tests of what happens before it is healthy, or of its exit."""
         if self._process is not None and self._process.poll() is None:
             raise NotReadyError("the server is already running")
-        command: list[str | Path] = [self._python, self.main, *self._arguments]
-        self._process = spawn(command, log=self.folder / "server.log", env=self.env, cwd=self.folder)
+        log = self.folder / "server.log"
+        if self._forks:
+            self._process = forking.fork(self._arguments, env=self.env, cwd=self.folder, log=log)
+        else:
+            command: list[str | Path] = [self._python, self.main, *self._arguments]
+            self._process = spawn(command, log=log, env=self.env, cwd=self.folder)
         return self
 
     def start(self, timeout: float = PATIENCE) -> Self:
@@ -163,7 +171,7 @@ class ServerProcess:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.remove)
 
-    def _running(self) -> "subprocess.Popen[bytes]":
+    def _running(self) -> "subprocess.Popen[bytes] | forking.Forked":
         if self._process is None:
             raise NotReadyError("the server was not started")
         return self._process
