@@ -184,6 +184,7 @@ async def test_a_page_opened_before_the_database_is_reached_keeps_its_identity(
         await ann.delivered("kept")
         assert await ann.texts() == ["kept"]
         assert await ann.identity() == who
+        new_page.expect_error(SERVER_AWAY)  # what the page loads at its leisure
         server.terminate()
         await asyncio.to_thread(server.wait)
 
