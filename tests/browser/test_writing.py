@@ -1,10 +1,11 @@
 """The message box: what is typed stays in its room; drafts, replies, edits, limits, and what hinders writing."""
 
+import asyncio
 import re
 import time
 
 import pytest
-from playwright.async_api import Page, WebSocketRoute, expect
+from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
@@ -87,6 +88,42 @@ async def test_an_input_method_finishes_in_the_room_where_it_began(
     await expect(ann.box).to_have_value("")
     await go_to(ann, room)
     await expect(ann.box).to_have_value("にほん")
+
+
+@pytest.mark.parametrize(("part", "typed", "left"), [("emoji.json", ":smile:", "😄"), ("commands.js", "/help", "")])
+async def test_what_comes_late_is_written_into_the_room_where_it_was_asked_for(
+    enter: Enter, server: ServerProcess, room: str, part: str, typed: str, left: str
+) -> None:
+    ann = await in_two_rooms(enter, server, room)
+    arrives = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrives.wait()
+        await route.continue_()
+
+    await ann.page.route(f"**/{part}", late)
+    async with ann.page.expect_request(f"**/{part}"):
+        await ann.box.press_sequentially(typed)
+        await ann.page.keyboard.press("Enter" if typed == "/help" else "Shift")
+    await ann.page.keyboard.press("Alt+ArrowDown")
+    await expect(ann.page.get_by_role("heading", level=1, name=f"{room}-b", exact=True)).to_be_visible()
+    await ann.page.keyboard.type("hello")
+    arrives.set()
+    await ann.page.wait_for_function("(typed) => !JSON.stringify({ ...localStorage }).includes(typed)", arg=typed)
+    await expect(ann.box).to_have_value("hello")
+    await go_to(ann, room)
+    await expect(ann.box).to_have_value(left)
+
+
+async def test_the_emoji_picker_closes_with_its_room(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await in_two_rooms(enter, server, room)
+    picker = ann.page.get_by_role("dialog", name="Emoji")
+    await ann.page.get_by_role("button", name="Insert an emoji").click()
+    await expect(picker.get_by_role("gridcell").first).to_be_visible()
+    await ann.page.keyboard.press("Alt+ArrowDown")
+    await expect(ann.page.get_by_role("heading", level=1, name=f"{room}-b", exact=True)).to_be_visible()
+    await expect(picker).to_have_count(0)
+    await expect(ann.box).to_be_focused()
 
 
 async def test_enter_of_an_input_method_does_not_send(enter: Enter) -> None:

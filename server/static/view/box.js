@@ -39,14 +39,15 @@ export class MessageBox {
   }
 
   /**
-   * Write text as if it had been typed: Ctrl+Z takes it back, and `input` is told.
+   * Write text as if it had been typed: Ctrl+Z takes it back, and `input` is told. Without the focus, which a box out of sight
+   * cannot have, the browser would write into what has it.
    * @param {string} text @param {number} [start] @param {number} [end] what it replaces; by default the selection
    */
   insert(text, start = this.input.selectionStart, end = this.input.selectionEnd) {
     if (this.composing) this.input.blur(); // the input method must finish first
     this.input.focus({ preventScroll: true });
     this.input.setSelectionRange(start, end);
-    if (document.execCommand("insertText", false, text)) return;
+    if (document.activeElement === this.input && document.execCommand("insertText", false, text)) return;
     this.input.setRangeText(text, start, end, "end");
     this.input.dispatchEvent(new InputEvent("input", { bubbles: true }));
   }

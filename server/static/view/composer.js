@@ -64,6 +64,7 @@ export class Composer {
     const box = this.#boxOf(room.name);
     if (box !== this.#box) {
       this.#completion?.close();
+      /** @type {HTMLElement | null} */ (document.querySelector("#emoji-picker"))?.hidePopover();
       this.#box?.input.blur(); // an input method finishes in the room where it began
       this.#box = box;
       for (const name of this.#boxes.keys()) if (!this.state.rooms.has(name)) this.#boxes.delete(name);
@@ -229,7 +230,7 @@ export class Composer {
         const { runCommand } = await onDemand(() => import("./commands.js"));
         const rest = await runCommand(this.state, this.act, box.room, text);
         if (cleanContent(box.text) === text) this.#empty(box);
-        if (rest) box.insert(rest);
+        if (rest && box === this.#box && !box.text) box.insert(rest);
       });
     }
     const room = this.state.rooms.get(box.room);
@@ -270,7 +271,10 @@ export class Composer {
   /** @param {MessageBox} box @param {HTMLElement} anchor */
   #pickEmoji(box, anchor) {
     const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.focus() };
-    openWithKeys(this.act, loadPicker, (picker) => picker.openEmojiPicker(anchor, this.state, this.act, options));
+    const open = (/** @type {typeof import("./emoji-picker.js")} */ picker) => {
+      if (box === this.#box) picker.openEmojiPicker(anchor, this.state, this.act, options);
+    };
+    openWithKeys(this.act, loadPicker, open);
   }
 
   /** @param {MessageBox} box @param {string} how */

@@ -219,7 +219,7 @@ class Picker {
 
   /** Of the search field and of the grid. @param {KeyboardEvent} event */
   #onKey(event) {
-    if (event.isComposing || event.keyCode === 229) return;
+    if (event.isComposing || event.keyCode === 229 || event.altKey) return;
     const shown = this.#shown;
     if (event.key === "Escape") return this.close(); // by itself it would only empty the field
     const fromGrid = event.currentTarget === this.#grid;
