@@ -77,6 +77,33 @@ async def test_another_room_in_front_gets_nothing_of_what_was_typed(
     await expect(ann.messages).to_have_count(0)
 
 
+@pytest.mark.parametrize("sign", ["  ", "\u200d "])
+async def test_what_is_typed_before_the_server_spells_the_room_goes_with_it(
+    enter: Enter, wire: Wire, room: str, sign: str
+) -> None:
+    held: asyncio.Queue[tuple[WebSocketRoute, Frame]] = asyncio.Queue()
+
+    def hold(frame: Frame, route: WebSocketRoute) -> Frame | None:
+        if frame["type"] != "joined":
+            return frame
+        held.put_nowait((route, frame))
+        return None
+
+    wire.to_page = hold
+    ann = await enter("ann", room=f"{room}{sign}b", wire=wire)
+    await ann.box.press_sequentially("early")
+    answer(*await held.get())
+    wire.to_page = pass_on
+    while not held.empty():  # the list of rooms may have had it before
+        answer(*held.get_nowait())
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text(f"{room} b")
+    await ann.page.keyboard.type(" words")
+    await expect(ann.box).to_have_value("early words")
+    await ann.page.reload()
+    await ann.connected()
+    await expect(ann.box).to_have_value("early words")
+
+
 async def test_an_input_method_finishes_in_the_room_where_it_began(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:

@@ -99,8 +99,10 @@ export class Membership {
     if (this.#missing("recent").length) this.ask();
   }
 
-  /** Adopt the server's spelling of a name (Unicode NFC). @param {Room} room @param {string} name */
+  /** Adopt the server's spelling of a name, such as one space for two. What was typed under the other one goes with it.
+   * @param {Room} room @param {string} name */
   rename(room, name) {
+    this.state.drafts.move(room.name, name);
     for (const entry of this.state.outbox.of(room.name)) entry.room = name;
     this.state.rooms.delete(room.name);
     if (this.state.front === room.name) this.state.front = name;

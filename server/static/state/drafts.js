@@ -43,6 +43,13 @@ export class Drafts {
     else this.store.remove(this.#key);
   }
 
+  /** A room is called something else: its draft goes with it, before the one that is there. @param {string} from @param {string} to */
+  move(from, to) {
+    const texts = new Set([this.get(from), this.get(to)]);
+    this.set(from, "");
+    this.set(to, [...texts].filter(Boolean).join("\n"));
+  }
+
   /** @returns {string[]} the rooms that have one */
   rooms() {
     return [...this.#drafts.keys()];

@@ -15,15 +15,21 @@ export class MessageBox {
   busy = false;
   composing = false;
 
-  /** @param {string} room */
+  /** Of the room, whose name the server may spell in another way. */ #room;
+
+  /** @param {import("../state/room.js").Room} room */
   constructor(room) {
-    this.room = room;
+    this.#room = room;
     this.input = document.createElement("textarea");
     Object.assign(this.input, { id: "message", rows: 1, dir: "auto", autocomplete: "off" });
     this.input.setAttribute("aria-describedby", "composer-error counter composer-hint");
     this.input.addEventListener("compositionstart", () => { this.composing = true; });
     this.input.addEventListener("compositionend", () => { this.composing = false; });
     if (!CSS.supports("field-sizing", "content")) this.#measureAlways();
+  }
+
+  get room() {
+    return this.#room.name;
   }
 
   get text() {

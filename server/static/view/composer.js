@@ -20,7 +20,7 @@ const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
  */
 export class Composer {
   #root;
-  /** By room. @type {Map<string, MessageBox>} */ #boxes = new Map();
+  /** @type {WeakMap<import("../state/room.js").Room, MessageBox>} */ #boxes = new WeakMap();
   /** The box on the page. @type {MessageBox | null} */ #box = null;
   /** @type {import("./completion.js").Completion | null} */ #completion = null;
   #timer = 0;
@@ -61,13 +61,12 @@ export class Composer {
     const room = this.state.room;
     if (!room) return;
     const had = this.#root.contains(document.activeElement);
-    const box = this.#boxOf(room.name);
+    const box = this.#boxOf(room);
     if (box !== this.#box) {
       this.#completion?.close();
       /** @type {HTMLElement | null} */ (document.querySelector("#emoji-picker"))?.hidePopover();
       this.#box?.input.blur(); // an input method finishes in the room where it began
       this.#box = box;
-      for (const name of this.#boxes.keys()) if (!this.state.rooms.has(name)) this.#boxes.delete(name);
     }
     this.#sync(box);
     const now = Date.now();
@@ -100,12 +99,12 @@ export class Composer {
 
   // --- the boxes -----------------------------------------------------------------------------------------------------
 
-  /** @param {string} name */
-  #boxOf(name) {
-    const known = this.#boxes.get(name);
+  /** @param {import("../state/room.js").Room} room */
+  #boxOf(room) {
+    const known = this.#boxes.get(room);
     if (known) return known;
-    const box = new MessageBox(name);
-    this.#boxes.set(name, box);
+    const box = new MessageBox(room);
+    this.#boxes.set(room, box);
     box.input.addEventListener("keydown", (event) => this.#onKey(box, event));
     box.input.addEventListener("input", (event) => this.#onInput(box, /** @type {InputEvent} */ (event).inputType));
     box.input.addEventListener("paste", (event) => {
@@ -271,10 +270,7 @@ export class Composer {
   /** @param {MessageBox} box @param {HTMLElement} anchor */
   #pickEmoji(box, anchor) {
     const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.focus() };
-    const open = (/** @type {typeof import("./emoji-picker.js")} */ picker) => {
-      if (box === this.#box) picker.openEmojiPicker(anchor, this.state, this.act, options);
-    };
-    openWithKeys(this.act, loadPicker, open);
+    openWithKeys(this.act, loadPicker, (picker) => picker.openEmojiPicker(anchor, this.state, this.act, options));
   }
 
   /** @param {MessageBox} box @param {string} how */
