@@ -36,7 +36,7 @@ const attention = new Attention(state, act);
 const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act), { failed: act.ui.closeDialog });
 const shell = new Shell(state, act, dialogs);
 const entry = onceLoaded(async () => {
-  const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry"), import("./actions/entering.js")]);
+  const [{ EntryView }] = await Promise.all([import("./view/entry.js"), styled("entry"), import("./actions/entering.js"), import("./actions/asking.js")]);
   return new EntryView(state, act);
 });
 const accounts = new AccountView(state, act);

@@ -15,7 +15,7 @@ import { writingActions } from "./writing.js";
  * @typedef {import("../state/state.js").State} State
  * @typedef {import("../net/session.js").Session} Session
  * @typedef {import("../net/api.js").Api} Api
- * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions>,
+ * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions> & ReturnType<typeof import("./asking.js").askingActions>,
  *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof import("./people.js").peopleActions>,
  *   moderation: ReturnType<typeof import("./moderation.js").moderationActions>,
@@ -29,7 +29,7 @@ import { writingActions } from "./writing.js";
 export function makeActions(parts) {
   const context = /** @type {Context} */ (parts); // each subject may use the others once all are there
   context.ui = uiActions(context);
-  context.rooms = roomActions(context);
+  context.rooms = later(async () => (await import("./asking.js")).askingActions(context), roomActions(context));
   context.reading = readingActions(context);
   context.messages = messageActions(context);
   context.writing = writingActions(context);

@@ -2,17 +2,15 @@ import { mark } from "../state/unread.js";
 import { words } from "../words.js";
 
 /**
- * Rooms: entering, leaving, making and changing them. Actions that ask the server reject with `Refused`.
+ * Rooms: entering and leaving them, and what they notify of. What else the server is asked about them is in asking.js.
  *
  * @typedef {import("../state/types.js").Invitation} Invitation
  * @typedef {import("../state/types.js").Level} Level
  * @typedef {import("./index.js").Context} Context
- * @typedef {{room: string, title?: string, topic?: string, private?: boolean, password?: string, slow_mode?: number,
- *   guests?: "talk"|"read"|"no", retention_days?: number}} RoomFields
  */
 
 /** @param {Context} context */
-export function roomActions({ state, session, api, ui }) {
+export function roomActions({ state, session, ui }) {
   const { membership, entrance } = session;
 
   /** Put a room in front that the page has. @param {string} name */
@@ -135,12 +133,6 @@ export function roomActions({ state, session, api, ui }) {
       ui.toast(words.rooms.hidden(away.length), { action: { label: words.common.undo, run: undo } });
     },
 
-    /** Give up the membership, on all devices. @param {string} name */
-    async quit(name) {
-      await session.ask({ type: "leave", room: name, quit: true });
-      goFrom(name);
-    },
-
     /** Remove a closed room from the page. @param {string} name */
     close(name) {
       goFrom(name);
@@ -155,54 +147,10 @@ export function roomActions({ state, session, api, ui }) {
       state.changed();
     },
 
-    /** @param {RoomFields} fields */
-    async create({ slow_mode = 0, guests = "talk", ...fields }) {
-      entrance.spare();
-      const { room } = await session.ask({ type: "create_room", ...fields });
-      const more = { ...(slow_mode ? { slow_mode } : {}), ...(guests === "talk" ? {} : { guests }) };
-      if (Object.keys(more).length) await session.ask({ type: "update_room", room, ...more });
-      show(room);
-    },
-
-    /** @param {string} room @param {Partial<RoomFields>} fields */
-    async update(room, fields) {
-      await session.ask({ type: "update_room", ...fields, room });
-    },
-
-    /** Delete a room for everyone. @param {string} room */
-    async remove(room) {
-      await session.ask({ type: "delete_room", room });
-    },
-
-    /** Rooms that everyone can find. @param {string} [q] @param {string} [cursor] */
-    list(q = "", cursor = "") {
-      return session.ask({ type: "rooms", limit: 50, ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) });
-    },
-
-    /**
-     * The rooms that everyone can find, also without a connection.
-     * @param {string} q part of a name or title @returns {Promise<{rooms: any[], cursor?: string}>}
-     */
-    published(q = "") {
-      const asked = new URLSearchParams({ limit: "50", ...(q ? { q } : {}) });
-      return api.ask("GET", `rooms?${asked}`, undefined, { token: session.identity.applied ? session.identity.token : undefined });
-    },
-
     /** @param {Invitation} invitation */
     accept({ room }) {
       state.invitations = state.invitations.filter((each) => each.room !== room);
       enter(room, { stays: true });
-    },
-
-    /** @param {string} room */
-    async decline(room) {
-      await session.ask({ type: "decline", room });
-    },
-
-    /** Decline all invitations, or those by one user. @param {string} [user] */
-    async declineAll(user) {
-      const all = state.invitations.filter((each) => !user || each.by.id === user);
-      await Promise.all(all.map(({ room }) => session.ask({ type: "decline", room })));
     },
 
     /** @param {string} name */
