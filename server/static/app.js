@@ -205,6 +205,7 @@ export class App {
     if (state.person !== before) state.forget();
     if (!state.proven) state.tab.set("name", state.kept);
     state.drafts.of(state.person);
+    state.loadWriting();
     const blocked = state.browser.get(`blocked:${state.person}`);
     state.blocked = new Set(Array.isArray(blocked) ? blocked : []);
     await this.tabs.load();

@@ -161,6 +161,7 @@ async def test_two_tabs_of_one_person(enter: Enter, server: ServerProcess, room:
     await one.page.get_by_role("menuitem", name="Settings").click()
     await one.page.get_by_role("radio", name="Dark", exact=True).check(force=True)
     await one.page.keyboard.press("Escape")
+    await expect(one.page.get_by_role("dialog")).to_have_count(0)  # before, the box takes no keys
     for tab in (one, two):
         await expect(tab.page.locator("html")).to_have_attribute("data-theme", "dark")
     await one.box.press_sequentially("half a sentence")
@@ -174,6 +175,9 @@ async def test_two_tabs_of_one_person(enter: Enter, server: ServerProcess, room:
     await one.box.press_sequentially("mine")
     await expect(two.box).to_have_value("mine")
     await two.box.fill("other")
+    await one.page.wait_for_function("() => JSON.stringify({ ...sessionStorage }).includes('mine')")
+    await one.page.reload()
+    await expect(one.box).to_have_value("mine")
     await two.box.press("Enter")
     await one.delivered("other")
     await expect(two.box).to_have_value("")

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal
+from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal, swallow
 from tests.browser.peer import peer
 from tests.support.marks import slow
 from tests.support.server import ServerProcess
@@ -409,6 +409,42 @@ async def test_an_edit_is_kept_when_another_message_is_edited_or_answered(enter:
     await ann.page.keyboard.press("Enter")
     await ann.delivered("one, with much more")
     await expect(ann.page.locator("#reply-bar")).to_contain_text("two")
+
+
+async def test_edits_and_replies_survive_a_reload(enter: Enter, wire: Wire) -> None:
+    """With the draft below them, also one that was not answered yet."""
+    ann = await enter("ann", wire=wire)
+    await ann.say("one", "two")
+    for text in ("one", "two"):
+        await ann.delivered(text)
+    for key, bar in (("r", "#reply-bar"), ("e", "#edit-bar")):
+        await ann.message("two").focus()
+        await ann.page.keyboard.press(key)
+        await expect(ann.page.locator(bar)).to_be_visible()
+        await ann.page.keyboard.type(" yes" if key == "e" else "draft")
+    await ann.page.reload()
+    await ann.connected()
+    await expect(ann.page.locator("#edit-bar")).to_be_visible()
+    await expect(ann.box).to_have_value("two yes")
+    wire.to_server = swallow("edit")
+    await ann.box.press("Enter")
+    await expect(ann.message("two yes")).to_have_attribute("data-state", "sending")
+    wire.to_server = pass_on
+    await ann.page.reload()
+    await ann.connected()
+    await expect(ann.box).to_have_value("two yes")
+    await ann.box.press("Enter")
+    await ann.delivered("two yes")
+    await expect(ann.page.locator("#reply-bar")).to_contain_text("two yes")
+    await expect(ann.box).to_have_value("draft")
+    await ann.page.reload()
+    await expect(ann.page.locator("#reply-bar")).to_contain_text("two yes")
+    await ann.box.press("Enter")
+    await ann.delivered("draft")
+    await expect(ann.message("draft").locator(".reply")).to_contain_text("two yes")
+    await ann.page.reload()
+    await ann.delivered("draft")
+    await expect(ann.page.locator(".composer-bar")).to_have_count(0)
 
 
 async def test_a_reply_shows_what_it_answers(enter: Enter) -> None:

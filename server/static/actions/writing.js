@@ -20,11 +20,10 @@ export function writingActions(context) {
   /** When I was last said to be typing, by room. @type {Map<string, number>} */
   const told = new Map();
 
-  /** @param {string} name */
-  function replyHead(name) {
-    const message = state.ui.replyTo.get(name);
-    if (!message) return null;
-    return { seq: message.seq, sender: message.sender, content: [...message.content].slice(0, REPLY_CHARS).join("") };
+  /** What is written has changed beside the draft. */
+  function changed() {
+    state.keepWriting();
+    state.changed();
   }
 
   /** @param {{room: string, seq: number}} edit */
@@ -67,8 +66,9 @@ export function writingActions(context) {
       // Without an identity yet, it becomes mine with the first `welcome`.
       state.guests.use(state.kept);
       const author = state.me ?? { id: "", name: state.name };
-      state.outbox.add({ id: newId("m-"), room: name, content, author, at: Date.now(), replyTo: replyHead(name), closed: room.closed });
+      state.outbox.add({ id: newId("m-"), room: name, content, author, at: Date.now(), replyTo: state.ui.replyTo.get(name) ?? null, closed: room.closed });
       state.ui.replyTo.delete(name);
+      changed();
       told.delete(name);
       room.firstUnread = null;
       mark(state, room, null);
@@ -104,17 +104,27 @@ export function writingActions(context) {
       const entry = state.outbox.get(id);
       if (!entry || entry.state === "sent" || entry.seq !== null) return false;
       this.discard(id);
-      const answered = entry.replyTo && state.rooms.get(entry.room)?.message(entry.replyTo.seq);
       putAside(entry.room);
-      if (answered) this.reply(entry.room, answered.seq);
-      this.draft(entry.room, [entry.content, state.drafts.get(entry.room)].filter(Boolean).join("\n"));
+      if (entry.replyTo) state.ui.replyTo.set(entry.room, entry.replyTo);
+      this.draft(entry.room, [entry.content, state.ui.apart.get(entry.room) ?? state.drafts.get(entry.room)].filter(Boolean).join("\n"));
       return true;
     },
 
     /** Keep what is typed. @param {string} name @param {string} text */
     draft(name, text) {
       state.drafts.set(name, text);
+      this.keepApart(name, "");
       state.changed();
+    },
+
+    /** Keep what was typed here for this tab alone: another tab has written another draft. @param {string} name
+     * @param {string} text "" for nothing */
+    keepApart(name, text) {
+      const { apart } = state.ui;
+      if ((apart.get(name) ?? "") === text) return;
+      if (text) apart.set(name, text);
+      else apart.delete(name);
+      state.keepWriting();
     },
 
     /** I am typing. @param {string} name */
@@ -129,11 +139,13 @@ export function writingActions(context) {
 
     /** Answer a message, or none. @param {string} name @param {number | null} seq */
     reply(name, seq) {
-      const message = seq === null ? undefined : state.rooms.get(name)?.message(seq);
-      if (message) state.ui.replyTo.set(name, message);
-      else state.ui.replyTo.delete(name);
+      const message = seq === null ? undefined : messageOf({ room: name, seq });
       putAside(name);
-      state.changed();
+      if (message) {
+        const content = [...message.content].slice(0, REPLY_CHARS).join("");
+        state.ui.replyTo.set(name, { seq: message.seq, sender: message.sender, content });
+      } else state.ui.replyTo.delete(name);
+      changed();
     },
 
     /** Edit a message, from where its last edit got to. @param {string} name @param {number} seq */
@@ -147,7 +159,7 @@ export function writingActions(context) {
       const edit = { room: name, seq, text, saving: false, error: "" };
       state.ui.edits.set(key, edit);
       state.ui.editing.set(name, edit);
-      state.changed();
+      changed();
     },
 
     /** Forget the edit in the message box. @param {string} name */
@@ -155,13 +167,14 @@ export function writingActions(context) {
       const edit = state.ui.editing.get(name);
       if (edit) state.ui.edits.delete(keyOf(edit));
       state.ui.editing.delete(name);
-      state.changed();
+      changed();
     },
 
     /** Keep what is typed as an edit. @param {string} name @param {string} text */
     changeEdit(name, text) {
       const edit = state.ui.editing.get(name);
       if (edit) edit.text = text;
+      state.keepWriting();
     },
 
     /** Edit my newest message, or say that it is too late. @param {string} name */
@@ -186,7 +199,7 @@ export function writingActions(context) {
       editing.delete(name);
       edit.text = cleanContent(edit.text);
       edit.saving = messageOf(edit)?.content !== edit.text;
-      state.changed();
+      changed();
       try {
         if (edit.saving) await session.ask({ type: "edit", room: name, seq: edit.seq, content: edit.text });
         if (edits.get(key) === edit) edits.delete(key);
@@ -197,7 +210,7 @@ export function writingActions(context) {
         if (state.drafts.get(name) || editing.has(name)) offer(edit, words.trouble.editFailed(error.message, edit.text), true);
         else editing.set(name, edit);
       }
-      state.changed();
+      changed();
     },
   };
 }

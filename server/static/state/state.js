@@ -49,7 +49,8 @@ export class Ui {
   /** @type {""|"people"|"search"|"pins"|"deleted"} */ panel = "";
   /** The user whose card is open. @type {{user: User, room: string} | null} */ profile = null;
   /** @type {({name: string} & Record<string, any>) | null} */ dialog = null;
-  /** What is answered, by room. @type {Map<string, import("./types.js").Message>} */ replyTo = new Map();
+  /** What is answered, by room. @type {Map<string, import("./types.js").ReplyHead>} */ replyTo = new Map();
+  /** What was typed in this tab, by room, where another tab has written another draft since. @type {Map<string, string>} */ apart = new Map();
   /** What is edited in the message box, by room. @type {Map<string, import("./types.js").Edit>} */ editing = new Map();
   /** All edits that are not stored, by room/seq: also those on their way, and those put aside. @type {Map<string, import("./types.js").Edit>} */
   edits = new Map();
@@ -148,11 +149,31 @@ export class State {
     this.invitations = [];
     this.announcements = [];
     this.blocked.clear();
-    this.ui.replyTo.clear();
-    this.ui.editing.clear();
-    this.ui.edits.clear();
+    const { replyTo, apart, editing, edits } = this.ui;
+    for (const each of [replyTo, apart, editing, edits]) each.clear();
     this.ui.found = this.ui.profile = null;
     this.ui.panel = "";
+  }
+
+  /** Keep what is written in this tab beside the drafts, for its reload. */
+  keepWriting() {
+    const { replyTo, apart, editing, edits } = this.ui;
+    const all = [...edits.values()].map((edit) => ({ ...edit, open: edit.saving || edit === editing.get(edit.room) }));
+    this.tab.set("writing", { person: this.person, replyTo: [...replyTo], apart: [...apart], edits: all });
+  }
+
+  /** After a reload. An edit that was on its way is in the message box again: it may not have arrived. */
+  loadWriting() {
+    const saved = this.tab.get("writing");
+    if (saved?.person !== this.person) return;
+    const { ui } = this;
+    ui.replyTo = new Map(saved.replyTo);
+    ui.apart = new Map(saved.apart);
+    for (const { open, ...kept } of saved.edits) {
+      const edit = { ...kept, saving: false };
+      ui.edits.set(`${edit.room}/${edit.seq}`, edit);
+      if (open) ui.editing.set(edit.room, edit);
+    }
   }
 
   /** @param {string} id */

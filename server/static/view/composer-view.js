@@ -107,7 +107,7 @@ function bar(state, room, cancel) {
   const message = state.ui.replyTo.get(room.name);
   if (!message) return nothing;
   const now = room.message(message.seq) ?? message;
-  const text = now.deleted_at ? words.replyDeleted : plain(now.content).slice(0, 200);
+  const text = "deleted_at" in now ? words.replyDeleted : plain(now.content ?? "").slice(0, 200);
   return html`<div class="composer-bar" id="reply-bar">
     ${icon("reply")}<span class="cut">${parts(words.replyingTo, { name: html`<b dir="auto">${now.sender}</b>`, text: html`<bdi>${text}</bdi>` })}</span>
     ${cross(words.cancelReply, cancel)}

@@ -68,7 +68,7 @@ export class Composer {
       this.#box?.input.blur(); // an input method finishes in the room where it began
       this.#box = box;
     }
-    this.#sync(box);
+    for (const each of this.state.rooms.values()) this.#sync(this.#boxes.get(each));
     const now = Date.now();
     const why = hindrance(this.state, room, now);
     render(composerView(this.state, this.act, room, box, why, now, this.#does), this.#root);
@@ -105,6 +105,9 @@ export class Composer {
     if (known) return known;
     const box = new MessageBox(room);
     this.#boxes.set(room, box);
+    box.saved = this.state.drafts.get(room.name);
+    box.own = this.state.ui.apart.get(room.name) ?? "";
+    box.show(box.own || box.saved);
     box.input.addEventListener("keydown", (event) => this.#onKey(box, event));
     box.input.addEventListener("input", (event) => this.#onInput(box, /** @type {InputEvent} */ (event).inputType));
     box.input.addEventListener("paste", (event) => {
@@ -122,8 +125,9 @@ export class Composer {
   }
 
   /** Take over what has changed elsewhere: an edit begins or ends, the draft was sent back or written by another tab.
-   * @param {MessageBox} box */
+   * @param {MessageBox} [box] */
   #sync(box) {
+    if (!box) return;
     const edited = this.state.ui.editing.get(box.room);
     const draft = this.state.drafts.get(box.room);
     if (edited && edited !== box.editing) {
@@ -132,13 +136,13 @@ export class Composer {
       box.show(edited.text);
     } else if (!edited && (box.editing !== null || (draft !== box.saved && !box.composing))) {
       // What was typed here is not lost because another text was written, and perhaps sent, in another tab.
-      const stays = box.editing === null && box.text === box.own && !draft.includes(box.own) && (draft || box.saved !== box.own);
+      const stays = box.text === box.own && !draft.includes(box.own) && (draft || box.saved !== box.own);
+      if (box.editing === null) this.act.writing.keepApart(box.room, stays ? box.own : "");
       box.editing = null;
       box.saved = draft;
       box.error = "";
-      if (stays) return;
-      box.own = "";
-      box.show(draft);
+      box.own = this.state.ui.apart.get(box.room) ?? "";
+      box.show(box.own || draft);
     }
   }
 
