@@ -174,6 +174,7 @@ async def test_a_deletion_can_be_undone_and_is_not_lost(enter: Enter) -> None:
         if text == "hello":
             await ann.page.get_by_role("button", name="Undo").click()
             await expect(ann.message("hello")).to_have_count(1)
+    await expect(ann.page.locator(".toast")).to_contain_text("Deleting…")
     await expect(bob.message("two")).to_have_count(1)  # not yet
     await ann.page.close()
     await expect(bob.message("two")).to_have_count(0)

@@ -58,7 +58,7 @@ export function messageActions(context) {
       };
       const send = () => end() && change({ type: "delete", room, seq });
       deleting.set(key, { send, timer: setTimeout(send, UNDO) });
-      context.ui.toast(words.common.messageDeleted, { key: `delete:${key}`, action: { label: words.common.undo, run: end } });
+      context.ui.toast(words.common.deletingMessage, { key: `delete:${key}`, action: { label: words.common.undo, run: end } });
     },
 
     /** Begin to count as unread from a message on. The server's cursor never moves back: this is for this page alone.

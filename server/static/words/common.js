@@ -9,7 +9,7 @@ export const common = table({
   retry: "Retry",
   undo: "Undo",
   reload: "Reload",
-  messageDeleted: "Message deleted",
+  deletingMessage: "Deleting…",
   dismiss: "Dismiss",
   you: "you",
   more: "More",
