@@ -14,7 +14,7 @@ export const UNDO = 5000;
 
 /** @param {Context} context */
 export function messageActions(context) {
-  const { state, session, api } = context;
+  const { state, session } = context;
   /** Deletions that can still be undone. @type {Map<string, {send: () => void, timer: ReturnType<typeof setTimeout>}>} */
   const deleting = new Map();
   // A page that is not in sight may end at any time, and must not take them with it.
@@ -68,11 +68,6 @@ export function messageActions(context) {
       if (!room) return;
       mark(state, room, seq);
       state.changed();
-    },
-
-    /** Report a message to the moderators. @param {string} room @param {number} seq @param {string} reason @throws {Refused} */
-    async report(room, seq, reason) {
-      await api.ask("POST", `rooms/${encodeURIComponent(room)}/messages/${seq}/reports`, { reason }, { token: session.identity.token });
     },
 
     /** Who has read a message, as far as is known. @param {string} name @param {number} seq @returns {import("../state/types.js").User[]} */

@@ -1,5 +1,5 @@
 /**
- * What moderators and admins do apart from people: reports, invite links, exports, announcements. All reject with `Refused`.
+ * What moderators and admins do apart from people, and telling them: reports, invite links, exports, announcements. All reject with `Refused`.
  *
  * @typedef {import("../state/types.js").Report} Report
  * @typedef {import("../state/types.js").Invite} Invite
@@ -29,6 +29,11 @@ export function moderationActions({ state, session, api }) {
   }
 
   return {
+    /** Report a message to the moderators. @param {string} room @param {number} seq @param {string} reason */
+    async report(room, seq, reason) {
+      await ask("POST", `rooms/${encodeURIComponent(room)}/messages/${seq}/reports`, { reason });
+    },
+
     reports,
 
     /** @param {Report} report @param {Report["state"]} to @param {string} [note] for other moderators @returns {Promise<Report>} */

@@ -11,7 +11,7 @@ export function open({ act, data, redraw, close }) {
     redraw,
     close,
     submit: async ({ reason }) => {
-      await act.messages.report(data.room, data.seq, reason);
+      await act.moderation.report(data.room, data.seq, reason);
       act.ui.toast(words.reported);
     },
   });
