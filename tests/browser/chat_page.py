@@ -130,11 +130,12 @@ class ChatPage:
         return list(found)
 
     async def at_end(self) -> None:
-        """Wait until the newest line is visible at the bottom."""
+        """Wait until messages are drawn, and the newest line is visible at the bottom."""
         await self.page.wait_for_function(
             """() => {
-              const { scrollHeight, scrollTop, clientHeight } = document.querySelector('#log');
-              return scrollHeight - scrollTop - clientHeight < 2;
+              const log = document.querySelector('#log');
+              const { scrollHeight, scrollTop, clientHeight } = log;
+              return log.querySelector('.msg') && scrollHeight - scrollTop - clientHeight < 2;
             }"""
         )
 

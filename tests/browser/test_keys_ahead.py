@@ -118,3 +118,16 @@ async def test_keys_for_a_dialog_without_a_field_are_dropped(
     await expect(ann.log).to_be_focused()
     await expect(ann.box).to_have_value("")
     assert posted(wire) == []
+
+
+async def test_a_key_after_a_dialog_is_for_what_was_below(enter: Enter) -> None:
+    """The dialog closes in the task of Escape, not with the next frame."""
+    ann = await enter("ann")
+    await ann.box.focus()
+    await ann.page.keyboard.press("Control+k")
+    await expect(ann.page.get_by_role("combobox", name="Find a room or a person")).to_be_focused()
+    focused = """() => {
+      document.querySelector("#dialog").dispatchEvent(new Event("cancel", { cancelable: true }));
+      return document.activeElement.id;
+    }"""
+    assert await ann.page.evaluate(focused) == await ann.box.get_attribute("id")

@@ -51,7 +51,7 @@ export class DialogHost {
   constructor(state, act) {
     this.state = state;
     this.act = act;
-    const close = () => act.ui.closeDialog();
+    const close = () => this.#close();
     this.#box.addEventListener("cancel", (event) => {
       if (event.target !== this.#box) return; // of a file field in it
       event.preventDefault();
@@ -92,6 +92,12 @@ export class DialogHost {
     });
   }
 
+  /** Now, not with the next frame: the next key is for what was below. */
+  #close() {
+    this.act.ui.closeDialog();
+    this.draw();
+  }
+
   #end() {
     const part = this.#part;
     this.#part = this.#shown = null;
@@ -107,7 +113,7 @@ export class DialogHost {
       html`<div class="dialog-head">
           <h2 id="dialog-title" class="cut">${part.title()}</h2>
           <button type="button" class="icon-button" aria-label=${words.common.close} title=${words.common.close}
-            @click=${() => this.act.ui.closeDialog()}>${icon("x")}</button>
+            @click=${() => this.#close()}>${icon("x")}</button>
         </div>
         <div class="dialog-body">${part.draw()}</div>`,
       this.#box,
