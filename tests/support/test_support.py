@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -149,6 +150,25 @@ def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None
     server.remove()
 
 
+@pytest.mark.parametrize("new", [False, True], ids=["forked", "new"])
+def test_a_forked_server_is_like_a_new_one(new: bool) -> None:
+    server = ServerProcess({"LOG_LEVEL": "debug"}, new=new)
+    with server, ServerProcess(new=new) as other:
+        seen = psutil.Process(server.pid)
+        assert Path(seen.cwd()) == server.folder
+        assert (os.getsid(server.pid), os.getsid(other.pid)) == (server.pid, other.pid)
+        server.terminate()
+        assert server.wait() == 0
+        server.wait_for_log("stopping;")
+        assert "stopping;" not in other.log_text()
+        server.start().kill()
+        assert server.returncode == -signal.SIGKILL
+        server.env["GUESTS"] = "perhaps"
+        with pytest.raises(NotReadyError, match=r"(?s)ended with status 2.*GUESTS"):
+            server.start()
+        assert other.returncode is None
+
+
 # --- the browser ------------------------------------------------------------------------------------------------------
 
 
@@ -184,8 +204,9 @@ def test_processes_end_with_pytest_and_the_next_run_cleans_up(stand_in: Path, mo
         "from tests.support.postgres import PostgresCluster\n"
         "from tests.support.server import ServerProcess\n"
         "cluster = PostgresCluster().start()\n"
-        "server = ServerProcess(main=Path(sys.argv[1])).start()\n"
-        "print(server.pid, cluster._process.pid, server.folder, cluster._folder, cluster._data, flush=True)\n"
+        "server, forked = ServerProcess(main=Path(sys.argv[1])).start(), ServerProcess().start()\n"
+        "print(server.pid, forked.pid, cluster._process.pid)\n"
+        "print(server.folder, forked.folder, cluster._folder, cluster._data, flush=True)\n"
         "sys.stdin.read()\n"
     )
     victim = subprocess.Popen(
@@ -198,15 +219,15 @@ def test_processes_end_with_pytest_and_the_next_run_cleans_up(stand_in: Path, mo
     )
     with victim:
         assert victim.stdout is not None
-        words = victim.stdout.readline().split()
-        pids, folders = [int(word) for word in words[:2]], [Path(word) for word in words[2:]]
-        assert len(folders) == 3
+        pids = [int(word) for word in victim.stdout.readline().split()]
+        folders = [Path(word) for word in victim.stdout.readline().split()]
+        assert (len(pids), len(folders)) == (3, 4)
         assert not any(has_ended(pid) for pid in pids)
         monkeypatch.setattr(tempfile, "tempdir", str(temp))
         process.remove_stale_temp_folders()
         assert all(folder.exists() for folder in folders), "the folders of a live run must stay"
         victim.kill()
-    poll_until(lambda: all(has_ended(pid) for pid in pids), what="both servers have died with their parent")
+    poll_until(lambda: all(has_ended(pid) for pid in pids), what="all of them have died with their parent")
     process.remove_stale_temp_folders()
     assert not any(folder.exists() for folder in folders)
     assert not list(temp.glob("parley-test-*"))
