@@ -124,6 +124,27 @@ async def test_the_toolbar_follows_the_pointer(enter: Enter) -> None:
     await expect(toolbar(ann)).to_have_count(0)
 
 
+@pytest.mark.parametrize("item", [None, "Seen by"])
+async def test_the_toolbar_follows_the_pointer_after_escape(enter: Enter, item: str | None) -> None:
+    """Out of the menu, or a dialog that it opened: the focus that is left behind does not hold it."""
+    ann, bob = await two(enter)
+    await bob.say("hi")
+    await expect(ann.message("hi")).to_have_count(1)
+    menu = await menu_of(ann, "hello")
+    if item:
+        await menu.get_by_role("menuitem", name=item).click()
+        await expect(ann.page.get_by_role("dialog")).to_be_visible()
+    await ann.page.keyboard.press("Escape")
+    await expect(menu).to_have_count(0)
+    await expect(ann.page.get_by_role("dialog")).to_have_count(0)
+    await ann.message("hi").hover()
+    await expect(toolbar(ann)).to_have_attribute("aria-label", "Actions on the message by bob")
+    await menu_of(ann, "hi")
+    await ann.page.keyboard.press("Escape")
+    await ann.page.locator("#room-heading").hover()
+    await expect(toolbar(ann)).to_have_count(0)
+
+
 @pytest.mark.slow
 async def test_the_end_of_editing_is_said(enter: Enter) -> None:
     """By the menu, by `E` on the message, and by the arrow key in the message box."""

@@ -27,6 +27,7 @@ export class MessageTools {
   /** The message that has the toolbar. @type {HTMLElement | null} */ #at = null;
   /** Whether the focus came into the log by the pointer: then keys are text for the message box. */
   #byPointer = false;
+  /** Where the mouse was last. */ #pointer = { x: NaN, y: NaN };
   /** @type {{timer: number, x: number, y: number} | null} */ #press = null;
 
   /**
@@ -43,8 +44,9 @@ export class MessageTools {
     this.#bar.className = "tools";
     this.#bar.setAttribute("role", "toolbar");
     this.#bar.addEventListener("keydown", (event) => this.#onBarKey(event));
-    log.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.#hover(event.target));
-    log.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#hover(document.activeElement));
+    log.addEventListener("pointerover", (event) => event.pointerType === "mouse" && this.#hover(event, event.target));
+    log.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && this.#hover(event, this.#byPointer ? null : document.activeElement));
+    document.addEventListener("pointermove", (event) => this.#moves(event), { passive: true });
     log.addEventListener("focusin", (event) => this.#show(messageAt(event.target)));
     log.addEventListener("keydown", (event) => this.#onKey(event));
     log.addEventListener("pointerdown", (event) => this.#onPointerDown(event));
@@ -62,16 +64,26 @@ export class MessageTools {
     if (!this.#at && HOVERS.matches && this.log.matches(":hover")) this.#show(this.log.querySelector(".msg[data-seq]:hover"));
   }
 
-  /** @param {EventTarget | null} target */
-  #hover(target) {
-    // While the keyboard is in the toolbar, or its menu is open, it stays where it is.
-    if (!this.#bar.querySelector(":focus-visible, [aria-expanded='true']")) this.#show(messageAt(target));
+  /** @param {PointerEvent} event @param {EventTarget | null} target */
+  #hover(event, target) {
+    const rests = !this.#moves(event); // and the log has moved under it
+    // While its menu is open it stays where it is, and while the keyboard is in it, until the pointer moves.
+    if (!this.#bar.querySelector(rests ? ":focus-visible, [aria-expanded='true']" : "[aria-expanded='true']")) this.#show(messageAt(target));
+  }
+
+  /** @param {PointerEvent} event @returns {boolean} whether the pointer is elsewhere than before */
+  #moves({ screenX, screenY }) {
+    const { x, y } = this.#pointer;
+    this.#pointer = { x: screenX, y: screenY };
+    return x !== screenX || y !== screenY;
   }
 
   /** @param {HTMLElement | null} element */
   #show(element) {
     const message = this.#messageOf(element);
     const room = this.state.room;
+    // The focus stays with the message for which the toolbar was used.
+    if (element !== this.#at && this.#bar.contains(document.activeElement)) this.#at?.focus({ preventScroll: true });
     if (!element || !message || !room) {
       this.#bar.remove();
       this.#at = null;
