@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import REFUSED
+from tests.browser.chat_page import new_room
 from tests.browser.people_page import SCREENS, PersonPage, Visit, made, new_name, owner, visit, web
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
@@ -166,7 +167,9 @@ async def test_a_refused_export_says_why(visit: Visit, owner: Web, new_page: Pag
 
 @SCREENS
 async def test_delete_the_room(visit: Visit, owner: Web, screen: dict[str, object]) -> None:
-    """After a question; the others learn who did it."""
+    """After a question. The others learn who did it, and can only close it; who did it goes on in another room."""
+    other = new_room()
+    await owner.create(other)
     bob, ann = await visit("Bob"), await visit(account=owner, **screen)
     await settings(ann)
     await ann.dialog.get_by_role("button", name="Delete the room").click()
@@ -177,6 +180,11 @@ async def test_delete_the_room(visit: Visit, owner: Web, screen: dict[str, objec
     await ann.dialog.get_by_role("button", name="Delete the room").click()
     await ann.confirm("Delete the room")
     await expect(bob.closed).to_contain_text("The room was deleted by")
+    await expect(bob.closed.get_by_role("button", name="Close")).to_be_visible()
+    await expect(bob.closed.get_by_role("button", name="Enter again")).to_have_count(0)
+    await expect(ann.page.get_by_text("You deleted Plans.")).to_be_visible()
+    await expect(ann.page.get_by_role("heading", level=1, name=other)).to_be_visible()
+    await expect(ann.box).to_be_visible()
 
 
 @pytest.mark.slow

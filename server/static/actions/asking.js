@@ -1,3 +1,5 @@
+import { words } from "../words.js";
+
 /**
  * What the server is asked about rooms, and to do with them. All reject with `Refused`.
  *
@@ -31,9 +33,12 @@ export function askingActions(context) {
       await session.ask({ type: "update_room", ...fields, room });
     },
 
-    /** Delete a room for everyone. @param {string} room */
-    async remove(room) {
-      await session.ask({ type: "delete_room", room });
+    /** Delete a room for everyone. @param {string} name */
+    async remove(name) {
+      const title = state.rooms.get(name)?.title ?? name;
+      await session.ask({ type: "delete_room", room: name });
+      context.rooms.close(name);
+      context.ui.toast(words.rooms.deletedRoom(title));
     },
 
     /** Rooms that everyone can find. @param {string} [q] @param {string} [cursor] */

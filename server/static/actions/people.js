@@ -1,3 +1,6 @@
+import { Refused } from "../net/api.js";
+import { words } from "../words.js";
+
 /**
  * People of a room, and what moderators do about them. All reject with `Refused`.
  *
@@ -9,6 +12,11 @@
 
 const PAGE = 200;
 const MOST_PAGES = 10; // to find one user among the members
+
+/** The server says nothing else of a user who blocks me, or shares no room with the guest that I am. @param {unknown} error @returns {never} */
+function closed(error) {
+  throw error instanceof Refused && error.code === "no_such_user" ? new Refused(error.code, words.trouble.noDirect) : error;
+}
 
 /** @param {Context} context */
 export function peopleActions(context) {
@@ -60,10 +68,10 @@ export function peopleActions(context) {
       if (!known()) await members(name, { invited: true });
     },
 
-    /** Open the direct room with a user. @param {string} user */
+    /** Open the direct room with a user. @param {string} user @throws {Refused} */
     async direct(user) {
       session.entrance.spare();
-      const { room } = await session.ask({ type: "direct", user });
+      const { room } = await session.ask({ type: "direct", user }).catch(closed);
       context.rooms.show(room);
     },
 

@@ -1,5 +1,4 @@
 import { Refused } from "../net/api.js";
-import { PAGE } from "../net/entrance.js";
 import { onLeftEnd } from "../state/unread.js";
 
 /**
@@ -110,11 +109,10 @@ export function readingActions(context) {
       if (room) toMessage(name, room.firstUnread ?? room.read);
     },
 
-    /** Show the first message of a day, or after it. @param {string} name @param {Date} day */
+    /** Show the first message of a day, or after it. @param {string} name @param {Date} day @returns {Promise<boolean>} whether there is one */
     async toDate(name, day) {
       const page = await session.ask({ type: "history", room: name, limit: 1, after: 1, start: day.toISOString() });
       if (page.messages.length) toMessage(name, page.messages[0].seq);
-      else toPresent(name);
       return page.messages.length > 0;
     },
 
@@ -160,12 +158,18 @@ export function readingActions(context) {
       return found?.cursor && !found.busy ? search(found) : undefined;
     },
 
-    /** Read the pinned messages of a room. @param {string} name @throws {Refused} */
+    /** Read all pinned messages of a room. @param {string} name @throws {Refused} */
     async pins(name) {
-      const page = await session.ask({ type: "history", room: name, pinned: true, limit: 2 * PAGE });
+      /** @type {Message[]} */ let pinned = [];
+      for (let more = true; more; ) {
+        const from = pinned.length ? { before: pinned[0].seq } : {};
+        const page = await session.ask({ type: "history", room: name, pinned: true, limit: state.limits.history_limit, ...from });
+        pinned = [...page.messages, ...pinned];
+        more = page.has_older && page.messages.length > 0;
+      }
       const room = state.rooms.get(name);
-      if (room) room.pinned = page.messages;
-      session.meetAuthors(page.messages);
+      if (room) room.pinned = pinned;
+      session.meetAuthors(pinned);
       state.changed();
     },
 

@@ -107,9 +107,9 @@ export class Entrance {
     const guests = this.session.isGuest && room.guests === "no" && reason === "kicked";
     const tell = left[guests ? "guests" : reason];
     const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? quoted(text) : "" }) : leftOther;
-    if (room.name === this.state.front) return this.#close(room, told);
+    if (room.name === this.state.front) return this.#close(room, told, reason === "deleted" ? reason : "");
     this.session.membership.remove(room);
-    if (reason !== "quit") this.state.toast(words.rooms.removedFrom(room.title, told), { error: true });
+    if (reason !== "quit" && !this.state.isMine(by?.id ?? "")) this.state.toast(words.rooms.removedFrom(room.title, told), { error: true });
     return undefined;
   }
 

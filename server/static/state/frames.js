@@ -48,6 +48,8 @@ const IN_ROOM = {
     const { deleted_at = new Date(effects.now()).toISOString() } = frame;
     room.onChange(frame, (message) => ({ ...message, content: "", deleted_at, reactions: undefined, pinned_at: undefined }));
     room.pinned = room.pinned?.filter((message) => message.seq !== frame.seq) ?? null;
+    const { found } = state.ui;
+    if (found) found.messages = found.messages.filter((message) => message.room !== room.name || message.seq !== frame.seq);
     if (uncount(room, frame.seq)) effects.recount();
   },
   retracted(state, room, frame, effects) {

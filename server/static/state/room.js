@@ -20,7 +20,7 @@ export class Room extends LogWindow {
   /** `closed`: the server removed me or refused to admit me; the room is not entered again automatically.
    * @type {"joining"|"joined"|"apart"|"closed"} */
   status = "apart";
-  /** Why it is closed, as a sentence; and the code of the refusal, "" if I was removed. */
+  /** Why it is closed, as a sentence; and the code of the refusal, `deleted` if it was deleted, "" if I was removed. */
   reason = "";
   code = "";
   /** Why the room cannot be entered or read now, as a sentence. */

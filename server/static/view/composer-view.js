@@ -44,7 +44,7 @@ export function composerView(state, act, room, box, why, now, does) {
       ${closed && room.code === "no_such_room" && !room.direct
         ? html`<button id="unlock" class="link" type="button" @click=${() => act.ui.dialog("password", { room: room.name })}>${words.unlock}</button>`
         : nothing}
-      <button id="reenter" class="link" type="button" @click=${() => act.rooms.reenter(room.name)}>${words.reenter}</button>
+      <button id="reenter" class="link" type="button" ?hidden=${room.code === "deleted"} @click=${() => act.rooms.reenter(room.name)}>${words.reenter}</button>
       <button id="close-room" class="link" type="button" @click=${() => act.rooms.close(room.name)}>${words.closeRoom}</button>
     </div>
     <div id="hindrance" class="composer-notice" tabindex="-1" ?hidden=${closed || !why}>${notice(why, now, act)}</div>

@@ -79,7 +79,7 @@ export class EntryRooms {
 
   /** @param {Listed} room */
   #room({ room, title, topic, members = 0, online = 0 }) {
-    const count = online ? texts.online(online) : texts.members(members);
+    const count = online ? texts.online(online) : members ? texts.members(members) : "";
     return html`<li><button type="button" class="entry-room" @click=${() => this.choose(room)}>
       ${icon("hash")}
       <span class="entry-room-words">

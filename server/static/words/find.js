@@ -18,7 +18,7 @@ export const find = table({
 
   pins: "Pinned messages",
   noPins: "Nothing is pinned in this room.",
-  noPinsModerator: "Nothing is pinned in this room. Pin a message with the button that it shows when you point at it.",
+  noPinsModerator: "Nothing is pinned in this room. “Pin” is in the menu of each message.",
   pinnedBy: (/** @type {string} */ name, /** @type {string} */ time) => fill("Pinned by {name}, {time}", { name, time }),
   unpin: "Unpin",
   jump: "Show in the room",

@@ -64,6 +64,7 @@ export const rooms = table({
   guestHint: "Guest in this browser",
   hidden: (/** @type {number} */ n) => plural(n, { one: "{n} conversation is hidden.", other: "{n} conversations are hidden." }),
   left: (/** @type {string} */ room) => fill("You left {room}.", { room }),
+  deletedRoom: (/** @type {string} */ room) => fill("You deleted {room}.", { room }),
   leftUnsent: (/** @type {string} */ room) =>
     fill("You left {room}. Unsent messages will be sent when you enter it again.", { room }),
   /** @param {string} room @param {string} why a sentence */

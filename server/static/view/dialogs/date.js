@@ -1,3 +1,4 @@
+import { Refused } from "../../net/api.js";
 import { find as words } from "../../words/find.js";
 import { Form } from "../form.js";
 
@@ -15,7 +16,7 @@ export function open({ act, data, redraw, close }) {
     submit: async ({ date }) => {
       const [year, month, day] = date.split("-").map(Number);
       const found = await act.reading.toDate(data.room, new Date(year, month - 1, day)); // midnight where the user is
-      if (!found) act.ui.toast(words.dateNone);
+      if (!found) throw new Refused("", words.dateNone, { fields: { date: words.dateNone } });
     },
   });
   return { title: () => words.dateTitle, draw: () => form.draw(), focus: () => form.focus(), kind: "narrow" };
