@@ -280,7 +280,7 @@ async def switcher(scene: Scene) -> None:
 
 async def missing(scene: Scene) -> None:
     await switcher(scene)
-    await scene.page.locator("dialog input").fill(cyrillic())
+    await scene.page.locator("dialog [role=combobox]").fill(cyrillic())
     await scene.page.keyboard.press("Enter")
     await scene.shown("dialog form")
 

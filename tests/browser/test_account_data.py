@@ -7,9 +7,11 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
-from tests.browser.chat_page import OWN, Enter
+from tests.browser.chat_page import OWN, SECRET, Enter
+from tests.browser.people_page import PersonPage
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
+from tests.support.web import Web
 
 
 async def registered(enter: Enter) -> tuple[AccountPage, str]:
@@ -60,6 +62,35 @@ async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess,
     await ann.page.get_by_role("button", name="Sign in", exact=True).click()
     await ann.sign_in(username)
     await expect(ann.panel.get_by_role("alert").filter(has_text="wrong")).to_be_visible()
+
+
+async def test_a_conversation_with_a_deleted_account_says_so(new_page: Pages, server: ServerProcess, room: str) -> None:
+    """In the sidebar, the heading, and in place of the message box: nobody would read it."""
+    ann = await join_room(new_page, server, room, username := new_username())
+    cat = Web(server.port, new_username(), secret=SECRET)
+    page = await new_page()
+    await page.goto(f"{server.http_url}/client.html?r={room}#token={cat.token}")
+    person = PersonPage(page)
+    await person.connected()
+    await person.card(username)
+    await person.press("Message")
+    await expect(page.get_by_role("heading", level=1, name=username)).to_be_visible()
+    await person.say("hello")
+    await person.delivered("hello")
+    await ann.account()
+    part = ann.part("Delete the account")
+    await part.get_by_label("Password").fill(PASSWORD)
+    await part.get_by_role("button", name="Delete my account").click()
+    await ann.at_entry()
+    while any("peer" in each for each in (await cat.json("/api/rooms?mine=true"))["rooms"]):
+        pass  # it is removed from its rooms in the background
+    await page.reload()
+    await person.connected()
+    await expect(page.get_by_role("heading", level=1, name="deleted user")).to_be_visible()
+    await expect(page.get_by_role("link", name="deleted user")).to_be_visible()
+    await expect(person.message("hello")).to_be_visible()
+    await expect(page.locator("#hindrance")).to_contain_text("This account was deleted.")
+    await expect(person.box).to_be_hidden()
 
 
 async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProcess, room: str) -> None:

@@ -53,9 +53,9 @@ async def test_deleted_messages_leave_one_line_a_run(enter: Enter, server: Serve
         await bob.change(type="message", content="answer", reply_to=seqs[1])
         await expect(ann.messages).to_have_count(5)
         await bob.change(type="delete", seq=seqs[1])
-        await expect(ann.log.locator(".gone-text")).to_have_text("This message was deleted")
+        await expect(ann.log.locator(".gone-text")).to_have_text("A message by bob (guest) was deleted")
         await bob.change(type="delete", seq=seqs[2])
-        await expect(ann.log.locator(".gone-text")).to_have_text("2 messages were deleted")
+        await expect(ann.log.locator(".gone-text")).to_have_text("2 messages by bob (guest) were deleted")
         assert await ann.texts() == ["one", "four", "answer"]
 
 
@@ -99,7 +99,7 @@ async def test_the_focus_stays_when_lines_change(enter: Enter, server: ServerPro
         await bob.change(type="delete", seq=second)
         await expect(ann.log.locator(".gone")).to_be_focused()
         await bob.change(type="delete", seq=first)
-        await expect(ann.log.locator(".gone-text")).to_have_text("2 messages were deleted")
+        await expect(ann.log.locator(".gone-text")).to_have_text("2 messages by bob (guest) were deleted")
         focused = await ann.page.evaluate(FOCUSED)
         assert focused in (str(first), str(third))
 

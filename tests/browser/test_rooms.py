@@ -175,6 +175,33 @@ async def test_a_direct_message_comes_with_the_name_of_its_sender(enter: Enter, 
     await expect(ann.page).to_have_title("bob · Parley")
 
 
+async def test_a_direct_room_appears_with_its_first_message(enter: Enter, room: str) -> None:
+    """That somebody has opened it is told nowhere, and neither is there that the other one came."""
+    ann, bob = await enter("ann"), await enter("bob")
+    direct = ann.page.get_by_role("navigation", name="Rooms").get_by_role("region", name="Direct messages")
+    await bob.page.get_by_role("button", name="New direct message").click()
+    await bob.page.get_by_role("combobox", name="Find a person").fill("an")
+    await expect(bob.page.get_by_role("option")).to_have_text(re.compile("ann"))
+    await bob.page.keyboard.press("Enter")
+    await expect(bob.page.get_by_role("heading", level=1)).to_have_text("ann")
+    await ann.page.reload()
+    await ann.connected()
+    await expect(ann.page.locator("#room-count")).to_have_text("2")  # what the server lists is known
+    await expect(direct.get_by_role("link")).to_have_count(0)
+    await ann.page.get_by_role("button", name="New direct message").click()
+    await ann.page.get_by_role("combobox", name="Find a person").fill("bo")
+    await expect(ann.page.get_by_role("option")).to_have_text(re.compile("bob"))  # as somebody to write to
+    await ann.page.keyboard.press("Escape")
+    await bob.say("psst")
+    await expect(direct.get_by_role("link", name="bob guest 1 unread")).to_be_visible()
+    await direct.get_by_role("link").click()
+    await expect(ann.message("psst")).to_be_visible()
+    await ann.say("hello")
+    await expect(bob.message("hello")).to_be_visible()
+    for person in (ann, bob):
+        await expect(person.notices).to_have_count(0)
+
+
 async def test_what_is_new_is_told_by_type_and_pills(enter: Enter, server: ServerProcess, room: str) -> None:
     """Bold for unread, a pill of its own colour for mentions, grey if muted; 99+ in the list and in the title."""
     ann = await enter("ann")

@@ -311,6 +311,8 @@ async def test_a_long_topic_is_shown_whole_on_request(enter: Enter, server: Serv
     whole = ann.page.get_by_role("dialog", name="Topic of this room")
     await expect(whole).to_have_text(topic.strip())
     assert (await box(whole))["right"] <= 1280
+    assert abs((await box(whole))["x"] - (await box(line))["x"]) < 2  # under the line that it completes
+    assert (await box(whole))["y"] >= (await box(line))["bottom"]
     await ann.page.keyboard.press("Escape")
     await expect(whole).to_be_hidden()
 

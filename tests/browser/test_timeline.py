@@ -84,21 +84,22 @@ async def test_days_notices_and_the_unread_line_are_between_the_messages(page: P
 
 
 async def test_runs_of_what_is_not_shown_are_one_line(page: Page) -> None:
-    """Deleted messages, those that are about to be deleted, and those of blocked users."""
+    """Deleted messages of one author, those that are about to be deleted, and those of blocked users."""
     seen = await told(
         page,
         """const gone = { deleted_at: "x" };
-        const list = [at(0), at(0, "bob", gone), at(0, "ann", gone), at(1), at(1, "eve"), at(1, "eve"), at(2)];
+        const list = [at(0), at(0, "bob", gone), at(0, "bob", gone), at(0, "ann", gone), at(1), at(1, "eve"),
+          at(1, "eve"), at(2)];
         return [
           told(list),
           told(list, { hides: ({ sender }) => (sender === "eve" ? "blocked" : "") }),
-          told(list, { hides: ({ seq }) => (seq === list[3].seq ? "deleted" : "") }),
+          told(list, { hides: ({ seq }) => (seq === list[4].seq ? "deleted" : "") }),
         ]""",
     )
     assert seen == [
-        ["=day", "B", "deleted(2)", "B", "E", "e", "B"],
-        ["=day", "B", "deleted(2)", "B", "blocked(2)", "B"],
-        ["=day", "B", "deleted(3)", "E", "e", "B"],
+        ["=day", "B", "deleted(2)", "deleted(1)", "B", "E", "e", "B"],
+        ["=day", "B", "deleted(2)", "deleted(1)", "B", "blocked(2)", "B"],
+        ["=day", "B", "deleted(2)", "deleted(1)", "deleted(1)", "E", "e", "B"],
     ]
 
 

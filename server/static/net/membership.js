@@ -39,7 +39,7 @@ export class Membership {
       if (name.startsWith("@")) room.info = { kind: "direct" };
       remark(this.state, room);
     }
-    if (peer) room.peer = peer;
+    if (peer) room.onPeer(peer);
     this.#show(name);
     return room;
   }
@@ -189,7 +189,7 @@ export class Membership {
       const room = known ?? this.add(name, peer);
       room.doubtful = false;
       if (room.status !== "joined") room.onInfo(info);
-      if (peer) room.peer = peer;
+      room.onPeer(peer);
       if (role) room.role = role;
       room.size = members ?? 0;
       onListed(this.state, room, { read, unread, mentions });

@@ -122,6 +122,7 @@ const IN_ROOM = {
   member(state, room, { action, member, by }, effects) {
     state.meet([member]);
     room.onMember(member);
+    if (action === "leave" && member.id === room.peer?.id) effects.recount(); // their account was deleted, or is another one: the list has it
     const mine = state.isMine(member.id);
     if (mine && member.role) room.role = member.role;
     const now = effects.now();

@@ -1,3 +1,4 @@
+import { words } from "../words.js";
 import { Presence } from "./presence.js";
 import { LogWindow } from "./window.js";
 
@@ -30,6 +31,7 @@ export class Room extends LogWindow {
   /** @type {Info} */ info = { kind: "ephemeral" };
   /** @type {Role} */ role = "member";
   /** The other user of a direct room. @type {User | null} */ peer = null;
+  /** Whether the other user's account was deleted: then the server names none. */ deserted = false;
   /** How many users belong to it, 0 if that is unknown. */
   size = 0;
   /** What was read of people here since I entered: members, and those who are banned or invited. Another map after each
@@ -79,7 +81,7 @@ export class Room extends LogWindow {
   }
 
   get title() {
-    return this.info.title || this.peer?.name || this.name;
+    return this.info.title || this.peer?.name || (this.deserted ? words.common.deletedUser : this.name);
   }
 
   get direct() {
@@ -94,6 +96,11 @@ export class Room extends LogWindow {
   /** Whether another user has opened this direct room, and I have never looked at it. */
   get unopened() {
     return this.direct && this.read === 0 && this.used === 0;
+  }
+
+  /** Whether moreover nobody has written in it: then it is as if it were not there. */
+  get unbegun() {
+    return this.unopened && this.unread === 0 && this.last === 0;
   }
 
   /** Whether the connection is in it, or is about to be. */
@@ -128,7 +135,7 @@ export class Room extends LogWindow {
     this.status = "joined";
     if (joined.info) this.onInfo(joined.info);
     this.role = joined.role ?? "member";
-    this.peer = joined.peer ?? this.peer;
+    this.onPeer(joined.peer);
     this.read = Math.max(this.read, joined.read ?? 0);
     this.reason = this.code = this.trouble = "";
     this.synced = this.kept = this.doubtful = false;
@@ -148,6 +155,13 @@ export class Room extends LogWindow {
     return this.guests !== before;
   }
 
+  /** Who the other user of a direct room is, as the server says. @param {User} [peer] */
+  onPeer(peer) {
+    if (!this.direct) return;
+    this.peer = peer ?? null;
+    this.deserted = !peer;
+  }
+
   /** What a browser keeps of the end of the log; null if the page does not have that. @param {number} most messages */
   toKeep(most) {
     const end = this.end(most);
@@ -159,7 +173,8 @@ export class Room extends LogWindow {
   /** Show what the browser has kept, until the server sends what has changed since. @param {Kept} kept */
   onKept({ info, role, peer, read, unread, mentions, ...end }) {
     this.onInfo(info);
-    Object.assign(this, { role, peer, read, unread, mentions, kept: true });
+    this.onPeer(peer ?? undefined);
+    Object.assign(this, { role, read, unread, mentions, kept: true });
     this.restore(end);
   }
 
@@ -199,6 +214,7 @@ export class Room extends LogWindow {
   onPresence(event, unsaid, now) {
     const { came, went } = this.presence.apply(event);
     for (const user of went) this.typing.delete(user.id);
+    if (this.direct) return; // of two there is nothing to tell, and one of them may not know yet that the other has opened it
     // Presence is sent once a second: a user who has posted since then is clearly here.
     const spoke = (/** @type {User} */ user) => {
       const last = this.messages.findLast((message) => message.sender_id === user.id);

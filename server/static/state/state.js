@@ -208,8 +208,13 @@ export class State {
    * count as one message. They are entered when I open them. @returns {Set<Room>}
    */
   get requests() {
-    const found = [...this.rooms.values()].filter((room) => room.unopened);
+    const found = [...this.rooms.values()].filter((room) => room.unopened && !room.unbegun);
     return new Set(found.length > FEW_REQUESTS ? found : []);
+  }
+
+  /** Whether lists have a room: not one that another user has opened without a word. @param {Room} room */
+  lists(room) {
+    return !room.unbegun || room.name === this.front || this.drafts.get(room.name) !== "";
   }
 
   /** What is unread in all rooms that are not muted, or in all but one of them. @param {string} [except] */

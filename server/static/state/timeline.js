@@ -12,8 +12,8 @@
  *   author: string, name: string, own: boolean, at: number, start: boolean, last: boolean, delivered: Delivered}} MessageLine
  *   `was`: the key it had in the outbox, "" if none; `author`: the account, if the guest who wrote it has become one;
  *   `start`: the first of a run by one author; `last`: my newest message
- * @typedef {{kind: "deleted"|"blocked", key: string, seq: number, at: number, seqs: number[]}} HiddenLine a run of
- *   messages that are not shown, each by its seq
+ * @typedef {{kind: "deleted"|"blocked", key: string, seq: number, at: number, seqs: number[], author: string, name: string}}
+ *   HiddenLine a run of messages that are not shown, each by its seq: deleted ones of one author, or those of all blocked ones
  * @typedef {{kind: "day", key: string, at: number}} DayLine
  * @typedef {{kind: "unread", key: string}} UnreadLine
  * @typedef {{kind: "notice", key: string, at: number, notice: Notice}} NoticeLine
@@ -76,7 +76,7 @@ export function timeline(room, unsent, isMine, hides = () => "") {
     day(at);
     if (message.seq === room.firstUnread) lines.push({ kind: "unread", key: "unread" });
     const hidden = message.deleted_at ? "deleted" : hides(message);
-    if (hidden) hide(lines, hidden, message.seq, at);
+    if (hidden) hide(lines, hidden, message, at);
     else {
       const id = `${message.sender_id}/${message.id}`;
       const entry = (message.id && waiting.get(id)) || null;
@@ -122,11 +122,11 @@ export function timeline(room, unsent, isMine, hides = () => "") {
   return lines;
 }
 
-/** @param {Line[]} lines @param {"deleted"|"blocked"} kind @param {number} seq @param {number} at */
-function hide(lines, kind, seq, at) {
+/** @param {Line[]} lines @param {"deleted"|"blocked"} kind @param {Message} message @param {number} at */
+function hide(lines, kind, { seq, sender, sender_id, alias_of = sender_id }, at) {
   const last = lines.at(-1);
-  if (last?.kind === kind) last.seqs.push(seq);
-  else lines.push({ kind, key: `seq:${seq}`, seq, at, seqs: [seq] });
+  if (last?.kind === kind && (kind === "blocked" || last.author === alias_of)) last.seqs.push(seq);
+  else lines.push({ kind, key: `seq:${seq}`, seq, at, seqs: [seq], author: alias_of, name: sender });
 }
 
 /** Find the runs, and my newest message. @param {Line[]} lines */

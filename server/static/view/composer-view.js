@@ -126,6 +126,7 @@ function cross(label, run) {
  */
 export function hindrance(state, room, now) {
   if (room.status === "closed") return null;
+  if (room.deserted) return { text: words.deserted, until: Infinity, sign: false };
   if (room.mute && room.mute.until > now) {
     return { text: room.mute.reason ? words.mutedFor(room.mute.reason) : words.muted, until: room.mute.until, sign: false };
   }

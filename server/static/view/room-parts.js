@@ -18,7 +18,7 @@ export const cut = (n) => (n > CUT ? words.rooms.over : String(n));
 
 /** The sign before a room's title. @param {Room} room */
 export function sign(room) {
-  if (room.peer) return avatar(room.peer);
+  if (room.peer || room.deserted) return avatar(room.peer ?? { id: "", name: room.title });
   return html`<span class="room-sign">${icon(room.info.kind === "private" ? "lock" : "hash")}</span>`;
 }
 

@@ -54,7 +54,7 @@ function go(state, act, step, unread) {
 
 /** As the sidebar has them: rooms, then direct messages, each by name. @param {State} state @param {Set<unknown>} [without] */
 export function inOrder(state, without = state.requests) {
-  const listed = [...state.rooms.values()].filter((room) => !without.has(room));
+  const listed = [...state.rooms.values()].filter((room) => !without.has(room) && state.lists(room));
   return listed.sort((a, b) => Number(a.direct) - Number(b.direct) || order.compare(a.title, b.title));
 }
 

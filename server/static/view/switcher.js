@@ -170,7 +170,7 @@ function peopleOf(state) {
   for (const room of state.rooms.values()) {
     for (const user of room.presence.members.values()) found.set(user.id, user);
   }
-  for (const { peer } of state.rooms.values()) if (peer) found.delete(peer.id);
+  for (const room of state.rooms.values()) if (room.peer && state.lists(room)) found.delete(room.peer.id);
   if (state.me) found.delete(state.me.id);
   return [...found.values()].sort((a, b) => order.compare(a.name, b.name));
 }

@@ -35,6 +35,7 @@ export const composer = table({
   mutedLeft: (/** @type {string} */ wait) => fill("You can write again in {wait}.", { wait }),
   readOnly: "You may only read in this room. A moderator can let you write.",
   guestsRead: "Guests may only read here. Sign in to write.",
+  deserted: "This account was deleted.",
   signIn: "Sign in",
   kept: "Your draft is kept.",
 

@@ -15,8 +15,8 @@ export const log = table({
   joinedAndLeft: "{came} joined · {went} left",
   /** @param {number} n */
   others: (n) => plural(n, { one: "{n} other", other: "{n} others" }),
-  /** @param {number} n */
-  deleted: (n) => plural(n, { one: "This message was deleted", other: "{n} messages were deleted" }),
+  /** @param {number} n @param {string} name */
+  deleted: (n, name) => plural(n, { one: "A message by {name} was deleted", other: "{n} messages by {name} were deleted" }, { name }),
   /** @param {number} n */
   blocked: (n) => plural(n, { one: "A message from a person you block", other: "{n} messages from people you block" }),
   show: "Show",

@@ -1,4 +1,4 @@
-import { kindOf } from "../../state/people.js";
+import { kindOf, shownName } from "../../state/people.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
@@ -73,11 +73,13 @@ function named({ id, name }) {
 }
 
 /** Messages that are not shown. @param {import("../../state/timeline.js").HiddenLine} line @param {Context} context */
-function hidden({ kind, key, seq, seqs }, { toggle }) {
-  return guard([kind, seq, seqs.length], () => {
+function hidden({ kind, key, seq, seqs, author: id, name }, { toggle }) {
+  return guard([kind, seq, seqs.length, name], () => {
     const show = html`<button type="button" class="link" tabindex="-1" @click=${() => toggle(key)}>${words.log.show}</button>`;
-    const text = kind === "deleted" ? words.log.deleted(seqs.length) : words.log.blocked(seqs.length);
-    return html`<div class="msg gone" role="listitem" tabindex="-1" data-key=${key} data-seq=${seq} aria-label=${text}><span
+    const blocked = kind === "blocked" && words.log.blocked(seqs.length);
+    const label = blocked || words.log.deleted(seqs.length, shownName({ id, name }));
+    const text = blocked || parts(words.log.deleted(seqs.length, "{name}"), { name: named({ id, name }) });
+    return html`<div class="msg gone" role="listitem" tabindex="-1" data-key=${key} data-seq=${seq} aria-label=${label}><span
       class="gone-text">${text}</span>${kind === "blocked" ? show : nothing}</div>`;
   });
 }
