@@ -67,6 +67,7 @@ async def test_the_list_follows_what_happens(visit: Visit, owner: Web, made: str
     await expect(ann.panel).to_contain_text("Nothing is pinned in this room.")
 
 
+@pytest.mark.slow
 async def test_more_pins_than_a_page(visit: Visit, owner: Web, made: str) -> None:
     """All are listed."""
     for i in range(102):

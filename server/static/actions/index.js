@@ -16,7 +16,7 @@ import { writingActions } from "./writing.js";
  * @typedef {import("../net/session.js").Session} Session
  * @typedef {import("../net/api.js").Api} Api
  * @typedef {{ui: ReturnType<typeof uiActions>, rooms: ReturnType<typeof roomActions> & ReturnType<typeof import("./asking.js").askingActions>,
- *   reading: ReturnType<typeof readingActions>, messages: ReturnType<typeof messageActions>,
+ *   reading: ReturnType<typeof readingActions> & ReturnType<typeof import("./finding.js").findingActions>, messages: ReturnType<typeof messageActions>,
  *   writing: ReturnType<typeof writingActions>, people: ReturnType<typeof import("./people.js").peopleActions>,
  *   moderation: ReturnType<typeof import("./moderation.js").moderationActions>,
  *   settings: ReturnType<typeof settingsActions>, attention: ReturnType<typeof attentionActions>,
@@ -30,7 +30,7 @@ export function makeActions(parts) {
   const context = /** @type {Context} */ (parts); // each subject may use the others once all are there
   context.ui = uiActions(context);
   context.rooms = later(async () => (await import("./asking.js")).askingActions(context), roomActions(context));
-  context.reading = readingActions(context);
+  context.reading = later(async () => (await import("./finding.js")).findingActions(context), readingActions(context));
   context.messages = messageActions(context);
   context.writing = writingActions(context);
   context.people = later(async () => (await import("./people.js")).peopleActions(context));

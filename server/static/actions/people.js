@@ -1,5 +1,5 @@
 import { Refused } from "../net/api.js";
-import { words } from "../words.js";
+import { people as words } from "../words/people.js";
 
 /**
  * People of a room, and what moderators do about them. All reject with `Refused`.
@@ -15,7 +15,7 @@ const MOST_PAGES = 10; // to find one user among the members
 
 /** The server says nothing else of a user who blocks me, or shares no room with the guest that I am. @param {unknown} error @returns {never} */
 function closed(error) {
-  throw error instanceof Refused && error.code === "no_such_user" ? new Refused(error.code, words.trouble.noDirect) : error;
+  throw error instanceof Refused && error.code === "no_such_user" ? new Refused(error.code, words.noDirect) : error;
 }
 
 /** @param {Context} context */

@@ -5,6 +5,7 @@ import { words as page } from "../words.js";
 import { find as words } from "../words/find.js";
 import { parts } from "../words/format.js";
 import { excerpt } from "./excerpt.js";
+import { attempt } from "./go.js";
 import { alikeIn, hit, onArrow } from "./hits.js";
 import { icon } from "./more-icons.js";
 import { plain } from "./markdown/text.js";
@@ -41,7 +42,7 @@ export function open({ state, act, data, redraw, uncover }) {
   /** @param {Event} [event] */
   function search(event) {
     event?.preventDefault();
-    act.reading.search(q, everywhere ? "" : name);
+    attempt(act, () => act.reading.search(q, everywhere ? "" : name));
   }
 
   /** @param {boolean} all */
@@ -86,11 +87,12 @@ export function open({ state, act, data, redraw, uncover }) {
       ${none && found.room ? html`<p class="panel-note"><button type="button" class="button" @click=${() => choose(true)}>${words.noneEverywhere}</button></p>` : nothing}
       <ul class="hits" aria-label=${words.results}>${repeat(messages, (each) => `${each.room}/${each.seq}`, (each) => row(each, alike))}</ul>
       ${error ? html`<p class="panel-note field-error" role="alert">${error} <button type="button" class="link" @click=${() => (messages.length ? again(found) : search())}>${page.common.retry}</button></p>` : nothing}
-      ${cursor && !error ? html`<p class="panel-note"><button type="button" class="button" aria-disabled=${busy ? "true" : nothing} @click=${() => act.reading.searchMore()}>${busy ? words.busy : words.more}</button></p>` : nothing}`;
+      ${cursor && !error ? html`<p class="panel-note"><button type="button" class="button" aria-disabled=${busy ? "true" : nothing} @click=${more}>${busy ? words.busy : words.more}</button></p>` : nothing}`;
   }
 
   /** @param {import("../state/types.js").Found} found */
-  const again = (found) => (found.cursor ? act.reading.searchMore() : search());
+  const again = (found) => (found.cursor ? more() : search());
+  const more = () => attempt(act, () => act.reading.searchMore());
 
   /** @param {Element | undefined} element */
   function bringBack(element) {

@@ -1,6 +1,6 @@
 import { plural, table } from "./format.js";
 
-/** The list of people in a room. */
+/** People of a room: their list, and what cannot be done about them. */
 export const people = table({
   title: "People",
   filter: "Find a person",
@@ -17,4 +17,5 @@ export const people = table({
   rest: (/** @type {number} */ n) => plural(n, { one: "and {n} more", other: "and {n} more" }),
   muted: "muted",
   invite: "Invite people",
+  noDirect: "You cannot send direct messages to this person.",
 });

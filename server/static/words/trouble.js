@@ -35,7 +35,6 @@ export const trouble = table({
   guestsRead: "Guests may only read here. Sign in to write.",
   guestsNo: "This room admits no guests. Sign in to enter it.",
   refused: "The server refused this.",
-  noDirect: "You cannot send direct messages to this person.",
   /** What a refusal is about, by the field. @type {Record<string, string>} */
   subjects: { u: "The name", name: "The name", username: "The username", room: "The name of the room", title: "The title" },
   nameOfOther: "Another guest of this browser has this name.",
