@@ -5,7 +5,7 @@
  * @typedef {import("./storage.js").Store} Store
  */
 export class Drafts {
-  #key = "";
+  /** Where they are kept, "" before there is a person and after they have signed out. */ key = "";
   /** By room: one may be called "constructor". Views ask at each drawing, the browser is asked when it may have changed.
    * @type {Map<string, string>} */
   #drafts = new Map();
@@ -17,13 +17,13 @@ export class Drafts {
 
   /** Use the drafts of this person. @param {string} person see `State.person`; "": keep none */
   of(person) {
-    this.#key = person && `drafts:${person}`;
+    this.key = person && `drafts:${person}`;
     this.load();
   }
 
   /** Read what another tab has written. */
   load() {
-    const saved = Object.entries(this.store.get(this.#key) ?? {});
+    const saved = Object.entries(this.store.get(this.key) ?? {});
     this.#drafts = new Map(saved.filter(([, text]) => typeof text === "string"));
   }
 
@@ -34,13 +34,13 @@ export class Drafts {
 
   /** @param {string} room @param {string} text */
   set(room, text) {
-    if (!this.#key) return;
+    if (!this.key) return;
     this.load();
     if (this.get(room) === text) return;
     if (text) this.#drafts.set(room, text);
     else this.#drafts.delete(room);
-    if (this.#drafts.size) this.store.set(this.#key, Object.fromEntries(this.#drafts));
-    else this.store.remove(this.#key);
+    if (this.#drafts.size) this.store.set(this.key, Object.fromEntries(this.#drafts));
+    else this.store.remove(this.key);
   }
 
   /** A room is called something else: its draft goes with it, before the one that is there. @param {string} from @param {string} to */
@@ -56,7 +56,7 @@ export class Drafts {
   }
 
   clear() {
-    this.store.remove(this.#key);
+    this.store.remove(this.key);
     this.#drafts.clear();
   }
 }

@@ -157,6 +157,7 @@ export class State {
 
   /** Keep what is written in this tab beside the drafts, for its reload. */
   keepWriting() {
+    if (!this.drafts.key) return;
     const { replyTo, apart, editing, edits } = this.ui;
     const all = [...edits.values()].map((edit) => ({ ...edit, open: edit.saving || edit === editing.get(edit.room) }));
     this.tab.set("writing", { person: this.person, replyTo: [...replyTo], apart: [...apart], edits: all });
