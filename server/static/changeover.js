@@ -30,9 +30,16 @@ export class Changeover {
     location.reload();
   }
 
+  /** Begin again though nobody has asked for it here. @param {string} [news] */
+  #interrupt(news) {
+    this.app.state.tab.set("unasked", true);
+    this.reload(news);
+  }
+
   /** Forget the person, and the address of the room. @param {boolean} unsent whether also what was not sent
-   * @param {string} [news] */
-  async signOut(unsent, news) {
+   * @param {string} [news] @param {boolean} [asked] whether it is asked for in this tab */
+  async signOut(unsent, news, asked = true) {
+    if (!asked) this.app.state.tab.set("unasked", true);
     this.app.session.transport.stop();
     await this.app.forget(unsent);
     history.replaceState(null, "", location.pathname);
@@ -46,6 +53,8 @@ export class Changeover {
     const news = tab.get("news");
     tab.remove("news");
     if (typeof news === "string") state.toast(news);
+    state.ui.unasked = tab.get("unasked") !== null;
+    tab.remove("unasked");
     if (tab.get("offer") === null || !login.me || tab.get("invite")) return; // a link comes first
     const guest = guests.get(tab.get("offer")) ?? guests.list()[0];
     tab.remove("offer");
@@ -65,10 +74,11 @@ export class Changeover {
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 403) throw error;
       session.transport.stop();
+      this.app.state.ui.unasked = true;
       act.account.open("denied", { lead: error.message });
       return false;
     }
-    if (csrfToken()) this.reload();
+    if (csrfToken()) this.#interrupt();
     else this.#signedOut();
     return false;
   }
@@ -78,8 +88,8 @@ export class Changeover {
     const { login, session, state } = this.app;
     const before = login.me?.id;
     const me = await login.load(() => {});
-    if (before && !me) return this.signOut(before === out);
-    if (me?.id !== before) return this.reload();
+    if (before && !me) return this.signOut(before === out, "", false);
+    if (me?.id !== before || state.ended) return this.#interrupt();
     if (me) session.identity.signIn(me);
     return state.changed();
   }
@@ -92,7 +102,7 @@ export class Changeover {
     if (saved?.user?.id === state.me.id) return undefined;
     const renamed = state.guests.nameOf(state.me.id);
     if (renamed) state.tab.set("name", renamed);
-    return saved || renamed ? this.reload() : this.signOut(true);
+    return saved || renamed ? this.#interrupt() : this.signOut(true, "", false);
   }
 
   /** Another tab has a new token of the application, or has signed its user out. */
@@ -101,9 +111,9 @@ export class Changeover {
     const { identity } = session;
     if (login.me) return undefined;
     const user = identity.appliedUser;
-    if (!user) return identity.applied ? this.signOut(true) : undefined;
+    if (!user) return identity.applied ? this.signOut(true, "", false) : undefined;
     if (!identity.appliedToken) return undefined; // it has ended; this tab will be told so, too
-    if (!identity.applied || state.me?.id !== user.id) return this.reload(words.trouble.nowFor(user.name));
+    if (!identity.applied || state.me?.id !== user.id) return this.#interrupt(words.trouble.nowFor(user.name));
     identity.applyKept();
     return identity.onOpen(); // the connection goes on with the new one
   }
@@ -111,7 +121,7 @@ export class Changeover {
   /** The server does not accept the application's token. @param {boolean} fresh whether it is that of a link */
   onTokenRefused(fresh) {
     const { session, state } = this.app;
-    if (fresh && (session.identity.appliedToken || state.guests.list().length)) this.reload(words.trouble.tokenRefused);
+    if (fresh && (session.identity.appliedToken || state.guests.list().length)) this.#interrupt(words.trouble.tokenRefused);
     else session.refuse(words.trouble.tokenEnded);
   }
 
@@ -121,7 +131,7 @@ export class Changeover {
     const before = login.me?.id;
     session.transport.stop();
     const now = await login.load(() => {});
-    if (now?.id !== before) return this.reload();
+    if (now?.id !== before) return this.#interrupt();
     // Reloading would meet the same: the server does not take its own page for its own, or the browser keeps no cookies.
     return session.refuse(words.trouble.loginNotAccepted);
   }
@@ -152,7 +162,7 @@ export class Changeover {
     const { login, session, state, act } = this.app;
     if (guests || login.me || session.identity.applied) return;
     if (!state.entryError) session.refuse(words.trouble.closed[4101]); // else something more important is said
-    if (state.ui.view !== "account" && !this.#required && state.entryError?.text === words.trouble.closed[4101]) {
+    if (state.ui.view !== "account" && !state.ended && !this.#required && state.entryError?.text === words.trouble.closed[4101]) {
       act.account.open("signIn", { lead: words.trouble.closed[4101] });
     }
     this.#required = true; // "Back" leads to the entry page, which has nothing for guests
@@ -202,10 +212,16 @@ export class Changeover {
 
   /** The login has ended: the page keeps its rooms and unsent messages for when the user signs in again. */
   #signedOut() {
-    const { session, login, act } = this.app;
+    const { session, login, act, state } = this.app;
     session.transport.stop();
-    this.#ended = true;
     this.app.dropKept(); // perhaps it was ended because this device was lost
-    act.account.open("signIn", { lead: words.trouble.signInAgain, username: login.me?.username });
+    const [lead, username] = [words.trouble.signInAgain, login.me?.username];
+    const signIn = () => act.account.open("signIn", { lead, username });
+    if (state.ui.view === "chat" && state.room?.loaded) {
+      state.ended = { text: lead, button: "signIn", run: signIn };
+      return state.changed();
+    }
+    this.#ended = state.ui.unasked = true;
+    return signIn();
   }
 }

@@ -204,7 +204,7 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
 
 
 async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join: Join, new_page: Pages) -> None:
-    """Its page asks to sign in; what it had written and not sent is kept for the same account."""
+    """The room stays; what is typed goes into no form, and what was typed is kept for the same account."""
     new_page.expect_error(REFUSED)
     username = new_username()
     ann = await join(username)
@@ -221,7 +221,13 @@ async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join
     await expect(devices.filter(has_text="this device")).to_contain_text("Chrome on ")
     await devices.get_by_role("button", name="Sign out Firefox on Android").click()
     await expect(devices).to_have_count(1)
+    await expect(phone.closed).to_contain_text("You were signed out. Sign in to continue.")
+    await expect(phone.closed).to_contain_text("Your draft is kept.")
+    await phone.page.keyboard.type("ght to nobody")
+    await phone.page.keyboard.press("Enter")
+    await phone.closed.get_by_role("button", name="Sign in").click()
     await phone.at("Sign in")
+    await expect(phone.panel.get_by_label("Password")).to_have_value("")
     await expect(phone.panel.get_by_text("You were signed out.")).to_be_visible()
     await expect(phone.panel.get_by_label("Username")).to_have_value(username)
     await expect(phone.panel.get_by_label("Password")).to_be_focused()

@@ -30,6 +30,9 @@ async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     await join_room(new_page, server, "elsewhere", name)
     if away:
         await walter.page.goto(address)
+    else:
+        await expect(walter.closed).to_contain_text("This name belongs to an account; choose another one.")
+        await walter.closed.get_by_role("button", name="Choose another name").click()
     field = walter.page.get_by_label("Your name")
     await expect(field).to_have_accessible_description("This name belongs to an account; choose another one.")
     await expect(walter.page.get_by_role("alert", name="Problems")).to_have_text("")
@@ -47,6 +50,27 @@ async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     await walter.page.reload()
     await walter.connected()
     assert await walter.identity() == who
+
+
+async def test_a_guest_whose_name_is_registered_goes_on_typing_into_nothing(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str
+) -> None:
+    """What was typed stays in its room, and Enter enters nothing."""
+    name = new_username()
+    ann, walter = await enter("ann"), await enter(name)
+    await walter.box.press_sequentially("the password ")
+    await join_room(new_page, server, "elsewhere", name)
+    await expect(walter.closed).to_contain_text("Your draft is kept.")
+    await walter.page.keyboard.type("of the vault is 4711")
+    await walter.page.keyboard.press("Enter")
+    await expect(ann.people).to_have_count(1)
+    await expect(walter.page.get_by_role("heading", level=1, name=room)).to_be_visible()
+    await walter.closed.get_by_role("button", name="Choose another name").click()
+    await expect(walter.page.get_by_label("Your name")).to_have_value(name)
+    await walter.page.get_by_label("Your name").fill("Walt")
+    await walter.page.keyboard.press("Enter")
+    await walter.connected()
+    await expect(walter.box).to_have_value("the password ")
 
 
 @pytest.mark.slow

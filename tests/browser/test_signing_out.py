@@ -228,6 +228,21 @@ async def test_what_a_guest_had_not_sent_goes_to_the_account_that_keeps_it(
     await expect(ann.message(UNSENT).get_by_text(f"Written as {name}.")).to_be_visible()
 
 
+async def test_typing_in_another_tab_goes_into_no_form(enter: Enter, new_page: Pages) -> None:
+    """That tab begins again by itself."""
+    ann = await enter("ann")
+    tab = await tab_beside(new_page, ann)
+    await tab.box.press_sequentially("half a ")
+    await ann.leave_for_good()
+    name = tab.page.get_by_label("Your name")
+    await expect(name).to_be_visible()
+    await expect(tab.page.get_by_role("heading", level=1)).to_be_focused()
+    await tab.page.keyboard.type("secret")
+    await tab.page.keyboard.press("Enter")
+    await expect(name).to_have_value("")
+    await expect(ann.page.get_by_label("Your name")).to_be_focused()
+
+
 @pytest.mark.slow
 async def test_a_tab_that_slept_while_its_guest_was_signed_out_knows_nothing(enter: Enter, new_page: Pages) -> None:
     """Such as one that went elsewhere, and comes back."""

@@ -52,16 +52,6 @@ export function accountActions(context) {
       app.changeover.signOut(true, news);
     },
 
-    /** Forget a guest that this browser knows. @param {string} name */
-    forgetGuest(name) {
-      const { user, former = [] } = state.guests.get(name) ?? {};
-      for (const id of [user?.id, ...former]) app.dropKept(id);
-      state.drop(`guest:${name}`, true);
-      if (state.kept === name) identity.forget();
-      else state.guests.forget(name);
-      state.changed();
-    },
-
     /** The invite link of this tab was used, or is of no use. */
     forgetLink: () => state.tab.remove("invite"),
   };

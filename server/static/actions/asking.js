@@ -19,6 +19,21 @@ export function askingActions(context) {
       context.rooms.close(name);
     },
 
+    /** Hide the conversations that I have not opened on this device. It can be undone. */
+    async hideRequests() {
+      const away = [...state.requests];
+      session.membership.hide(away.map(({ name }) => name));
+      for (const room of away) {
+        session.entrance.depart(room);
+        session.membership.remove(room);
+      }
+      const undo = () => {
+        for (const { name, peer } of away) session.membership.add(name, peer ?? undefined);
+        session.membership.ask();
+      };
+      context.ui.toast(words.rooms.hidden(away.length), { action: { label: words.common.undo, run: undo } });
+    },
+
     /** @param {RoomFields} fields */
     async create({ slow_mode = 0, guests = "talk", ...fields }) {
       session.entrance.spare();

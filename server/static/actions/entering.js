@@ -59,6 +59,16 @@ export function enteringActions(context) {
       return undefined;
     },
 
+    /** Forget a guest that this browser knows. @param {string} name */
+    async forgetGuest(name) {
+      const { user, former = [] } = state.guests.get(name) ?? {};
+      for (const id of [user?.id, ...former]) app.dropKept(id);
+      state.drop(`guest:${name}`, true);
+      if (state.kept === name) identity.forget();
+      else state.guests.forget(name);
+      state.changed();
+    },
+
     /** Call the guest that I am something else. @param {string} typed @throws {Refused} the name stays as it was */
     async rename(typed) {
       const [name, before] = [clean(typed), state.name];

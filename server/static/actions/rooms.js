@@ -118,21 +118,6 @@ export function roomActions({ state, session, ui }) {
       membership.onOtherTab();
     },
 
-    /** Hide the conversations that I have not opened on this device. It can be undone. */
-    hideRequests() {
-      const away = [...state.requests];
-      membership.hide(away.map(({ name }) => name));
-      for (const room of away) {
-        entrance.depart(room);
-        membership.remove(room);
-      }
-      const undo = () => {
-        for (const { name, peer } of away) membership.add(name, peer ?? undefined);
-        membership.ask();
-      };
-      ui.toast(words.rooms.hidden(away.length), { action: { label: words.common.undo, run: undo } });
-    },
-
     /** Remove a closed room from the page. @param {string} name */
     close(name) {
       goFrom(name);

@@ -109,13 +109,21 @@ export class Session {
     this.state.changed();
   }
 
-  /** Leave the chat for the entry page, which says why. @param {string} text @param {import("../state/state.js").EntryField} [field] */
+  /** Leave the chat for the entry page, which says why; a room that is shown stays until the person goes there. @param {string} text @param {import("../state/state.js").EntryField} [field] */
   refuse(text, field = "") {
     this.transport.stop();
-    this.state.entryError = { field, text };
-    this.state.ui.show("entry");
-    this.#settle(text);
-    this.state.changed();
+    const { state } = this;
+    const stays = state.room?.loaded && !this.#settling.length;
+    const run = () => {
+      Object.assign(state, { ended: null, entryError: { field, text } });
+      state.ui.show("entry");
+      this.#settle(text);
+      state.changed();
+    };
+    if (!stays) return run();
+    state.entryError = { field, text };
+    state.ended = { text, button: field ? "otherName" : "goOn", run };
+    return state.changed();
   }
 
   get isGuest() {
@@ -291,7 +299,7 @@ export class Session {
   #onKnown(stranger) {
     const { trouble } = words;
     if (stranger) this.state.toast(() => (this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger), { error: true, key: "stranger" });
-    this.state.entryError = null;
+    this.state.entryError = this.state.ended = null;
     this.#settle("");
     this.membership.onKnown();
   }

@@ -58,6 +58,7 @@ export class Ui {
   /** Whether the page is at the end of the room in front, and whether the user looks at it. */
   following = true;
   attentive = false;
+  /** Whether the next view was not asked for: somebody may be typing, and the focus goes to no field. */ unasked = false;
 
   /** Show a view; a page about accounts stays in front of it. @param {View} view */
   show(view) {
@@ -82,6 +83,8 @@ export class State {
   /** @type {import("./types.js").Announcement[]} */ announcements = [];
   /** @type {import("./types.js").Toast[]} */ toasts = [];
   /** Why entering failed: shown next to that field. @type {{field: EntryField, text: string} | null} */ entryError = null;
+  /** Why nobody can write here any more, until the person goes on: what is typed stays in its room.
+   * @type {{text: string, button: "signIn"|"otherName"|"goOn", run: () => void} | null} */ ended = null;
   /** The users whom I block, by id. @type {Set<string>} */ blocked = new Set();
   /** Names of users, by id, as they were last seen. @type {Map<string, string>} */ names = new Map();
   /** Whether storing a message of mine takes too long. */ late = false;

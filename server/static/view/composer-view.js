@@ -27,7 +27,8 @@ export function composerView(state, act, room, box, why, now, does) {
   const max = state.limits.max_content_chars;
   const left = charsLeft(box.text, max);
   const counted = left <= max * (1 - COUNT_FROM);
-  const closed = room.status === "closed";
+  const { ended } = state;
+  const closed = ended !== null || room.status === "closed";
   const writable = !closed && why === null;
   const slow = writable && box.editing === null && slowUntil(room) > now;
   const label = words.label(room.title);
@@ -39,13 +40,14 @@ export function composerView(state, act, room, box, why, now, does) {
   box.input.enterKeyHint = byLine ? "enter" : "send";
   return html`
     <div id="closed" class="composer-notice" role="alert" aria-label=${words.closedLabel} tabindex="-1" ?hidden=${!closed}>
-      <span id="closed-reason" dir="auto">${closed ? room.reason : ""}</span>
+      <span id="closed-reason" dir="auto">${ended?.text ?? (closed ? room.reason : "")}</span>
       ${closed && box.text ? html`<span class="countdown">${words.kept}</span>` : nothing}
-      ${closed && room.code === "no_such_room" && !room.direct
+      ${ended ? html`<button id="go-on" class="link" type="button" @click=${ended.run}>${words[ended.button]}</button>` : nothing}
+      ${closed && !ended && room.code === "no_such_room" && !room.direct
         ? html`<button id="unlock" class="link" type="button" @click=${() => act.ui.dialog("password", { room: room.name })}>${words.unlock}</button>`
         : nothing}
-      <button id="reenter" class="link" type="button" ?hidden=${room.code === "deleted"} @click=${() => act.rooms.reenter(room.name)}>${words.reenter}</button>
-      <button id="close-room" class="link" type="button" @click=${() => act.rooms.close(room.name)}>${words.closeRoom}</button>
+      <button id="reenter" class="link" type="button" ?hidden=${ended || room.code === "deleted"} @click=${() => act.rooms.reenter(room.name)}>${words.reenter}</button>
+      <button id="close-room" class="link" type="button" ?hidden=${ended} @click=${() => act.rooms.close(room.name)}>${words.closeRoom}</button>
     </div>
     <div id="hindrance" class="composer-notice" tabindex="-1" ?hidden=${closed || !why}>${notice(why, now, act)}</div>
     <div class="composer-body" ?hidden=${!writable}>

@@ -76,7 +76,7 @@ export class EntryView {
     return html`<div class="entry">
       <form id="entry" class="entry-form" novalidate @submit=${this.#submit} @input=${this.#onInput}>
         <img class="logo" src=${LOGO} alt="" width="56" height="56">
-        <h1>${words.common.product}</h1>
+        <h1 tabindex="-1">${words.common.product}</h1>
         <p id="lead" class="lead">${lead}</p>
         <p id="entry-error" class="field-error entry-error" role="alert">${this.#textOf("") === lead ? "" : this.#textOf("")}</p>
         ${me && proven
@@ -247,7 +247,10 @@ export class EntryView {
 
   #focus() {
     const name = this.#input("name");
-    const first = name && !name.value ? name : this.#box.querySelector("#join, #entry-sign-in");
+    const { ui } = this.state;
+    const field = name && !name.value ? name : this.#box.querySelector("#join, #entry-sign-in");
+    const first = ui.unasked ? this.#box.querySelector("h1") : field;
+    ui.unasked = false;
     if (canFocus(first)) first.focus();
   }
 

@@ -1,6 +1,6 @@
 import { nothing, render } from "../vendor/lit-html/lit-html.js";
 import { words } from "../words.js";
-import { focusHome, hasKeyboard, settle } from "./focus.js";
+import { focusFirst, focusHome, hasKeyboard, settle } from "./focus.js";
 import { header } from "./header.js";
 import { Panel } from "./panel.js";
 import { listenForShortcuts } from "./shortcuts.js";
@@ -53,7 +53,9 @@ export class Shell {
     const { front } = state;
     if (view === "chat" && front !== this.#front && !state.ui.dialog) {
       this.#front = front;
-      if (hasKeyboard()) focusHome(); // one goes to a room to read and write
+      if (state.ui.unasked) focusFirst(at("room-heading"));
+      else if (hasKeyboard()) focusHome(); // one goes to a room to read and write
+      state.ui.unasked = false;
     }
     settle();
   }

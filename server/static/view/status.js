@@ -42,7 +42,8 @@ export class Banner {
   }
 
   #text() {
-    const { room, late, stopped } = this.state;
+    const { room, late, stopped, ended } = this.state;
+    if (ended) return ""; // said at the message box
     if (this.name === "stopped") return stopped || words.status.stoppedLong;
     if (this.name === "online") return room?.trouble || (late ? words.status.late : "");
     if (this.name === "connecting") return "";
@@ -60,7 +61,7 @@ export class Banner {
     render(
       html`<span id="banner-text" role="status">${text}${waiting ? ` ${words.status.waiting(waiting)}` : ""}</span>
         ${lost ? html`<span id="banner-count" aria-hidden="true">${this.#count()}</span>` : nothing}
-        ${lost || this.name === "stopped"
+        ${lost || (this.name === "stopped" && text)
           ? html`<button type="button" id="banner-button" class="link" @click=${() => this.act.ui.connect()}>${lost ? words.status.tryNow : words.status.connect}</button>`
           : nothing}`,
       this.#box,

@@ -40,6 +40,8 @@ export const composer = table({
   kept: "Your draft is kept.",
 
   closedLabel: "This room",
+  otherName: "Choose another name",
+  goOn: "Continue",
   unlock: "Enter with a password",
   reenter: "Enter again",
   closeRoom: "Close",

@@ -35,7 +35,10 @@ export class Pages {
     const part = page.options?.part && this.panel.querySelector(`#account-${page.options.part}`);
     if (part) part.tabIndex = -1; // it is no button, but one goes on from there
     // A screen reader reads the heading when a page has no field; else the field, within the named region.
-    const first = part ?? this.panel.querySelector("[data-focus]") ?? this.panel.querySelector("input:not([hidden])") ?? this.panel.querySelector("h1");
+    const { ui } = this.state;
+    const field = this.panel.querySelector("[data-focus]") ?? this.panel.querySelector("input:not([hidden])");
+    const first = part ?? (ui.unasked ? null : field) ?? this.panel.querySelector("h1");
+    ui.unasked = false;
     /** @type {HTMLElement} */ (first).focus();
   }
 
