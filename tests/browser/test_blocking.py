@@ -60,20 +60,6 @@ async def test_a_blocked_user_is_neither_quoted_nor_counted_nor_announced(
             await expect(ann.notices.filter(has_text="Bob left")).to_have_count(0)
 
 
-async def test_who_is_blocked_reads_why_no_conversation_opens(visit: Visit, server: ServerProcess, made: str) -> None:
-    """Next to the button: the other one is here, so "not known here" would be no answer."""
-    ann, bob = (
-        await visit(account=web(server, name := new_name())),
-        await visit(account=web(server, other := new_name())),
-    )
-    await block(ann, other)
-    await bob.card(name)
-    await bob.press("Message")
-    await expect(
-        bob.panel.get_by_role("alert").filter(has_text="You cannot send direct messages to this person.")
-    ).to_be_visible()
-
-
 async def test_reactions_of_a_blocked_user_and_words_are_not_shown(
     visit: Visit, server: ServerProcess, made: str
 ) -> None:

@@ -83,7 +83,9 @@ async def test_message_to_somebody_who_blocks_me_is_refused_next_to_the_button(v
     assert reply.status == 204, reply
     await ann.card(owner.id.removeprefix("u_"))
     await ann.press("Message")
-    await expect(ann.panel.get_by_role("alert").filter(has_text=re.compile("."))).to_contain_text("user")
+    await expect(ann.panel.get_by_role("alert").filter(has_text=re.compile("."))).to_have_text(
+        "You cannot send direct messages to this person."
+    )
     await expect(ann.page.get_by_role("heading", level=1, name="Plans")).to_be_visible()
 
 

@@ -22,6 +22,7 @@ async def test_two_people_of_one_name_are_told_apart(visit: Visit, server: Serve
             [seq] = await user.say([f"by {user.user_id}"])
             await user.say(["an answer"], reply_to=seq)
             rooms.append(str((await user.ask(type="direct", user=account.id))["room"]))
+            await user.at(rooms[-1]).say(["hello"])
             await expect(rows).to_have_count(len(rooms))
     await expect(ann.log.locator(".reply").first).to_contain_text(f"{name} (guest)")
     await expect(ann.log.locator(".reply").last).not_to_contain_text("guest")
