@@ -68,10 +68,11 @@ async def make_link(
 
 
 class Found(NamedTuple):
-    """A link that may be used, and the room to which it leads, "" for one to register."""
+    """A link that may be used, the room to which it leads ("" for one to register), and the title of that."""
 
     link: InviteLink
     room: str
+    title: str = ""
 
 
 async def list_links(parts: Parts, caller: Identity, room: str | None, maker_id: str | None) -> list[Found]:
@@ -124,7 +125,7 @@ async def find_link(parts: Parts, token: str, network: str) -> Found:
 
 
 async def _find(parts: Parts, token: str) -> Found:
-    link, room = None, ""
+    link, room, title = None, "", ""
     if len(token) <= _TOKEN_CHARS:
         link = await ask(parts, parts.storage.links.find(hash_secret(token), parts.clock.now_us()))
     if link is not None and link.room_id is not None:
@@ -132,10 +133,13 @@ async def _find(parts: Parts, token: str) -> Found:
         maker = await ask(parts, parts.storage.rooms.find_member(link.room_id, link.maker_id))
         # A banned moderator could come back with another account.
         banned = maker is not None and maker.banned_until > parts.clock.now_us()
-        link, room = (None, "") if record is None or banned else (link, record.name)
+        if record is None or banned:
+            link = None
+        else:
+            room, title = record.name, record.title
     if link is None:
         raise ParleyError("no_such_link", field="token")
-    return Found(link, room)
+    return Found(link, room, title)
 
 
 class Usable(NamedTuple):
@@ -153,7 +157,7 @@ async def usable_link(parts: Parts, actor: Actor, token: str) -> Usable:
         ParleyError: ``no_such_link``, ``rate_limited``, ``unavailable``.
     """
     take_link_use(parts, actor)
-    link, room = await _find(parts, token)
+    link, room, _ = await _find(parts, token)
     if not room:
         raise ParleyError("no_such_link", field="token")
     access = await access_room(parts, room, actor.identity, Action.SEE)

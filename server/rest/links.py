@@ -102,10 +102,12 @@ class LinkTarget(Struct, frozen=True, omit_defaults=True):
     Attributes:
         registers: whether it is one to register, and not to a room.
         room: the room.
+        title: its title, if it has one.
     """
 
     registers: bool
     room: str = ""
+    title: str = ""
 
 
 class LinkedRoom(Struct, frozen=True):
@@ -193,7 +195,7 @@ async def revoke(rest: RestContext, params: LinkParams) -> Answered:
 async def find(rest: RestContext, params: LinkToken) -> Answered:
     """Answer with where a link leads."""
     found = await links.find_link(rest.parts, params.token, rest.asked.network)
-    return json_answer(LinkTarget(not found.room, found.room))
+    return json_answer(LinkTarget(not found.room, found.room, found.title))
 
 
 @ROUTES.add(

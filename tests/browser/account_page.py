@@ -55,10 +55,15 @@ class AccountPage(ChatPage):
         await self.panel.get_by_label("Password").fill(password)
         await self.press("Sign in")
 
+    async def sign_out(self) -> None:
+        """Sign out on the page of the account, which asks first."""
+        await self.press("Sign out")
+        await self.page.get_by_role("dialog").get_by_role("button", name="Sign out").click()
+
     async def keep_later(self) -> None:
         """Put away the question that follows signing in where the browser knows a guest."""
         question = self.page.get_by_role("dialog", name="Your rooms and messages as a guest")
-        await question.get_by_role("button", name="Cancel").click()
+        await question.get_by_role("button", name="Not now").click()
         await expect(question).to_be_hidden()
 
     async def account(self) -> None:

@@ -85,15 +85,18 @@ async def test_an_address_that_is_removed_is_no_longer_shown(mailing: Mailing, n
     await ann.page.reload()
     await ann.account()
     part = ann.part("E-mail")
-    for new, said in ((other, f"A mail was sent to {other}: "), ("", "The address is removed. No confirmed address")):
-        await part.get_by_label("New e-mail").fill(new)
-        await part.get_by_label("Current password").fill(PASSWORD)
-        await part.get_by_role("button", name="Change e-mail").click()
-        await expect(part.get_by_text(said)).to_be_focused()
-    await expect(part.get_by_text(address)).to_have_count(0)
-    await part.get_by_label("Current password").fill(PASSWORD)
+    await part.get_by_label("New e-mail").fill(other)
+    await part.get_by_label("Current password").first.fill(PASSWORD)
     await part.get_by_role("button", name="Change e-mail").click()
-    await expect(part.get_by_text("New e-mail is missing.")).to_be_visible()
+    await expect(part.get_by_text(f"A mail was sent to {other}: ")).to_be_focused()
+    await part.get_by_label("Current password").first.fill(PASSWORD)
+    await part.get_by_role("button", name="Change e-mail").click()
+    await expect(part.get_by_text("New e-mail is missing.")).to_be_visible()  # to leave it empty removes nothing
+    await part.get_by_text("Remove the address").first.click()
+    await part.get_by_label("Current password").last.fill(PASSWORD)
+    await part.get_by_role("button", name="Remove the address").click()
+    await expect(part.get_by_text("The address is removed. No confirmed address")).to_be_focused()
+    await expect(part.get_by_text(address)).to_have_count(0)
 
 
 @pytest.mark.slow

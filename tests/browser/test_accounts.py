@@ -73,7 +73,7 @@ async def test_signing_out_and_in_again(join: Join, new_page: Pages, room: str) 
     await ann.say("before")
     await ann.delivered("before")
     await ann.account()
-    await ann.press("Sign out")
+    await ann.sign_out()
     await ann.at_entry()
     assert await ann.page.context.cookies() == []
     await ann.page.get_by_role("button", name="Sign in", exact=True).click()
@@ -102,7 +102,7 @@ async def test_signing_out_leaves_nothing_in_the_tab(join: Join, room: str) -> N
     await ann.delivered("a secret")
     await ann.box.fill("half a secret")
     await ann.account()
-    await ann.press("Sign out")
+    await ann.sign_out()
     await ann.at_entry()
     stored = await ann.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
     assert "secret" not in stored
@@ -188,7 +188,7 @@ async def test_a_second_factor_is_turned_on_and_asked_for(join: Join, new_page: 
     await part.get_by_role("button", name="Copy them").click()
     await expect(part.get_by_text("Copied.")).to_be_visible()
     assert (await ann.page.evaluate("navigator.clipboard.readText()")).split() == codes
-    await part.get_by_role("button", name="I have kept them").click()
+    await part.get_by_role("button", name="I have saved them").click()
     await expect(part.get_by_text("On. 10 recovery codes are left.", exact=True)).to_be_visible()
 
     other = await new_page(ann.page.url)
@@ -290,7 +290,7 @@ async def test_all_tabs_of_a_browser_act_for_one_account(
     await bob.delivered("from the other tab")
     await expect(tab.message("from the other tab")).to_have_class(OWN)
     await tab.account()
-    await tab.press("Sign out")
+    await tab.sign_out()
     await expect(bob.page.get_by_label("Your name")).to_have_value("bob")
 
 
@@ -392,7 +392,7 @@ async def test_an_account_is_deleted_right_after_its_second_factor_was_switched(
     await ann.account()
     part = ann.part("Second factor")
     codes = await turn_on(part)
-    await part.get_by_role("button", name="I have kept them").click()
+    await part.get_by_role("button", name="I have saved them").click()
     end = ann.part("Delete the account")
     await end.get_by_label("Password").fill(PASSWORD)
     if not on:

@@ -203,7 +203,7 @@ async def test_the_only_owner_cannot_give_the_room_up(visit: Visit, owner: Web) 
     await settings(ann)
     await ann.dialog.get_by_role("button", name="Give up membership").click()
     await ann.confirm("Give up membership")
-    await expect(bob.notices.filter(has_text="left the room for good")).to_have_count(1)
+    await expect(bob.notices.filter(has_text="gave up their membership")).to_have_count(1)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import { words } from "../words.js";
  * `act.account`.
  *
  * @typedef {import("./index.js").Context} Context
- * @typedef {{registers: boolean, room?: string}} Invite what an invite link is for
+ * @typedef {{registers: boolean, room?: string, title?: string}} Invite what an invite link is for
  */
 
 /** @param {Context} context */

@@ -9,9 +9,9 @@ import { words } from "../words.js";
  * buttons.
  *
  * @typedef {Record<string, string>} Values
- * @typedef {{name: string, label: string, hint?: string, type?: string, value?: string, autocomplete?: string, inputmode?: string,
+ * @typedef {{name: string, label: string, missing?: string, hint?: string, type?: string, value?: string, autocomplete?: string, inputmode?: string,
  *   maxlength?: number, options?: [value: string, label: string][], rows?: number, optional?: boolean, focus?: boolean,
- *   when?: (values: Values) => boolean}} Field `focus`: it gets the focus, and not the first field; `when`: whether it is
+ *   when?: (values: Values) => boolean}} Field `missing`: what is said if it is empty; `focus`: it gets the focus, and not the first field; `when`: whether it is
  *   shown, and sent; a checkbox has the value "on" or ""
  */
 
@@ -27,7 +27,7 @@ export class Form {
 
   /**
    * @param {{fields: Field[], button: string, danger?: boolean, text?: unknown, username?: string, redraw: () => void, close?: () => void,
-   *   submit: (values: Values, form: Form) => Promise<unknown>}} options `username`: for password managers, where the form does
+   *   cancel?: string, submit: (values: Values, form: Form) => Promise<unknown>}} options `username`: for password managers, where the form does
    *   not ask for it; `close`: what it stands in has a way out, and is closed after `submit`, which may throw `Refused`
    */
   constructor(options) {
@@ -67,7 +67,7 @@ export class Form {
       <p class="field-error" role="alert">${this.errors[""] ?? ""}</p>
       <div class=${close ? "dialog-buttons" : "buttons"}>
         ${other ? html`<button type="button" class="button other" @click=${choose}>${other}</button>` : nothing}
-        ${close ? html`<button type="button" class="button" @click=${close}>${words.common.cancel}</button>` : nothing}
+        ${close ? html`<button type="button" class="button" @click=${close}>${this.options.cancel ?? words.common.cancel}</button>` : nothing}
         <button type="submit" class="primary ${danger ? "danger" : ""}" aria-disabled=${this.busy ? "true" : nothing}>${button}</button>
       </div>
       ${close ? nothing : html`<p class="said" role="status">${this.#said}</p>`}
@@ -123,11 +123,11 @@ export class Form {
     this.errors = {};
     this.#said = "";
     /** @type {Values} */ const values = {};
-    for (const { name, label, type, optional, options } of this.shown()) {
+    for (const { name, label, missing, type, optional, options } of this.shown()) {
       // What a password manager has filled in counts as well, and some of them do not tell.
       if (type !== "checkbox") this.values[name] = /** @type {any} */ (this.#element?.elements.namedItem(name)).value;
       const value = type === "password" ? this.values[name] : this.values[name].normalize("NFC").trim();
-      if (!value && !optional && !options && type !== "checkbox") this.errors[name] = words.common.missing(label);
+      if (!value && !optional && !options && type !== "checkbox") this.errors[name] = missing ?? words.common.missing(label);
       values[name] = value;
     }
     if (Object.keys(this.errors).length) return this.#show();

@@ -36,7 +36,7 @@ export function open({ state, act, data, redraw, close }) {
   function choices() {
     const rooms = q ? inOrder(state, new Set()).filter((room) => contains(room.title, q) || contains(room.name, q)) : recent(state);
     rooms.sort((a, b) => rank(b.title, q) - rank(a.title, q));
-    const people = q || data.people ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
+    const people = q || data.people || !rooms.length ? peopleOf(state).filter(({ name }) => contains(name, q)) : [];
     const same = twins([...state.rooms.values()]);
     const group = (/** @type {boolean} */ direct) => rooms.filter((room) => room.direct === direct).slice(0, MOST).map((room) => roomChoice(room, same));
     const alike = namesakes(people);
@@ -147,7 +147,7 @@ export function open({ state, act, data, redraw, close }) {
             <div id="switch-${i}" class="switch" role="option" aria-selected=${i === at} data-key=${choice.key}
               @pointermove=${() => at !== i && ((at = i), redraw())} @click=${() => choose(choice)}>${choice.content}</div>`)}
         </div>
-        ${all.length ? nothing : html`<p class="dialog-note">${none}</p>`}
+        ${all.length ? nothing : html`<p class="dialog-note">${q ? none : words.switcherEmpty}</p>`}
         <p class="switch-hint">${words.switcherHint}</p>`;
     },
   };

@@ -19,6 +19,7 @@ export const account = table({
     "mail password": "The username, the e-mail or the password is wrong.",
     "mail password code": "The username, the e-mail, the password or the code is wrong.",
   },
+  wrongCode: "The code is wrong or has been used already. Codes change every 30 seconds.",
   username: "Username",
   usernameChosen: "You sign in with it. Others can see it.",
   usernameOrMail: "Username or e-mail",
@@ -32,6 +33,7 @@ export const account = table({
   name: "Name that others see",
   nameHint: "Your username if you leave this empty.",
   mail: "E-mail",
+  mailOptional: "E-mail (optional)",
   mailHint: "Only to reset a forgotten password. You receive a link that confirms it.",
 
   // signing in
@@ -98,7 +100,8 @@ export const account = table({
   nameChange: "Change name",
   nameChanged: "Your name is changed.",
   mailNew: "New e-mail",
-  mailRemove: "Leave it empty to remove the address.",
+  mailRemove: "Remove the address",
+  mailRemoveLead: "Without an address, a forgotten password cannot be reset.",
   mailChange: "Change e-mail",
   mailNone: "No confirmed address, so a forgotten password cannot be reset.",
   mailRemoved: "The address is removed.",
@@ -108,6 +111,7 @@ export const account = table({
   passwordChanged: "Your password is changed. All other devices were signed out.",
   guests: "Your rooms and messages as a guest",
   guestLead: "In this browser you were the guest {name}. Its rooms, roles and messages can become those of your account.",
+  notNow: "Not now",
   guestLater: "You can also do this later: the settings have it under Account.",
   guestKeep: "Keep what I wrote",
   guestKept: "Done. What you wrote as this guest is yours now.",
@@ -115,10 +119,6 @@ export const account = table({
   dataLead: "Everything that the server holds about you, in a zip file.",
   dataGet: "Download your data",
   signOut: "Sign out",
-  /** @param {number} n @param {string} rooms their titles */
-  signOutUnsent: (n, rooms) =>
-    plural(n, { one: "One message in {rooms} is not sent yet. It will be lost.", other: "{n} messages in {rooms} are not sent yet. They will be lost." }, { rooms }),
-  signOutAnyway: "Sign out and lose them",
   remove: "Delete the account",
   removeLead: "This cannot be undone. Your messages stay, with “deleted user” as their author, unless you have them deleted, too.",
   removeMessages: "Delete my messages, too",
@@ -144,7 +144,7 @@ export const account = table({
   codes: "Recovery codes",
   codesLead: "Keep these recovery codes in a safe place. Each signs you in once without the app. They are shown only now:",
   codesCopy: "Copy them",
-  codesKept: "I have kept them",
+  codesKept: "I have saved them",
   codesNew: "New recovery codes",
   codesMake: "Make new recovery codes",
 

@@ -24,9 +24,13 @@ export const actions = table({
 
   reportTitle: (/** @type {string} */ name) => fill("Report the message by {name}", { name }),
   reportLead: "The moderators of this room see the message, your reason and your name. If the author is one of them, so does the author.",
+  /** Where there are none. */
+  reportLeadAdmins: "The admins of this server see the message, your reason and your name. This room has no moderators.",
   reportReason: "What is wrong with it?",
+  reportMissing: "Say what is wrong with it.",
   reportSend: "Report",
   reported: "Reported to the moderators.",
+  reportedAdmins: "Reported to the admins.",
 
   seenTitle: "Seen by",
   seenNobody: "Nobody else has read up to this message yet.",

@@ -86,6 +86,7 @@ export const dialogs = table({
   switcherPeople: "People",
   switcherOther: "Rooms you are not in",
   switcherNone: "Nothing found.",
+  switcherEmpty: "Type the name of a room or a person.",
   switcherGo: (/** @type {string} */ room) => fill("Go to the room “{room}”", { room }),
   switcherUnlock: (/** @type {string} */ room) => fill("Enter “{room}” with a password", { room }),
   switcherHint: "Arrow keys choose, Enter opens, Escape closes.",

@@ -110,7 +110,8 @@ export const notices = table({
   mute: "{by} muted {user}",
   unmute: "{by} unmuted {user}",
   set_role: "{by} made {user} {role}",
-  quit: "{user} left the room for good",
+  became: "{user} became {role}",
+  quit: "{user} gave up their membership",
   /** By role, with its article. @type {Record<string, string>} */
   roles: { owner: "an owner", moderator: "a moderator", member: "a member", readonly: "read-only", admin: "an admin" },
 });

@@ -43,14 +43,14 @@ function off(pages, show) {
 /** @param {Pages} pages @param {Show} show @param {{secret: string, uri: string}} made @param {unknown} code to scan */
 function secret(pages, show, { secret: key, uri }, code) {
   const form = formOf(pages, {
-    fields: [{ ...CODE, hint: "", inputmode: "numeric" }],
+    fields: [{ ...CODE, hint: "", focus: true, inputmode: "numeric" }],
     button: words.confirm,
     submit: async (values) => show(codes(pages, show, await pages.act.me.confirmFactor(values))),
   });
   // The app on this device opens it; the address holds nothing but the key and the name of the account.
   const app = uri.startsWith("otpauth://") ? html`<p class="open-app"><a href=${uri}>${words.secretOpen}</a></p>` : nothing;
   const copied = copier(pages, words.secretCopy, key);
-  return () => html`<p tabindex="-1">${code ? words.secretScan : words.secret}</p>
+  return () => html`<p>${code ? words.secretScan : words.secret}</p>
     ${code ?? nothing}
     <p><code class="secret">${key.replaceAll(/(.{4})(?=.)/g, "$1 ")}</code></p>
     ${copied()}${app}${form.draw()}

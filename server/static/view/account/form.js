@@ -30,6 +30,8 @@ export const LATER_CODE = { ...CODE, hint: words.codeRequired, later: true, opti
  */
 export function formOf(pages, { fields = [], submit, ...options }) {
   let asked = false; // for what is asked later
+  let accepted = ""; // what the server has accepted but for the code
+  const others = (/** @type {Values} */ { code: _, ...rest }) => JSON.stringify(rest);
   return new Form({
     ...options,
     fields: fields.map((field) => (field.later ? { ...field, when: () => asked } : field)),
@@ -41,9 +43,11 @@ export function formOf(pages, { fields = [], submit, ...options }) {
         if (!(error instanceof Refused)) throw error;
         if (error.code === "code_required" && fields.some(({ later }) => later)) {
           asked = true;
+          accepted = others(values);
           return form.ask("code"); // the next step, and no mistake
         }
         if (error.code !== "wrong_credentials" || Object.keys(error.fields).some((name) => name in values)) throw error;
+        if (accepted === others(values)) throw refused(error, "code", words.wrongCode);
         const proofs = fields.filter(({ name, proof }) => proof && name in values).map(({ proof }) => proof);
         throw refused(error, "", words.wrong[proofs.join(" ")]);
       }

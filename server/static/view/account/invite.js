@@ -41,7 +41,7 @@ function toRegister(pages, link) {
 /** @param {Pages} pages @param {Link} link @returns {Page} */
 function toRoom(pages, link) {
   const { me, proven } = pages.state;
-  const room = html`<bdi class="me-name">${link.room ?? ""}</bdi>`;
+  const room = html`<bdi class="me-name">${link.title || link.room}</bdi>`;
   return me && proven ? asAccount(pages, link, room, me.name) : asVisitor(pages, link, room);
 }
 

@@ -65,7 +65,7 @@ export class Pages {
     const box = this.panel.querySelector(selector);
     const had = box?.contains(document.activeElement); // else one has gone on meanwhile
     this.draw();
-    const first = box?.querySelector("[tabindex='-1']") ?? box?.querySelector("input:not([hidden]), button");
+    const first = box?.querySelector("[data-focus]") ?? box?.querySelector("[tabindex='-1']") ?? box?.querySelector("input:not([hidden]), button");
     if (had && first) /** @type {HTMLElement} */ (first).focus();
   }
 

@@ -1,7 +1,6 @@
-import { html } from "../../vendor/lit-html/lit-html.js";
-import { Refused } from "../../net/api.js";
+import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { account as words } from "../../words/account.js";
-import { list, parts } from "../../words/format.js";
+import { parts } from "../../words/format.js";
 import { save } from "../save.js";
 import { devices } from "./devices.js";
 import { secondFactor } from "./factor.js";
@@ -30,7 +29,7 @@ export function profile(pages) {
     section("devices", words.devices, devices(pages)),
     ...(known.length ? [section("guests", words.guests, () => known.map((draw) => draw()))] : []),
     section("data", words.data, download(pages)),
-    section("sign-out", words.signOut, signOut(pages)),
+    section("sign-out", words.signOut, () => html`<div class="buttons"><button type="button" class="primary" @click=${() => pages.act.ui.dialog("signOut")}>${words.signOut}</button></div>`),
     section("delete", words.remove, remove(pages)),
   ];
   return {
@@ -65,36 +64,48 @@ function name(pages) {
 /** @param {Pages} pages */
 function email(pages) {
   let form = changeEmail(pages, changed);
+  let end = removeEmail(pages, changed);
   let removed = false;
 
   function changed() {
     const { email: now, email_pending: pending } = /** @type {Me} */ (pages.state.account);
     removed = !now && !pending;
     form = changeEmail(pages, changed);
+    end = removeEmail(pages, changed);
     pages.step("#account-part-mail");
   }
 
   return () => {
     const { email: now = "", email_pending: pending = "" } = pages.state.account ?? {}; // none when it has just been deleted
     const texts = [removed ? words.mailRemoved : "", now ? words.mailConfirmed(now) : words.mailNone, pending ? words.mailed(pending) : ""];
-    return html`<p tabindex="-1">${texts.filter(Boolean).join(" ")}</p>${form.draw()}`;
+    const any = Boolean(now || pending);
+    return html`<p tabindex="-1">${texts.filter(Boolean).join(" ")}</p>${form.draw()}
+      ${any ? html`<details><summary>${words.mailRemove}</summary><p>${words.mailRemoveLead}</p>${end.draw()}</details>` : nothing}`;
   };
 }
 
 /** @param {Pages} pages @param {() => void} changed */
 function changeEmail(pages, changed) {
-  const { email: now, email_pending: pending, username } = /** @type {Me} */ (pages.state.account);
-  const any = Boolean(now || pending);
-  const hint = any ? words.mailRemove : "";
   return formOf(pages, {
-    fields: [
-      { name: "email", label: words.mailNew, type: "email", autocomplete: "email", maxlength: 254, optional: any, hint },
-      OLD_PASSWORD,
-    ],
+    fields: [{ name: "email", label: words.mailNew, type: "email", autocomplete: "email", maxlength: 254 }, OLD_PASSWORD],
     button: words.mailChange,
-    username,
+    username: pages.state.account?.username,
     submit: async (values) => {
       await pages.act.me.change(values);
+      changed();
+    },
+  });
+}
+
+/** @param {Pages} pages @param {() => void} changed */
+function removeEmail(pages, changed) {
+  return formOf(pages, {
+    fields: [OLD_PASSWORD],
+    button: words.mailRemove,
+    danger: true,
+    username: pages.state.account?.username,
+    submit: async (values) => {
+      await pages.act.me.change({ ...values, email: "" });
       changed();
     },
   });
@@ -139,25 +150,6 @@ function download(pages) {
     submit: async () => save(await pages.act.me.download(), "parley.zip"), // not by a link to it: a refusal's reason would be lost
   });
   return () => html`<p>${words.dataLead}</p>${form.draw()}`;
-}
-
-/** @param {Pages} pages */
-function signOut(pages) {
-  const { act, state } = pages;
-  let warned = false;
-  const form = formOf(pages, {
-    button: words.signOut,
-    submit: async () => {
-      if (state.unsent() && !warned) {
-        warned = true;
-        Object.assign(form.options, { danger: true, button: words.signOutAnyway });
-        const rooms = new Set(state.outbox.entries.map(({ room }) => state.rooms.get(room)?.title ?? room));
-        throw new Refused("", words.signOutUnsent(state.outbox.entries.length, list([...rooms])));
-      }
-      await act.account.signOut();
-    },
-  });
-  return () => form.draw();
 }
 
 /** @param {Pages} pages */

@@ -12,7 +12,7 @@ import { LATER_CODE, NEW_PASSWORD, PASSWORD, USERNAME, formOf, given } from "./f
  */
 
 export const NAME = { name: "name", label: words.name, autocomplete: "nickname", maxlength: 128, optional: true, hint: words.nameHint };
-const EMAIL = { name: "email", label: words.mail, type: "email", autocomplete: "email", maxlength: 254, optional: true, hint: words.mailHint };
+const EMAIL = { name: "email", label: words.mailOptional, type: "email", autocomplete: "email", maxlength: 254, optional: true, hint: words.mailHint };
 const CHOSEN_USERNAME = { ...USERNAME, hint: words.usernameChosen };
 const FIRST_PASSWORD = { ...NEW_PASSWORD, label: words.password };
 

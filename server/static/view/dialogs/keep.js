@@ -13,6 +13,7 @@ export function open({ act, data, redraw, close }) {
     fields: [],
     text: html`${parts(words.guestLead, { name: html`<bdi>${data.guest}</bdi>` })} ${words.guestLater}`,
     button: words.guestKeep,
+    cancel: words.notNow,
     redraw,
     close,
     submit: async () => {

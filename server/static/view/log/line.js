@@ -42,7 +42,7 @@ function notice({ notice: { told, came, went }, at }) {
 /** @param {import("../../state/notices.js").Told} told */
 function event({ what, by, user, text, seconds = 0, role = "member" }) {
   const { roles, ...texts } = words.notices;
-  return parts(/** @type {Record<string, string>} */ (texts)[what] ?? "", {
+  return parts(/** @type {Record<string, string>} */ (texts)[what === "set_role" && by?.id === user?.id ? "became" : what] ?? "", {
     by: by ? named(by) : words.log.somebody,
     user: user ? named(user) : words.log.somebody,
     text: html`<bdi>${quoted(text ?? "")}</bdi>`,
