@@ -123,6 +123,7 @@ async def test_the_first_view_is_small_and_comes_from_this_server(
         sizes[response.url] = len(gzip.compress(body)) if coded else len(body)
     assert {urlsplit(url).netloc for url in sizes} == {urlsplit(server.http_url).netloc}
     sizes = {url: size for url, size in sizes.items() if url in counted or url == loaded[0].url}
+    assert not [url for url in sizes if "/view/" in url], "parts that are loaded later"
     assert {loaded[0].url, *(f"{server.http_url}{static(path)}" for path in (JOINED, JOINED_SHEETS))} <= sizes.keys()
     assert sum(sizes.values()) < FIRST_VIEW_BYTES, "\n".join(f"{size} {url}" for url, size in sizes.items())
 

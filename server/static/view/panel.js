@@ -33,6 +33,7 @@ export class Panel {
   /** @type {Part | null} */ #part = null;
   /** @type {Element | null} */ #before = null;
   /** The user whose card is shown, or was last. */ #user = "";
+  /** Whether a room has been shown: the list that is open at first, which nobody has asked for, comes after it. */ #begun = false;
 
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
@@ -60,6 +61,10 @@ export class Panel {
       each.inert ||= covers; // the drawer, which is drawn first, has set it
     }
     if (shown === this.#shown) return this.#render();
+    if (!this.#begun) {
+      if (room?.loaded) setTimeout(() => this.#begin()); // once the browser has painted it
+      if (name === "people") return void (this.#box.hidden = false);
+    }
     const opening = !this.#shown || this.#shown.split(" ")[0] !== name;
     const had = this.#box.contains(document.activeElement);
     if (name && opening && !had) this.#before = document.activeElement;
@@ -71,6 +76,11 @@ export class Panel {
     if (name) return this.#open(name, opening, had);
     render(nothing, this.#box);
     if ((had || document.activeElement === document.body) && !focusFirst(this.#before)) focusHome();
+  }
+
+  #begin() {
+    this.#begun = true;
+    this.state.changed();
   }
 
   /**
