@@ -183,7 +183,7 @@ export class App {
     const { state } = this;
     const removed = [state.me?.id, ...state.former].map((id) => this.dropKept(id));
     if (unsent) {
-      state.outbox.entries = [];
+      state.outbox.entries = state.outbox.withdrawn = [];
       state.settings.forget();
     }
     this.tabs.save();

@@ -181,6 +181,7 @@ async def test_back_leads_to_the_row_by_keyboard(visit: Visit) -> None:
     await visit("Bob")
     ann = await visit("Ann")
     await ann.open_people()
+    await expect(ann.panel.get_by_role("region", name="Owners")).to_be_visible()  # the list is whole
     row = ann.panel.locator(".person-row", has_text="Bob")
     await row.focus()
     await ann.page.keyboard.press("Enter")

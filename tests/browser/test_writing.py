@@ -473,21 +473,6 @@ async def test_a_reply_shows_what_it_answers(enter: Enter) -> None:
 
 
 @pytest.mark.slow
-async def test_an_unsent_message_returns_to_the_box(enter: Enter, wire: Wire) -> None:
-    ann = await enter("ann", wire=wire)
-    wire.refuse = True
-    await wire.cut()
-    await ann.say("first thought")
-    await ann.box.press_sequentially("and more")
-    await ann.message("first thought").get_by_role("button", name="Edit").click()
-    await expect(ann.box).to_have_value("first thought\nand more")
-    await expect(ann.messages).to_have_count(0)
-    wire.refuse = False
-    await ann.connected()
-    await ann.box.press("Enter")
-    await ann.delivered("first thought\nand more")
-
-
 # --- limits ----------------------------------------------------------------------------------------------------------
 
 

@@ -2,11 +2,10 @@ import { Refused } from "../net/api.js";
 import { onLeftEnd } from "../state/unread.js";
 
 /**
- * Reading: pages, places, searching.
+ * Reading: pages, places. Searching is in finding.js.
  *
  * @typedef {import("../state/room.js").Room} Room
  * @typedef {import("../state/types.js").Place} Place
- * @typedef {import("../state/types.js").Message} Message
  * @typedef {import("./index.js").Context} Context
  */
 

@@ -26,19 +26,33 @@ export function writingActions(context) {
     state.changed();
   }
 
-  /** @param {{room: string, seq: number}} edit */
-  const keyOf = ({ room, seq }) => `${room}/${seq}`;
+  /** @param {{room: string, seq: number, id?: string}} edit */
+  const keyOf = ({ room, seq, id }) => `${room}/${id ?? seq}`;
 
-  /** @param {{room: string, seq: number}} edit */
-  const messageOf = ({ room, seq }) => state.rooms.get(room)?.message(seq);
+  /** @param {{room: string, seq: number, id?: string}} edit */
+  const messageOf = ({ room, seq, id }) => (id ? state.outbox.get(id) : state.rooms.get(room)?.message(seq));
+
+  /** What waits in a room has changed: perhaps another message is due. @param {string} name */
+  function onOutbox(name) {
+    const room = state.rooms.get(name);
+    session.saveOutbox();
+    if (room) session.flush(room);
+  }
 
   /** Take an edit out of the message box; what was changed is kept for the next edit of that message. @param {string} name */
   function putAside(name) {
     const edit = state.ui.editing.get(name);
     state.ui.editing.delete(name);
     if (!edit) return;
-    if (edit.text === messageOf(edit)?.content) state.ui.edits.delete(keyOf(edit));
+    if (edit.id || edit.text === messageOf(edit)?.content) state.ui.edits.delete(keyOf(edit));
     else offer(edit, words.trouble.editKept, false);
+  }
+
+  /** @param {Edit} edit */
+  function begin(edit) {
+    state.ui.edits.set(keyOf(edit), edit);
+    state.ui.editing.set(edit.room, edit);
+    changed();
   }
 
   /** Say that an edit can go on. @param {Edit} edit @param {string} text @param {boolean} error */
@@ -87,27 +101,32 @@ export function writingActions(context) {
       session.flush(room);
     },
 
-    /** Forget an unsent message. @param {string} id */
+    /** Forget an unsent message. It can be undone. @param {string} id */
     discard(id) {
-      const entry = state.outbox.get(id);
-      state.outbox.remove(id);
-      session.saveOutbox();
-      const room = entry && state.rooms.get(entry.room);
-      if (room) session.flush(room); // the next one is due
+      const { outbox } = state;
+      const entry = outbox.get(id);
+      if (!entry) return;
+      const { tried, reason, room } = entry;
+      if (state.ui.editing.get(room)?.id === id) this.cancelEdit(room);
+      outbox.remove(id);
+      outbox.withdraw(entry, Date.now());
+      onOutbox(room);
+      const undo = () => {
+        outbox.restore(entry, newId("m-"));
+        onOutbox(room);
+      };
+      const text = tried && !reason ? words.common.discardedLate : words.common.discarded;
+      context.ui.toast(text, { key: `discard:${id}`, action: { label: words.common.undo, run: undo } });
     },
 
-    /**
-     * Take an unsent message back into the message box of its room, before what is typed there.
-     * @param {string} id @returns {boolean} false if it is on its way
-     */
-    takeBack(id) {
+    /** Edit an unsent message, which waits meanwhile. @param {string} id */
+    editUnsent(id) {
       const entry = state.outbox.get(id);
-      if (!entry || entry.state === "sent" || entry.seq !== null) return false;
-      this.discard(id);
-      putAside(entry.room);
-      if (entry.replyTo) state.ui.replyTo.set(entry.room, entry.replyTo);
-      this.draft(entry.room, [entry.content, state.ui.apart.get(entry.room) ?? state.drafts.get(entry.room)].filter(Boolean).join("\n"));
-      return true;
+      if (!entry || entry.state === "sent" || entry.seq !== null) return; // it is on its way
+      const { room, content } = entry;
+      if (state.ui.editing.get(room)?.id === id) return;
+      putAside(room);
+      begin({ room, seq: 0, id, text: content, saving: false, error: "" });
     },
 
     /** Keep what is typed. @param {string} name @param {string} text */
@@ -139,13 +158,14 @@ export function writingActions(context) {
 
     /** Answer a message, or none. @param {string} name @param {number | null} seq */
     reply(name, seq) {
-      const message = seq === null ? undefined : messageOf({ room: name, seq });
+      const message = seq === null ? undefined : state.rooms.get(name)?.message(seq);
       putAside(name);
       if (message) {
         const content = [...message.content].slice(0, REPLY_CHARS).join("");
         state.ui.replyTo.set(name, { seq: message.seq, sender: message.sender, content });
       } else state.ui.replyTo.delete(name);
       changed();
+      onOutbox(name); // one that was edited is due
     },
 
     /** Edit a message, from where its last edit got to. @param {string} name @param {number} seq */
@@ -156,10 +176,8 @@ export function writingActions(context) {
       const text = state.ui.edits.get(key)?.text ?? messageOf({ room: name, seq })?.content;
       context.ui.dismiss(`edit:${key}`);
       if (text === undefined) return;
-      const edit = { room: name, seq, text, saving: false, error: "" };
-      state.ui.edits.set(key, edit);
-      state.ui.editing.set(name, edit);
-      changed();
+      begin({ room: name, seq, text, saving: false, error: "" });
+      onOutbox(name); // one that was edited is due
     },
 
     /** Forget the edit in the message box. @param {string} name */
@@ -168,6 +186,7 @@ export function writingActions(context) {
       if (edit) state.ui.edits.delete(keyOf(edit));
       state.ui.editing.delete(name);
       changed();
+      onOutbox(name);
     },
 
     /** Keep what is typed as an edit. @param {string} name @param {string} text */
@@ -198,6 +217,19 @@ export function writingActions(context) {
       const key = keyOf(edit);
       editing.delete(name);
       edit.text = cleanContent(edit.text);
+      if (edit.id) {
+        edits.delete(key);
+        changed();
+        const entry = state.outbox.get(edit.id);
+        const room = state.rooms.get(name);
+        if (!entry || !room) return this.draft(name, edit.text); // it is gone: nothing that was typed is lost
+        if (entry.content !== edit.text) {
+          state.outbox.withdraw(entry, Date.now());
+          Object.assign(entry, { id: newId("m-"), content: edit.text, tried: false });
+        }
+        session.delivery.retry(entry, state.me ?? entry.author, room);
+        return session.flush(room);
+      }
       edit.saving = messageOf(edit)?.content !== edit.text;
       changed();
       try {

@@ -1,7 +1,7 @@
 import { newId } from "../state/content.js";
 import { kindOf } from "../state/people.js";
 import { words } from "../words.js";
-import { sentence } from "./api.js";
+import { Refused, sentence } from "./api.js";
 import { Backoff } from "./backoff.js";
 
 /**
@@ -26,10 +26,13 @@ export class Delivery {
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */ #timers = new Map();
 
   /**
-   * @param {{outbox: Outbox, send: (frame: object) => boolean, onChange: () => void}} options `onChange`: the outbox
-   *   has to be saved and shown
+   * @param {{outbox: Outbox, send: (frame: object) => boolean, onChange: () => void, edited?: (room: string) => unknown,
+   *   remove?: (message: Message) => Promise<unknown>}} options `onChange`: the outbox has to be saved and shown; `edited`: the
+   *   id of the entry that is being edited in a room; `remove`: deletes a message
    */
-  constructor({ outbox, send, onChange }) {
+  constructor({ outbox, send, onChange, edited = () => "", remove = async () => {} }) {
+    this.edited = edited;
+    this.remove = remove;
     this.outbox = outbox;
     this.send = send;
     this.onChange = onChange;
@@ -40,7 +43,8 @@ export class Delivery {
   flush(room, me) {
     this.#hold(room);
     this.#adopt(room, me);
-    const { send, wakeAt } = this.outbox.due(room.name, Date.now());
+    this.#sweep(room);
+    const { send, wakeAt } = this.outbox.due(room.name, Date.now(), this.edited(room.name));
     for (const entry of send) if (entry.author.id === me.id) this.#send(entry);
     clearTimeout(this.#timers.get(room.name));
     if (wakeAt !== Infinity) {
@@ -57,6 +61,7 @@ export class Delivery {
 
   /** Note a message that appeared in a room. @param {Message} message @returns {boolean} whether it was written here */
   onMessage(message) {
+    this.#takeBack(message);
     const entry = message.id === undefined ? undefined : this.outbox.get(message.id);
     if (!entry || entry.author.id !== message.sender_id || entry.room !== message.room) return false;
     entry.seq = message.seq;
@@ -76,9 +81,34 @@ export class Delivery {
    * @param {Room} room @param {boolean} anew whether messages missing in the page count as missing in the room
    */
   onPage(room, anew) {
+    this.#sweep(room);
     for (const entry of this.outbox.of(room.name)) {
       entry.seq = room.find(entry.author.id, entry.id)?.seq ?? (anew ? null : entry.seq);
     }
+  }
+
+  /** @param {Room} room */
+  #sweep(room) {
+    for (const each of this.outbox.withdrawn) {
+      const message = each.room === room.name ? room.find(each.author, each.id) : undefined;
+      if (message) this.#takeBack(message);
+    }
+  }
+
+  /** Delete a message that has arrived although its author had taken it back. @param {Message} message */
+  async #takeBack(message) {
+    const withdrawal = this.outbox.withdrawal(message);
+    if (!withdrawal || withdrawal.asked) return;
+    withdrawal.asked = true;
+    try {
+      if (!message.deleted_at) await this.remove(message);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      withdrawal.asked = false;
+      if (error.retryable) return; // when the room is entered again
+    }
+    this.outbox.forget(withdrawal);
+    this.onChange();
   }
 
   /** @param {{room: string, seq: number}} retracted */

@@ -52,7 +52,16 @@ export class Session {
       onTokenRefused: hooks.onTokenRefused,
     });
     this.entrance = new Entrance(this);
-    this.delivery = new Delivery({ outbox: state.outbox, send: (frame) => transport.send(frame), onChange: () => this.saveOutbox() });
+    this.delivery = new Delivery({
+      outbox: state.outbox,
+      send: (frame) => transport.send(frame),
+      onChange: () => this.saveOutbox(),
+      edited: (room) => state.ui.editing.get(room)?.id,
+      remove: async ({ room, seq }) => {
+        await this.ask({ type: "delete", room, seq });
+        state.toast(words.trouble.hadArrived);
+      },
+    });
     this.membership = new Membership(this);
     this.reader = new Reader(this);
     transport.onState = () => this.#onState();
@@ -98,7 +107,13 @@ export class Session {
 
   /** Send what is due in a room. @param {Room} room */
   flush(room) {
-    const { known, me } = this.state;
+    const { known, me, outbox, ui } = this.state;
+    const edit = ui.editing.get(room.name);
+    const entry = edit?.id === undefined ? undefined : outbox.get(edit.id);
+    if (edit && entry && entry.seq !== null) { // it has arrived: what is edited is the message
+      ui.edits.delete(`${room.name}/${edit.id}`);
+      ui.edits.set(`${room.name}/${entry.seq}`, Object.assign(edit, { id: undefined, seq: entry.seq }));
+    }
     if (known && me && room.status === "joined") this.delivery.flush(room, me);
     this.state.changed();
   }

@@ -29,22 +29,26 @@ export class Tabs {
    * before the user agrees.
    */
   async load() {
-    const entries = this.#saved(this.#id)?.entries ?? [];
+    const saved = this.#saved(this.#id);
+    const [entries, withdrawn] = [saved?.entries ?? [], saved?.withdrawn ?? []];
     const { browser, person } = this.state;
     const others = browser.keys(KEY).map((key) => key.slice(KEY.length)).filter((id) => id !== this.#id);
     const closed = others.filter((id) => this.#saved(id)?.person === person);
     for (const [i, mine] of (await Promise.all(closed.map(claimClosed))).entries()) {
       if (!mine) continue;
-      entries.push(...(this.#saved(closed[i])?.entries ?? [])); // none if another tab has just taken them
+      const other = this.#saved(closed[i]); // none if another tab has just taken them
+      entries.push(...(other?.entries ?? []));
+      withdrawn.push(...(other?.withdrawn ?? []));
       browser.remove(KEY + closed[i]);
     }
-    this.state.outbox.entries = Outbox.from(entries).entries;
+    Object.assign(this.state.outbox, Outbox.from(entries, withdrawn, Date.now()));
     this.save();
   }
 
   save() {
     const { outbox, person, browser } = this.state;
-    if (outbox.entries.length) browser.set(KEY + this.#id, { person, entries: outbox });
+    const { entries, withdrawn } = outbox;
+    if (entries.length || withdrawn.length) browser.set(KEY + this.#id, { person, entries: outbox, withdrawn });
     else browser.remove(KEY + this.#id);
   }
 
@@ -63,7 +67,7 @@ export class Tabs {
     for (const what of ["rooms", "writing", "name", "guest", "invite", "token"]) this.state.tab.remove(what);
   }
 
-  /** @param {string} id @returns {{person: string, entries: any[]} | null} */
+  /** @param {string} id @returns {{person: string, entries: any[], withdrawn?: any[]} | null} */
   #saved(id) {
     const saved = this.state.browser.get(KEY + id);
     return Array.isArray(saved?.entries) ? saved : null;

@@ -4,18 +4,27 @@
  *
  * @typedef {import("./types.js").User} User
  * @typedef {import("./types.js").Unsent} Entry
+ * @typedef {import("./types.js").Withdrawn} Withdrawn
  * @typedef {import("./types.js").ReplyHead} ReplyHead
  */
 
 /** With more entries than this, something is wrong that the user should see. */
 export const OUTBOX_LIMIT = 200;
+/** For how long a message that was taken back may arrive, in milliseconds. */
+const ARRIVES = 86_400_000;
 
 export class Outbox {
   /** In the order of writing. @type {Entry[]} */ entries = [];
+  /** To be deleted if they arrive. @type {Withdrawn[]} */ withdrawn = [];
 
-  /** @param {unknown} saved the result of `toJSON`, from a store that others may have written to */
-  static from(saved) {
+  /** @param {unknown} saved the result of `toJSON`, from a store that others may have written to
+   * @param {unknown} [withdrawn] the same @param {number} [now] */
+  static from(saved, withdrawn, now = 0) {
     const outbox = new Outbox();
+    if (Array.isArray(withdrawn)) {
+      const recent = withdrawn.filter((each) => each?.at > now - ARRIVES).slice(-OUTBOX_LIMIT);
+      outbox.withdrawn = recent.map((each) => ({ ...each, asked: false }));
+    }
     if (!Array.isArray(saved)) return outbox;
     for (const entry of saved.slice(0, OUTBOX_LIMIT)) {
       if (![entry?.id, entry?.room, entry?.content, entry?.author?.id].every((part) => typeof part === "string")) continue;
@@ -70,6 +79,29 @@ export class Outbox {
     this.entries = this.entries.filter((entry) => entry.id !== id);
   }
 
+  /** Take an entry back, or what it was before it was changed. @param {Entry} entry @param {number} now */
+  withdraw({ id, room, author, tried }, now) {
+    if (tried) this.withdrawn.push({ id, room, author: author.id, at: now });
+  }
+
+  /** @param {{id?: string, room: string, sender_id: string}} message */
+  withdrawal({ id, room, sender_id }) {
+    return this.withdrawn.find((each) => each.id === id && each.author === sender_id && each.room === room);
+  }
+
+  /** @param {Withdrawn | undefined} withdrawal */
+  forget(withdrawal) {
+    this.withdrawn = this.withdrawn.filter((each) => each !== withdrawal);
+  }
+
+  /** Put an entry back in its place. @param {Entry} entry @param {string} id if it cannot keep its own */
+  restore(entry, id) {
+    const known = this.withdrawal({ ...entry, sender_id: entry.author.id });
+    this.forget(known);
+    if (entry.tried && (!known || known.asked)) Object.assign(entry, { id, tried: false });
+    this.entries = [...this.entries, entry].sort((a, b) => a.at - b.at);
+  }
+
   /** Note that it is unknown what arrived: the connection is lost, or one room was left. @param {string} [room] */
   onDisconnect(room) {
     for (const entry of room === undefined ? this.entries : this.of(room)) {
@@ -81,13 +113,14 @@ export class Outbox {
    * Return what to send next in a room, one at a time so that messages stay in order: the first that is neither
    * seen in the room nor failed, unless it is in flight or must wait. A message that was seen but not acked is resent
    * only to get its ack (on a new connection), and delays no other.
-   * @param {string} room @param {number} now
+   * @param {string} room @param {number} now @param {unknown} [edited] the id of the one that is being edited: it waits
    * @returns {{send: Entry[], wakeAt: number}} `wakeAt`: when to ask again, or Infinity
    */
-  due(room, now) {
+  due(room, now, edited) {
     const send = [];
     for (const entry of this.entries) {
       if (entry.room !== room || entry.state === "failed") continue;
+      if (entry.id === edited) break;
       if (entry.state === "queued") {
         if (entry.retryAt > now) return { send, wakeAt: entry.retryAt };
         send.push(entry);

@@ -175,7 +175,7 @@ export class State {
     ui.apart = new Map(saved.apart);
     for (const { open, ...kept } of saved.edits) {
       const edit = { ...kept, saving: false };
-      ui.edits.set(`${edit.room}/${edit.seq}`, edit);
+      ui.edits.set(`${edit.room}/${edit.id ?? edit.seq}`, edit);
       if (open) ui.editing.set(edit.room, edit);
     }
   }

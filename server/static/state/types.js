@@ -36,14 +36,16 @@
  * @typedef {{room: string, messages: Message[], cursor: string, busy: boolean, error: string, q: string,
  *   at: string}} Found what a
  *   search has found; `room`: "" for all rooms; `at`: the hit that was opened last, as room/seq
+ * @typedef {{id: string, room: string, author: string, at: number, asked?: boolean}} Withdrawn what its author has taken back
+ *   although it may be on its way; `asked`: its deletion is
  * @typedef {{id: string, room: string, content: string, author: User, at: number, tried: boolean,
  *   state: "queued"|"sent"|"failed", seq: number|null, reason: string, attempts: number, retryAt: number,
  *   replyTo: ReplyHead | null, closed: boolean, shownAt?: number}} Unsent
  *   a message of the outbox. `closed`: it was written for a room that not everybody can read; `tried`: it may have reached the server; `seq`: its seq if it was broadcast and is not
  *   acked; `at`: when it was written, `retryAt`: not to be sent again before, `shownAt`: when it was broadcast, all in
  *   epoch milliseconds; `reason`: a sentence, why it waits or was refused
- * @typedef {{room: string, seq: number, text: string, saving: boolean, error: string}} Edit a change of a message that is not
- *   stored: `saving`: it is on its way; `error`: a sentence, why it was refused
+ * @typedef {{room: string, seq: number, id?: string, text: string, saving: boolean, error: string}} Edit a change of a message
+ *   that is not stored; `id`: of one that is not sent, and so has no seq; `saving`: it is on its way; `error`: a sentence, why it was refused
  */
 
 export {};

@@ -134,6 +134,7 @@ export class Composer {
       box.editing = edited;
       box.error = edited.error;
       box.show(edited.text);
+      if (edited.id) queueMicrotask(() => this.focus()); // once it is drawn
     } else if (!edited && (box.editing !== null || (draft !== box.saved && !box.composing))) {
       // What was typed here is not lost because another text was written, and perhaps sent, in another tab.
       const stays = box.text === box.own && !draft.includes(box.own) && (draft || box.saved !== box.own);

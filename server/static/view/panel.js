@@ -33,7 +33,8 @@ export class Panel {
   /** @type {Part | null} */ #part = null;
   /** @type {Element | null} */ #before = null;
   /** The user whose card is shown, or was last. */ #user = "";
-  /** Whether a room has been shown: the list that is open at first, which nobody has asked for, comes after it. */ #begun = false;
+  /** Of the list that is open at first, which nobody has asked for: it is loaded once a room is shown. */
+  #first = { begun: false, loaded: false };
 
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
@@ -61,9 +62,10 @@ export class Panel {
       each.inert ||= covers; // the drawer, which is drawn first, has set it
     }
     if (shown === this.#shown) return this.#render();
-    if (!this.#begun) {
-      if (room?.loaded) setTimeout(() => this.#begin()); // once the browser has painted it
-      if (name === "people") return void (this.#box.hidden = false);
+    if (name === "people" && !this.#first.loaded) {
+      this.#box.hidden = false;
+      if (room?.loaded && !this.#first.begun) setTimeout(() => this.#loadFirst()); // once the browser has painted it
+      return;
     }
     const opening = !this.#shown || this.#shown.split(" ")[0] !== name;
     const had = this.#box.contains(document.activeElement);
@@ -78,8 +80,11 @@ export class Panel {
     if ((had || document.activeElement === document.body) && !focusFirst(this.#before)) focusHome();
   }
 
-  #begin() {
-    this.#begun = true;
+  async #loadFirst() {
+    if (this.#first.begun) return;
+    this.#first.begun = true;
+    await this.act.ui.eventually(PANELS.people);
+    this.#first.loaded = true;
     this.state.changed();
   }
 

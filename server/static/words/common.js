@@ -10,6 +10,8 @@ export const common = table({
   undo: "Undo",
   reload: "Reload",
   deletingMessage: "Deleting…",
+  discarded: "Message discarded",
+  discardedLate: "Message discarded. It may have been sent: if so, it is deleted as soon as it arrives.",
   dismiss: "Dismiss",
   you: "you",
   more: "More",

@@ -52,6 +52,7 @@ export const trouble = table({
   loginNotAccepted: "The server did not accept the login of this browser. Its operator has to check PUBLIC_URL.",
   /** @param {number} n */
   outboxFull: (n) => fill("{n} messages are already waiting to be sent. Try again later.", { n: number(n) }),
+  hadArrived: "A message that you discarded or changed had been sent after all. It was deleted.",
   tooLong: "This message is too long for the server.",
   editKept: "Your edit is kept.",
   /** @param {string} why a sentence @param {string} text */

@@ -46,5 +46,5 @@ export function foot({ delivered, unsent }, said, act) {
     html`<button type="button" class="link" tabindex="-1" @click=${run}>${text}</button>`;
   return html`<div class="foot"><span class="reason" dir="auto">${said}</span>${
     delivered === "failed" || unsent?.reason ? button(words.log.retry, () => act.writing.retry(id)) : nothing}${
-    button(words.log.edit, () => act.writing.takeBack(id))}${button(words.log.discard, () => act.writing.discard(id))}</div>`;
+    button(words.log.edit, () => act.writing.editUnsent(id))}${button(words.log.discard, () => act.writing.discard(id))}</div>`;
 }

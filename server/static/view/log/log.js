@@ -123,7 +123,7 @@ export class LogView {
     const { state } = this;
     const hides = (/** @type {import("../../state/types.js").Message} */ message) => {
       const { seq } = message;
-      if (this.act.messages.isDeleting(room.name, seq)) return "deleted";
+      if (this.act.messages.isDeleting(room.name, seq) || state.outbox.withdrawal(message)) return "deleted";
       return isBlocked(state, message) && !this.#opened.has(`seq:${seq}`) ? "blocked" : "";
     };
     const shown = room.loaded ? room : { messages: room.preview, notices: room.notices, firstUnread: null };

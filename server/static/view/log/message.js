@@ -41,7 +41,7 @@ export function message(line, context) {
 /** @param {MessageLine} line @param {Context} context */
 function record(line, { state, room, now, target, opened, alike }) {
   const { message: sent, unsent } = line;
-  const edit = state.ui.edits.get(`${room.name}/${line.seq}`);
+  const edit = state.ui.edits.get(`${room.name}/${line.seq ?? unsent?.id}`);
   const content = edit?.saving ? edit.text : (sent?.content ?? unsent?.content ?? "");
   const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
   return {
