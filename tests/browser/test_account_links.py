@@ -133,6 +133,7 @@ async def test_a_forgotten_password_is_reset_by_mail(mailing: Mailing, new_page:
     await expect(phone.panel.get_by_label("New password")).to_have_attribute("aria-invalid", "true")
     await phone.panel.get_by_label("New password").fill(OTHER_PASSWORD)
     await phone.press("Set the password")
+    await ann.closed.get_by_role("button", name="Sign in").click()
     await ann.at("Sign in")
     await phone.sign_in(username, PASSWORD)
     wrong = phone.panel.get_by_role("alert").filter(has_text="wrong")

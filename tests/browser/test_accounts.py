@@ -250,6 +250,7 @@ async def test_changing_the_password_signs_out_the_other_devices_only(join: Join
     await part.get_by_label("Current password").fill(PASSWORD)
     await part.get_by_role("button", name="Change password").click()
     await expect(part.get_by_text("Your password is changed.")).to_be_visible()
+    await phone.closed.get_by_role("button", name="Sign in").click()
     await phone.at("Sign in")
     await ann.back()
     await ann.connected()

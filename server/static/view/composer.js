@@ -5,7 +5,7 @@ import { render } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
 import { openWithKeys } from "./ahead.js";
 import { MessageBox } from "./box.js";
-import { composerView, hindrance, nextChange, slowUntil, waitText } from "./composer-view.js";
+import { composerView, hindrance, nextChange, slowUntil } from "./composer-view.js";
 import { isPicture, refuseDrops } from "./files.js";
 import { styled } from "./style.js";
 
@@ -70,6 +70,7 @@ export class Composer {
     }
     for (const each of this.state.rooms.values()) this.#sync(this.#boxes.get(each));
     const now = Date.now();
+    if (box.error === words.slowWait && slowUntil(room) <= now) box.error = "";
     const why = hindrance(this.state, room, now);
     render(composerView(this.state, this.act, room, box, why, now, this.#does), this.#root);
     if (had) this.#refocus();
@@ -238,8 +239,7 @@ export class Composer {
       });
     }
     const room = this.state.rooms.get(box.room);
-    const now = Date.now();
-    if (room && slowUntil(room) > now) return this.#refuse(box, words.slowLeft(waitText(slowUntil(room), now)));
+    if (room && slowUntil(room) > Date.now()) return this.#refuse(box, words.slowWait);
     if (this.act.writing.post(box.room, text.replace(/^\/\//, "/")) === false) return this.focus();
     this.#empty(box);
     this.log.toEnd();
@@ -248,7 +248,7 @@ export class Composer {
   /** @param {MessageBox} box */
   #empty(box) {
     box.show("");
-    box.saved = box.own = "";
+    box.saved = box.own = box.error = "";
     this.act.writing.draft(box.room, "");
     this.draw();
     if (box === this.#box) this.focus();

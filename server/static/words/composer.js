@@ -29,6 +29,7 @@ export const composer = table({
   editingKeys: "Escape cancels",
   cancelEdit: "Cancel the edit",
 
+  slowWait: "Not sent: press Enter again when the time is over.",
   slowLeft: (/** @type {string} */ wait) => fill("Slow mode: you can write again in {wait}.", { wait }),
   muted: "You are muted here.",
   mutedFor: (/** @type {string} */ reason) => fill("You are muted here: {reason}", { reason: quoted(reason) }),
