@@ -44,6 +44,7 @@ const accounts = new AccountView(state, act);
 let scheduled = false;
 /** For which keys are taken. */ let dialog = state.ui.dialog;
 let shown = false; // whether a room was
+let watchReports = () => {};
 
 /** Draw in the next frame. A hidden page gets no frames, but its title shows the unread count. */
 function schedule() {
@@ -73,6 +74,7 @@ function draw() {
   if (view === "entry" || entry.loaded) entry.draw();
   attention.draw();
   app.covers?.sync();
+  watchReports();
   if (!shown && state.room?.loaded) setTimeout(afterRoom); // once the browser has painted it
 }
 
@@ -87,6 +89,10 @@ function afterRoom() {
   act.ui.eventually(() => import("./view/lookalikes.js")).then((part) => part.compareLooks(schedule));
   act.ui.eventually(() => import("./view/log/copying.js")).then((part) => part.copyConversation(log.lines, (key) => log.lineOf(key)));
   withMenus(act, () => {}, { asked: false });
+  act.ui.eventually(() => import("./view/watch-reports.js")).then((part) => {
+    watchReports = part.watchReports(state, act);
+    schedule();
+  });
   act.ui.load(() => Promise.all([import("./view/dialogs/host.js"), import("./view/switcher.js"), styled("dialog")]), { asked: false });
 }
 

@@ -60,6 +60,25 @@ async def test_a_report_is_seen_and_resolved(
     await expect(one).to_contain_text("you are all idiots")
 
 
+async def test_moderators_learn_of_reports_by_themselves(
+    visit: Visit, owner: Web, server: ServerProcess, made: str
+) -> None:
+    """When the room comes to the front, and while it is there. Others are told nothing."""
+    await report(server, made, "you are all idiots", "insults")
+    ann = await visit(account=owner)
+    bob = await visit("Bob")
+    dotted = "More about this room: there are open reports"
+    await expect(ann.page.locator("#room-menu")).to_have_accessible_name(dotted)
+    await reports(ann)
+    await ann.dialog.get_by_role("button", name="Dismiss").click()
+    await ann.dialog.get_by_role("button", name="Close").click()
+    await expect(ann.page.locator("#room-menu")).to_have_accessible_name("More about this room")
+    await report(server, made, "and fools", "insults again")
+    await ann.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when one comes back to it
+    await expect(ann.page.locator("#room-menu")).to_have_accessible_name(dotted)
+    await expect(bob.page.locator("#room-menu")).to_have_accessible_name("More about this room")
+
+
 async def test_the_message_and_its_author_are_a_press_away(
     visit: Visit, owner: Web, server: ServerProcess, made: str
 ) -> None:
