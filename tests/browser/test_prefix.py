@@ -76,6 +76,6 @@ async def test_an_account_works_under_a_path(base: str, new_page: Pages, room: s
     await ann.page.reload()
     await ann.connected()
     await ann.account()
-    await ann.press("Sign out")
+    await ann.sign_out()
     await ann.at_entry()
     assert ann.page.url == f"{base}client.html"

@@ -60,7 +60,7 @@ class ServerProcess:
             **(env or {}),
         }
         same = {name: value for name, value in self.env.items() if name not in _SETTINGS} == outside
-        self._forks = forking.POSSIBLE and same and (main, python) == (forking.MAIN, sys.executable) and not new
+        self._forks = forking.POSSIBLE and same and python == sys.executable and not new
 
     @property
     def http_url(self) -> str:
@@ -87,7 +87,7 @@ class ServerProcess:
         if self._process is not None and self._process.poll() is None:
             raise NotReadyError("the server is already running")
         log = self.folder / "server.log"
-        if self._forks:
+        if self._forks and self.main == forking.MAIN:
             self._process = forking.fork(self._arguments, env=self.env, cwd=self.folder, log=log)
         else:
             command: list[str | Path] = [self._python, self.main, *self._arguments]

@@ -34,7 +34,7 @@ export class Panel {
   /** @type {Element | null} */ #before = null;
   /** The user whose card is shown, or was last. */ #user = "";
   /** Of the list that is open at first, which nobody has asked for: it is loaded once a room is shown. */
-  #first = { begun: false, loaded: false };
+  #first = { begun: false, loaded: true };
 
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
@@ -47,7 +47,9 @@ export class Panel {
     });
     document.getElementById("backdrop")?.addEventListener("click", () => document.body.classList.contains("panel-covers") && act.ui.panel(""));
     WIDE.addEventListener("change", () => state.changed());
-    if (ROOMY.matches && state.settings.get("people")) state.ui.panel = "people";
+    if (!ROOMY.matches || !state.settings.get("people")) return;
+    state.ui.panel = "people";
+    this.#first.loaded = false;
   }
 
   draw() {
