@@ -155,7 +155,7 @@ export class State {
     const { replyTo, apart, editing, edits } = this.ui;
     for (const each of [replyTo, apart, editing, edits]) each.clear();
     this.ui.found = this.ui.profile = null;
-    this.ui.panel = "";
+    if (this.ui.panel !== "people") this.ui.panel = ""; // that one shows who is in the room in front
   }
 
   /** Keep what is written in this tab beside the drafts, for its reload. */
