@@ -277,7 +277,8 @@ async def test_blocked_users_are_not_told(new_page: Pages, server: ServerProcess
             f"{server.http_url}/api/me/blocks/{bob.user_id}", data={}, headers={**headers, "X-CSRF-Token": token}
         )
         assert blocked.ok, await blocked.text()
-        await page.goto(link(server, room, ""))
+        async with page.expect_response("**/api/me/blocks"):  # until then the page does not know whom she blocks
+            await page.goto(link(server, room, ""))
         ann = ChatPage(page)
         await ann.connected()
         await expect(entry(page, room)).to_be_visible()

@@ -165,10 +165,10 @@ async def test_only_created_rooms_count_toward_the_address_limit(serve: Serve) -
 
 async def test_a_missing_storage_response_is_unavailable(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Storage hangs for longer than a request waits: a named error; a retry with the same id posts one message."""
-    monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 0.2)
     server = await serve()
     ann = Web(server.port, "ann")
     await ann.create("plans")
+    monkeypatch.setattr("chat.one_shot.ANSWER_SECONDS", 0.2)  # not before: that has to be stored
     parts = owner_of(server).chat.parts
     record = await parts.storage.rooms.find_room("plans")
     assert record is not None
