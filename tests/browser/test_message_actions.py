@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -370,8 +371,10 @@ async def test_keys_do_nothing_that_is_not_offered(enter: Enter) -> None:
 # --- by touch ------------------------------------------------------------------------------------------------------
 
 
-async def press_long(person: ChatPage, text: str, *, move: int = 0) -> None:
-    """Put a finger on a message and leave it there, or begin to scroll with it."""
+async def press_long(
+    person: ChatPage, text: str, *, move: int = 0, comes: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """Put a finger on a message and leave it there, or begin to scroll with it; what `comes` meanwhile."""
     box = await person.message(text).locator(".text").bounding_box()
     assert box
     session = await person.page.context.new_cdp_session(person.page)
@@ -381,6 +384,8 @@ async def press_long(person: ChatPage, text: str, *, move: int = 0) -> None:
         await session.send(
             "Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{**at, "y": at["y"] - move}]}
         )
+    if comes:
+        await comes()
     await person.page.wait_for_timeout(700)  # a long press is a time
     await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
@@ -408,7 +413,15 @@ async def test_a_long_press_opens_a_sheet(enter: Enter) -> None:
     await press_long(bob, "hello")
     await sheet.get_by_role("button", name="Reply").tap()
     await expect(bob.page.locator("#reply-bar")).to_contain_text("hello")
-    await press_long(bob, "hello")
+
+    async def more() -> None:
+        await ann.say("one more")
+        await expect(bob.message("one more")).to_be_in_viewport()  # the log has followed
+
+    await ann.say(*(f"line {number}" for number in range(40)))
+    await expect(bob.message("line 39")).to_be_in_viewport()
+    await press_long(bob, "line 39", comes=more)
+    await expect(sheet).to_be_visible()
     await bob.page.touchscreen.tap(200, 100)  # beside it
     await expect(sheet).to_have_count(0)
 

@@ -50,7 +50,8 @@ export class MessageTools {
     log.addEventListener("focusin", (event) => this.#show(messageAt(event.target)));
     log.addEventListener("keydown", (event) => this.#onKey(event));
     log.addEventListener("pointerdown", (event) => this.#onPointerDown(event));
-    for (const end of /** @type {const} */ (["pointerup", "pointercancel", "scroll"])) {
+    // Not the log's own scrolling, as when a message arrives: a finger that scrolls cancels its pointer.
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
       log.addEventListener(end, () => this.#endPress(), { passive: true, capture: true });
     }
     log.addEventListener("pointermove", (event) => this.#onPointerMove(event), { passive: true });
