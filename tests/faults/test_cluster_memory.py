@@ -98,7 +98,9 @@ async def test_an_edge_keeps_a_bounded_amount_for_an_owner_that_hangs(url: str, 
                         most = await unacknowledged(edge)
                     for _ in range(LOOKS):
                         most = max(most, await unacknowledged(edge))
-                    assert not flood.done(), "the edge reads on"
+                    if flood.done():
+                        flood.result()  # raises why it ended
+                        pytest.fail("the edge reads on")
                     assert PAUSE_BYTES < most <= PAUSE_BYTES + MORE
                     owner.thaw()
                     await flood
