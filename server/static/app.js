@@ -100,7 +100,7 @@ export class App {
     const { proven } = state;
     const named = clean(asked.get("u"));
     const [last] = state.guests.list();
-    // Anybody can send a link: it makes nobody another guest than the ones that they are here.
+    // Anybody can send a link, so a link alone does not make anyone a new guest where the browser already knows one.
     const stranger = last && !proven && !state.guests.get(named) ? named : "";
     if (!proven) session.identity.take((!stranger && named) || clean(this.tabs.name()) || (last?.name ?? ""));
     const saved = session.membership.saved;
@@ -183,7 +183,8 @@ export class App {
     const { state } = this;
     const removed = [state.me?.id, ...state.former].map((id) => this.dropKept(id));
     if (unsent) {
-      state.outbox.entries = state.outbox.withdrawn = [];
+      state.outbox.entries = [];
+      state.outbox.withdrawn = [];
       state.settings.forget();
     }
     this.tabs.save();

@@ -30,7 +30,7 @@ export class Changeover {
     location.reload();
   }
 
-  /** Begin again though nobody has asked for it here. @param {string} [news] */
+  /** Begin again, although nobody in this tab has asked for it. @param {string} [news] */
   #interrupt(news) {
     this.app.state.tab.set("unasked", true);
     this.reload(news);
@@ -39,11 +39,10 @@ export class Changeover {
   /** Forget the person, and the address of the room. @param {boolean} unsent whether also what was not sent
    * @param {string} [news] @param {boolean} [asked] whether it is asked for in this tab */
   async signOut(unsent, news, asked = true) {
-    if (!asked) this.app.state.tab.set("unasked", true);
     this.app.session.transport.stop();
     await this.app.forget(unsent);
     history.replaceState(null, "", location.pathname);
-    this.reload(news);
+    return asked ? this.reload(news) : this.#interrupt(news);
   }
 
   /** Tell the user what was to be told when the page began again, and after signing in offer what they wrote as a guest. */

@@ -400,6 +400,9 @@ async def test_a_long_press_opens_a_sheet(enter: Enter) -> None:
     await expect(sheet).to_have_count(0)
     await press_long(bob, "hello")
     await expect(sheet).to_be_visible()
+    await sheet.evaluate(
+        "sheet => Promise.all(sheet.getAnimations().map(({ finished }) => finished))"
+    )  # it has come up
     box = await sheet.bounding_box()
     assert box
     assert box["y"] + box["height"] == pytest.approx(844, abs=1)

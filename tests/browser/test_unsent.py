@@ -56,6 +56,20 @@ def notice(chat: ChatPage, text: str) -> Locator:
     return chat.page.locator(".toast", has_text=text)
 
 
+async def say_unheard(ann: ChatPage, ben: ChatPage, wire: Wire, text: str) -> None:
+    """Ann writes a message that arrives, and her page loses the connection before it hears of that."""
+    wire.to_page = lambda frame, _: None if frame["type"] in ("message", "ack") else frame
+    await ann.say(text)
+    await expect(ben.message(text)).to_be_visible()
+    wire.refuse = True
+    await wire.cut()
+
+
+async def hear_again(ann: ChatPage, wire: Wire) -> None:
+    wire.refuse, wire.to_page = False, lambda frame, _: frame
+    await ann.try_now()
+
+
 async def test_a_discarded_message_that_arrives_is_deleted(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann, slow = await enter("ann", wire=wire), Slow(wire)
@@ -96,14 +110,9 @@ async def test_what_arrived_while_the_page_was_away_is_deleted_when_it_is_back(e
     """The message had reached the server before the connection was lost; the page did not hear of it."""
     ben = await enter("ben")
     ann = await enter("ann", wire=wire)
-    wire.to_page = lambda frame, _: None if frame["type"] in ("message", "ack") else frame
-    await ann.say("never mind")
-    await expect(ben.message("never mind")).to_be_visible()
-    wire.refuse = True
-    await wire.cut()
+    await say_unheard(ann, ben, wire, "never mind")
     await button(ann, "never mind", "Discard").click()
-    wire.refuse, wire.to_page = False, lambda frame, _: frame
-    await ann.try_now()
+    await hear_again(ann, wire)
     await expect(notice(ann, HAD_ARRIVED)).to_be_visible()
     await expect(ben.message("never mind")).to_have_count(0)
     await expect(ann.message("never mind")).to_have_count(0)
@@ -157,16 +166,11 @@ async def test_a_message_that_is_being_edited_waits_with_those_behind_it(enter: 
 async def test_a_message_that_arrives_while_it_is_edited_is_edited_as_a_sent_one(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann = await enter("ann", wire=wire)
-    wire.to_page = lambda frame, _: None if frame["type"] in ("message", "ack") else frame
-    await ann.say("tpyo")
-    await expect(ben.message("tpyo")).to_be_visible()
-    wire.refuse = True
-    await wire.cut()
+    await say_unheard(ann, ben, wire, "tpyo")
     await button(ann, "tpyo", "Edit").click()
     await expect(ann.box).to_have_value("tpyo")
     await ann.box.fill("typo")
-    wire.refuse, wire.to_page = False, lambda frame, _: frame
-    await ann.try_now()
+    await hear_again(ann, wire)
     await ann.delivered("tpyo")
     await expect(ann.box).to_have_value("typo")
     await ann.box.press("Enter")

@@ -1,5 +1,5 @@
 /**
- * The pages about accounts, and leaving. What comes in is in entering.js.
+ * The pages about accounts, and signing out. Signing in and entering are in entering.js.
  *
  * @typedef {import("./index.js").Context} Context
  */

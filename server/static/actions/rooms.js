@@ -2,7 +2,7 @@ import { mark } from "../state/unread.js";
 import { words } from "../words.js";
 
 /**
- * Rooms: entering and leaving them, and what they notify of. What else the server is asked about them is in asking.js.
+ * Rooms: entering and leaving them, and their notifications. Everything else that asks the server is in asking.js.
  *
  * @typedef {import("../state/types.js").Invitation} Invitation
  * @typedef {import("../state/types.js").Level} Level

@@ -1,5 +1,5 @@
 import { Refused } from "../net/api.js";
-import { cleanContent, inTime, newId } from "../state/content.js";
+import { cleanContent, editKey, inTime, newId } from "../state/content.js";
 import { OUTBOX_LIMIT } from "../state/outbox.js";
 import { mark } from "../state/unread.js";
 import { words } from "../words.js";
@@ -27,7 +27,7 @@ export function writingActions(context) {
   }
 
   /** @param {{room: string, seq: number, id?: string}} edit */
-  const keyOf = ({ room, seq, id }) => `${room}/${id ?? seq}`;
+  const keyOf = ({ room, seq, id }) => editKey(room, id ?? seq);
 
   /** @param {{room: string, seq: number, id?: string}} edit */
   const messageOf = ({ room, seq, id }) => (id ? state.outbox.get(id) : state.rooms.get(room)?.message(seq));

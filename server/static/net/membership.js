@@ -99,7 +99,7 @@ export class Membership {
     if (this.#missing("recent").length) this.ask();
   }
 
-  /** Adopt the server's spelling of a name, such as one space for two. What was typed under the other one goes with it.
+  /** Adopt the server's spelling of a name, such as one space for two. The draft moves with it.
    * @param {Room} room @param {string} name */
   rename(room, name) {
     this.state.drafts.move(room.name, name);

@@ -1,4 +1,4 @@
-import { newId } from "../state/content.js";
+import { editKey, newId } from "../state/content.js";
 import { apply } from "../state/frames.js";
 import { kindOf } from "../state/people.js";
 import { DEFAULT_LIMITS } from "../state/state.js";
@@ -111,8 +111,8 @@ export class Session {
     const edit = ui.editing.get(room.name);
     const entry = edit?.id === undefined ? undefined : outbox.get(edit.id);
     if (edit && entry && entry.seq !== null) { // it has arrived: what is edited is the message
-      ui.edits.delete(`${room.name}/${edit.id}`);
-      ui.edits.set(`${room.name}/${entry.seq}`, Object.assign(edit, { id: undefined, seq: entry.seq }));
+      ui.edits.delete(editKey(room.name, edit.id));
+      ui.edits.set(editKey(room.name, entry.seq), Object.assign(edit, { id: undefined, seq: entry.seq }));
     }
     if (known && me && room.status === "joined") this.delivery.flush(room, me);
     this.state.changed();

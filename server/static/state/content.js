@@ -9,6 +9,9 @@ export function newId(prefix) {
   return prefix + Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Names a message in a map of edits. @param {string} room @param {string | number | undefined} message its seq, or its id while it is unsent */
+export const editKey = (room, message) => `${room}/${message}`;
+
 /** Characters as the server counts them: code points, not UTF-16 units. @param {string} text */
 export function countChars(text) {
   let count = 0;

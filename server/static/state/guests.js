@@ -39,7 +39,7 @@ export class Guests {
     this.store.set(KEY + guest.name, guest);
   }
 
-  /** Somebody acts as a guest: links that name nobody go on as this one. @param {string} name */
+  /** Note that a person acts as this guest: a link without a name then continues as this one. @param {string} name */
   use(name) {
     const [last] = this.list();
     const guest = this.get(name);

@@ -98,7 +98,7 @@ export class Room extends LogWindow {
     return this.direct && this.read === 0 && this.used === 0;
   }
 
-  /** Whether moreover nobody has written in it: then it is as if it were not there. */
+  /** Whether, in addition, nobody has written in it: such a room is not listed. */
   get unbegun() {
     return this.unopened && this.unread === 0 && this.last === 0;
   }

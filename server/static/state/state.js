@@ -1,4 +1,4 @@
-import { newId } from "./content.js";
+import { editKey, newId } from "./content.js";
 import { Drafts } from "./drafts.js";
 import { Guests } from "./guests.js";
 import { Outbox } from "./outbox.js";
@@ -58,7 +58,7 @@ export class Ui {
   /** Whether the page is at the end of the room in front, and whether the user looks at it. */
   following = true;
   attentive = false;
-  /** Whether the next view was not asked for: somebody may be typing, and the focus goes to no field. */ unasked = false;
+  /** Whether the next view opens unasked: the person may be typing, so no field gets the focus. */ unasked = false;
 
   /** Show a view; a page about accounts stays in front of it. @param {View} view */
   show(view) {
@@ -83,7 +83,7 @@ export class State {
   /** @type {import("./types.js").Announcement[]} */ announcements = [];
   /** @type {import("./types.js").Toast[]} */ toasts = [];
   /** Why entering failed: shown next to that field. @type {{field: EntryField, text: string} | null} */ entryError = null;
-  /** Why nobody can write here any more, until the person goes on: what is typed stays in its room.
+  /** Why this page can send nothing any more, and the button that leads on: until then, what is typed stays in its room.
    * @type {{text: string, button: "signIn"|"otherName"|"goOn", run: () => void} | null} */ ended = null;
   /** The users whom I block, by id. @type {Set<string>} */ blocked = new Set();
   /** Names of users, by id, as they were last seen. @type {Map<string, string>} */ names = new Map();
@@ -175,7 +175,7 @@ export class State {
     ui.apart = new Map(saved.apart);
     for (const { open, ...kept } of saved.edits) {
       const edit = { ...kept, saving: false };
-      ui.edits.set(`${edit.room}/${edit.id ?? edit.seq}`, edit);
+      ui.edits.set(editKey(edit.room, edit.id ?? edit.seq), edit);
       if (open) ui.editing.set(edit.room, edit);
     }
   }

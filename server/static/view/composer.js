@@ -9,7 +9,8 @@ import { composerView, hindrance, nextChange, slowUntil } from "./composer-view.
 import { isPicture, refuseDrops } from "./files.js";
 import { styled } from "./style.js";
 
-const loadPicker = async () => (await Promise.all([import("./emoji-picker.js"), styled("emoji")]))[0];
+/** The picker of emoji, with its style sheet. */
+export const loadPicker = async () => (await Promise.all([import("./emoji-picker.js"), styled("emoji")]))[0];
 const SIGNS = /[@#:：/]/; // what can be completed begins with one of these
 
 /**

@@ -1,6 +1,7 @@
 import { render } from "../vendor/lit-html/lit-html.js";
 import { actions as words } from "../words/actions.js";
 import { openWithKeys } from "./ahead.js";
+import { loadPicker } from "./composer.js";
 import { copy } from "./links.js";
 import { messageActions, openSheet } from "./message-actions.js";
 import { isLate, offers } from "./offers.js";
@@ -19,8 +20,6 @@ import { watchUnseen } from "./unseen.js";
 const LONG_PRESS = 500; // ms, as on phones
 const HOVERS = matchMedia("(hover: hover)");
 const SLOP = 10; // px that a resting finger moves
-
-const loadPicker = async () => (await Promise.all([import("./emoji-picker.js"), styled("emoji")]))[0];
 
 export class MessageTools {
   #bar = document.createElement("div");

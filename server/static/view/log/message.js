@@ -1,3 +1,4 @@
+import { editKey } from "../../state/content.js";
 import { comparable, kindOf, shownName } from "../../state/people.js";
 import { answersBlocked, mentionsMe } from "../../state/unread.js";
 import { guard } from "../../vendor/lit-html/directives/guard.js";
@@ -41,7 +42,7 @@ export function message(line, context) {
 /** @param {MessageLine} line @param {Context} context */
 function record(line, { state, room, now, target, opened, alike }) {
   const { message: sent, unsent } = line;
-  const edit = state.ui.edits.get(`${room.name}/${line.seq ?? unsent?.id}`);
+  const edit = state.ui.edits.get(editKey(room.name, line.seq ?? unsent?.id));
   const content = edit?.saving ? edit.text : (sent?.content ?? unsent?.content ?? "");
   const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
   return {
