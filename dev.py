@@ -65,7 +65,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "parley-stamp.json"
 
 # Extras to install, per purpose. Running the server does not require the test packages, and one node needs no NATS.
-EXTRAS = {"run": "speed", "test": "speed,cluster,test"}
+EXTRAS = {"run": "", "test": "[cluster,test]"}
 
 # Three test files at a time, also on the two cores of a small CI machine: half of the suite waits for a browser, a kill
 # or an outage. Each process has its own PostgreSQL and Chromium.
@@ -181,16 +181,8 @@ def install(purpose: str) -> None:
     )
     say(f"installing Python packages ({what})")
     pip = [str(PYTHON), "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-    pip += ["--constraint", "constraints.txt", "--only-binary", "uvloop"]
-    try:
-        with_progress([*pip, "--editable", f".[{EXTRAS[purpose]}]"])
-    except SetupError as error:
-        if "No matching distribution found for uvloop" not in str(error):
-            raise
-        # Optional; building it would need a compiler.
-        say("uvloop has no build for this machine; continuing without it")
-        without = ",".join(extra for extra in EXTRAS[purpose].split(",") if extra != "speed")
-        with_progress([*pip, "--editable", f".[{without}]" if without else "."])
+    pip += ["--constraint", "constraints.txt"]
+    with_progress([*pip, "--editable", f".{EXTRAS[purpose]}"])
 
 
 # --- an empty .venv that has pip -------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_program(),
         usage=(
-            "%(prog)s [-h] [--host HOST] [--port PORT]\n"
+            "%(prog)s [-h] [--version] [run] [--host HOST] [--port PORT]\n"
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
             "       %(prog)s check [--host HOST] [--port PORT]\n"
             "       %(prog)s {user,session,key,block,audit} ..."
@@ -115,8 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=_version())
     _add_where(parser, None)
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", title="instead of running a server", prog=_program()
+        dest="command", metavar="COMMAND", title="commands; without one, run", prog=_program()
     )
+    run = commands.add_parser("run", help="run a server", description="Run a server until SIGTERM or Ctrl-C.")
     token = commands.add_parser(
         "token",
         help="print an account token, signed with JWT_SECRET; see token --help",
@@ -129,7 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     for noun in _NOUNS.values():
         noun.add(commands)
-    _add_where(check, argparse.SUPPRESS)  # None would override an option before `check`
+    for command in (run, check):
+        _add_where(command, argparse.SUPPRESS)  # None would override an option before the command
     token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
     token.add_argument("--name", help="display name (default: the id)")
     token.add_argument("--role", help="one of CHAT_ROLES (default: user if it is one, else the first)")

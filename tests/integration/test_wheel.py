@@ -1,22 +1,27 @@
 """The installed server: the wheel and the sdist of this repository contain everything that it serves."""
 
 import asyncio
+import platform
 import shutil
-import site
 import subprocess
 import sys
 import tarfile
 import venv
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
+from playwright.async_api import expect
 
+from tests.browser.chat_page import ChatPage, link
+from tests.support.browser import Pages
 from tests.support.page import CLIENT, static
 from tests.support.process import ROOT, inherited_environment
 from tests.support.rawws import NATIVE, RawClient, command, fetch
 from tests.support.server import ServerProcess
+from tests.support.wheels import required, requirements_of, wheel_of
 
 pytestmark = pytest.mark.slow
 
@@ -55,14 +60,15 @@ def wheel(source: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path) -> Path:
-    """Return the folder of programs of an environment with only the wheel; its dependencies are linked."""
+    """Return the folder of programs of an environment in which pip has installed the wheel, with what it requires."""
     folder = wheel.parent / "environment"
+    packages = wheel.parent / "packages"
+    packages.mkdir()
+    for package in required(requirements_of(wheel), ["cluster"]):
+        wheel_of(package, packages)
     venv.create(folder, with_pip=False)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
-    do(*pip, "--no-deps", "--no-index", wheel, cwd=wheel.parent)
-    packages = next(folder.glob("lib/python*/site-packages"))
-    # A line of a .pth file is searched last, and the .pth files there, which point to this checkout, are not read.
-    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    do(*pip, "--no-index", "--find-links", packages, f"{wheel}[cluster]", cwd=wheel.parent)
     return folder / "bin"
 
 
@@ -99,6 +105,33 @@ def test_an_installed_parley_prints_its_help(installed: Path, tmp_path: Path, pr
     first, *others = program.split()
     name = first if first == "parley" else "main.py"
     assert f"usage: {name} " in do(installed / first, *others, "--help", cwd=tmp_path)
+
+
+def test_nothing_is_installed_that_only_tests_need(installed: Path) -> None:
+    """And uvloop is, where it has wheels."""
+    folders = installed.parent.glob("lib/python*/site-packages/*.dist-info")
+    names = {folder.name.partition("-")[0].lower() for folder in folders}
+    assert {"parley", "aiohttp", "nats_py"} <= names
+    assert names.isdisjoint({"pytest", "playwright", "ruff", "mypy", "psutil", "packaging"})
+    if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64"):
+        assert "uvloop" in names
+
+
+async def test_two_users_of_an_installed_parley_talk_in_a_browser(installed: Path, new_page: Pages) -> None:
+    server = ServerProcess(
+        {"DATABASE_URL": ""}, python=installed / "python", main=installed / "parley", arguments=("run",)
+    )
+    async with server:
+        ann, bob = [ChatPage(await new_page(link(server, "den", name))) for name in ("ann", "bob")]
+        await ann.connected()
+        await bob.connected()
+        await ann.say("Hello Bob")
+        await ann.delivered("Hello Bob")
+        await expect(bob.message("Hello Bob")).to_have_count(1)
+        await new_page.close()
+        assert f"event loop: {'uvloop' if find_spec('uvloop') else 'asyncio'}" in server.log_text()
+        server.terminate()
+        assert await asyncio.to_thread(server.wait) == 0
 
 
 async def test_an_installed_parley_serves_everything(installed: Path) -> None:

@@ -247,22 +247,16 @@ def test_a_second_call_waits_for_the_first(steps: list[str], project: Path) -> N
 # --- installing ------------------------------------------------------------------------------------------------------
 
 
-def test_uvloop_is_skipped_where_it_has_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_installs_no_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the packages for tests nor those for several nodes."""
     asked: list[str] = []
-
-    def pip(command: list[str], **_: object) -> str:
-        asked.append(command[-1])
-        if "speed" in command[-1]:
-            raise SetupError("ERROR: No matching distribution found for uvloop>=0.23")
-        return ""
-
-    monkeypatch.setattr(dev, "with_progress", pip)
-    dev.install("test")
+    monkeypatch.setattr(dev, "with_progress", lambda command: asked.append(command[-1]))
     dev.install("run")
-    assert asked == [".[speed,cluster,test]", ".[cluster,test]", ".[speed]", "."]
+    dev.install("test")
+    assert asked == [".", ".[cluster,test]"]
 
 
-def test_any_other_failure_of_pip_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_pip_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def pip(command: list[str], **_: object) -> str:
         raise SetupError(f"{' '.join(command)}\nno network")
 

@@ -92,6 +92,7 @@ def test_help_prints_every_setting_with_its_values_and_default(tmp_path: Path) -
         (("check",), {"DATABASE_URL": "postgresql://u:s3cr3t-w0rd@h/d?x=1"}, "", "DATABASE_URL has a parameter that"),
         (("check", "--port", "99999"), {}, "", "PORT must be a whole number from 0 to 65535"),
         (("--port", "99999", "check"), {}, "", "PORT must be a whole number from 0 to 65535"),
+        (("run", "--port", "99999"), {}, "", "PORT must be a whole number from 0 to 65535"),
         ((), {"ADMIN_PORT": "9100", "PORT": "9100"}, "", "ADMIN_PORT must differ from PORT"),
     ],
     ids=[
@@ -108,7 +109,15 @@ def test_help_prints_every_setting_with_its_values_and_default(tmp_path: Path) -
             "two",
             "short",
         ),
-        *("twice", "no such file", "check", "argument of check", "argument before check", "one port"),
+        *(
+            "twice",
+            "no such file",
+            "check",
+            "argument of check",
+            "argument before check",
+            "argument of run",
+            "one port",
+        ),
     ],
 )
 def test_an_invalid_setting_is_one_line_and_status_2(
