@@ -1,7 +1,8 @@
 """The sources of settings: the environment, which overrides a ``.env`` file, and the files that ``*_FILE`` name."""
 
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,6 +18,9 @@ FILE_BYTES = 64 << 10
 _SECRETS = tuple(setting.name for setting in SETTINGS if setting.secret)
 _KNOWN = (*(setting.name for setting in SETTINGS), *(f"{name}_FILE" for name in _SECRETS))
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,40}")
+# How similar a name must be to that of a setting (1: the same). The environment has those of all other programs, too:
+# NATS_USER and PGPORT have 0.8, DATABASE_URI and JWTSECRET more than 0.9.
+SIMILAR_IN_FILE, SIMILAR_IN_ENVIRONMENT = 0.7, 0.87
 
 
 def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **options: str | None) -> Settings:
@@ -35,6 +39,7 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
         if dotenv is not None and dotenv.is_dir():  # which python-dotenv takes for a missing file
             raise SettingError(f"{dotenv} is a directory; it must be a file")
         file = dotenv_values(dotenv, interpolate=False) if dotenv is not None else {}
+        readable = dotenv is not None and bool(file) and bool(dotenv.stat().st_mode & stat.S_IROTH)
     except UnicodeDecodeError:
         raise SettingError(f"{dotenv} must be UTF-8 text") from None
     except OSError as error:
@@ -53,7 +58,10 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
             except SettingError as error:
                 problems += error.problems
                 given[name] = ""
-    return Settings(given, unknown_names(file), problems, from_file)
+    remarks = [*unknown_names(file), *misspelt_names(environment, given)]
+    if readable and any(file.get(name) for name in _SECRETS):
+        remarks.append(f"{dotenv} contains secrets and can be read by every user of this machine: chmod 600 {dotenv}")
+    return Settings(given, remarks, problems, from_file)
 
 
 def _secret_in(name: str, path: Path) -> str:
@@ -80,16 +88,28 @@ def _secret_in(name: str, path: Path) -> str:
 def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
     """Return a sentence about each unknown name in a ``.env`` file that resembles a setting, and one about the others.
 
-    The others are only counted: a secret of several lines without quotes is read as names, too. The environment is not
-    checked, because other programs use it.
+    The others are only counted: a secret of several lines without quotes is read as names, too.
     """
-    similar = {
-        name: get_close_matches(name.upper(), _KNOWN, n=1, cutoff=0.7) if _NAME.fullmatch(name) else []
-        for name in file
-        if name not in _KNOWN
-    }
-    remarks = [f"{name} in .env is not a setting; did you mean {known[0]}?" for name, known in similar.items() if known]
-    if others := len(similar) - len(remarks):
-        unknown = counted(others, "other name that is not a setting", "other names that are not settings")
-        remarks.append(f".env has {unknown}")
+    unknown = [name for name in file if name not in _KNOWN]
+    nearest = {name: _nearest(name, SIMILAR_IN_FILE) for name in unknown}
+    remarks = [f"{name} in .env is not a setting; did you mean {known}?" for name, known in nearest.items() if known]
+    if others := len(unknown) - len(remarks):
+        unknown_ones = counted(others, "other name that is not a setting", "other names that are not settings")
+        remarks.append(f".env has {unknown_ones}")
     return tuple(remarks)
+
+
+def misspelt_names(environment: Mapping[str, str], given: Collection[str]) -> Iterator[str]:
+    """Yield a sentence about each name in the environment that looks like a misspelt setting.
+
+    If the setting itself is ``given``, the name belongs to another program.
+    """
+    for name in environment:
+        if name not in _KNOWN and (known := _nearest(name, SIMILAR_IN_ENVIRONMENT)) and known not in given:
+            yield f"{name} in the environment is not a setting; did you mean {known}?"
+
+
+def _nearest(name: str, similarity: float) -> str | None:
+    """Return the setting whose name is the most similar one."""
+    known = get_close_matches(name.upper(), _KNOWN, n=1, cutoff=similarity) if _NAME.fullmatch(name) else []
+    return known[0] if known else None

@@ -133,6 +133,7 @@ def test_an_invalid_setting_is_one_line_and_status_2(
 
 def test_check_says_whether_the_settings_are_valid_and_what_is_unusual(call: Call, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROT=1\nDATABASE_URL=postgresql://nobody@127.0.0.1:1/none\n")
+    (tmp_path / ".env").chmod(0o600)
     done = call(tmp_path, "check")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [

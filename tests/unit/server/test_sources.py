@@ -160,5 +160,53 @@ def test_names_of_other_programs_are_only_counted(tmp_path: Path) -> None:
     assert read_settings({}, dotenv).remarks == (".env has 1 other name that is not a setting",)
 
 
-def test_unknown_names_in_the_environment_are_ignored() -> None:
-    assert read_settings({"PROT": "9000"}).remarks == ()
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("RETENTION_DAY", "RETENTION_DAYS"),
+        ("jwt_secret", "JWT_SECRET"),
+        ("JWTSECRET", "JWT_SECRET"),
+        ("SERVER_SECRETFILE", "SERVER_SECRET_FILE"),
+        ("SMTP_URI", "SMTP_URL"),
+        ("WORKER", "WORKERS"),
+    ],
+)
+def test_a_misspelt_name_in_the_environment_is_reported(name: str, setting: str) -> None:
+    said = f"{name} in the environment is not a setting; did you mean {setting}?"
+    assert read_settings({name: "x"}).remarks == (said,)
+
+
+def test_a_name_next_to_the_setting_that_it_resembles_belongs_to_another_program() -> None:
+    assert read_settings({"LOGLEVEL": "INFO", "LOG_LEVEL": "warning"}).remarks == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "PATH HOME HOSTNAME HOSTTYPE HOST_IP MAIL USER LOGNAME SUDO_USER SSH_CONNECTION BASH BASH_ENV LANG TZ GROUPS",
+        "PGHOST PGPORT PGUSER PGPASSFILE PGDATABASE POSTGRES_USER POSTGRES_PASSWORD POSTGRES_DB DATABASE_URL_OLD",
+        "NATS_PORT NATS_USER NATS_SERVICE_HOST NODE_ENV NODE_OPTIONS POD_NAME JOB_NAME RUNNER_NAME PARLEY_PORT",
+        "DB_SERVICE_HOST DB_PORT_5432_TCP_ADDR KUBERNETES_SERVICE_PORT SMTP_HOST SMTP_PORT SMTP_USER BASE_URL SITE_URL",
+        "NOTIFY_SOCKET LISTEN_FDS LISTEN_PID WATCHDOG_USEC INVOCATION_ID CREDENTIALS_DIRECTORY STATE_DIRECTORY",
+    ],
+)
+def test_names_of_other_programs_in_the_environment_are_ignored(names: str) -> None:
+    assert read_settings(dict.fromkeys(names.split(), "x")).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "warned"),
+    [
+        ("JWT_SECRET='0123456789abcdefghij0123456789ab'", 0o644, True),
+        ("JWT_SECRET='0123456789abcdefghij0123456789ab'", 0o640, False),
+        ("JWT_SECRET=\nPORT=1", 0o644, False),
+    ],
+    ids=["readable by all", "readable by a group", "no secret"],
+)
+def test_secrets_that_everybody_can_read_are_reported(tmp_path: Path, text: str, mode: int, warned: bool) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{text}\n")
+    dotenv.chmod(mode)
+    said = f"{dotenv} contains secrets and can be read by every user of this machine: chmod 600 {dotenv}"
+    assert read_settings({}, dotenv).remarks == ((said,) if warned else ())
