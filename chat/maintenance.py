@@ -36,6 +36,8 @@ async def expire_messages(parts: Parts, writer: Writer) -> None:
 
     The log has one line for each round, also for one that fails or is cancelled.
     """
+    counters, clock = parts.counters, parts.clock
+    counters.expired_at = clock.monotonic()
     await asyncio.sleep(BEFORE_THE_FIRST)  # storage is still connecting
     while True:
         total, removed = 0, BATCH
@@ -43,8 +45,10 @@ async def expire_messages(parts: Parts, writer: Writer) -> None:
             while removed == BATCH and not parts.storage.another_writes():
                 removed = await expire_once(parts, writer)
                 total += removed
+                counters.expired += removed
                 if removed == BATCH:
                     await asyncio.sleep(BETWEEN_BATCHES)
+            counters.expired_at = clock.monotonic()
         except (StorageUnavailable, BatchRefused) as error:
             log.warning("expired messages could not be removed yet: %s", error)
         finally:

@@ -30,7 +30,8 @@ from server.auth.ending import Ending
 from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.cluster import Cluster
-from server.metrics import Metrics
+from server.metrics.exposition import Metrics
+from server.pulse import watch_loop
 from server.settings.values import SettingError, Settings
 from server.web.app import HttpEndpoints, admin_application
 from server.wire.connections import Shared
@@ -101,10 +102,12 @@ class Server:
         self.accounts = Accounts(self._storage, self._access, self._keys, self._clock, settings)
         self._room_worker = RoomWorker(self.chat, self._eraser, self.accounts.follower.catch_up)
         self.accounts.follower.listeners += [Ending(self.chat, self._access).end_denied, self._room_worker.hear]
-        metrics = Metrics(self.chat) if settings.admin_port is None else None
+        metrics = Metrics(self.chat, self.shared.counts) if settings.admin_port is None else None
         self._http = HttpEndpoints(self.chat, self.shared, self.accounts, metrics)
         self._runner = web.AppRunner(self._http.application(), handle_signals=False, shutdown_timeout=stop_seconds)
-        self._admin = web.AppRunner(admin_application(self.chat), handle_signals=False, access_log=None)
+        self._admin = web.AppRunner(
+            admin_application(self.chat, self.shared.counts), handle_signals=False, access_log=None
+        )
         self._listener = Listener(self._accepted, self.chat.parts.counters)
         self._cluster: Cluster | None = None
         if settings.nats_url:
@@ -160,6 +163,7 @@ class Server:
         if self._cluster is not None:
             self._cluster.start(_node_name(settings, self.port))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
+        self._tasks.spawn(watch_loop(self.shared.counts), name="pulse")
         self._tasks.spawn(self.accounts.follower.run(), name="notices")
         if self.accounts.mailer.active:
             self._tasks.spawn(self.accounts.mailer.run(), name="mail")
@@ -169,6 +173,7 @@ class Server:
         self._tasks.spawn(self._room_worker.run(), name="room work")
         self._tasks.spawn(offer_first_admin(self.accounts, self._room_worker.has_rooms), name="first admin")
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]  # asyncio or uvloop
+        self.shared.counts.event_loop = loop
         where = urls_of([listening.getsockname() for listening in self._listener.sockets])
         log.info("listening on %s, messages are kept %s; event loop: %s", where, self._storage.place, loop)
         if settings.public_url:

@@ -153,13 +153,19 @@ class Group:
             self._writes = tuple(session.connection.write for session in self.healthy)
         writes = self._writes
         congested = tuple(self.congested)  # sessions that these writes make congested have received the frames
+        counters.deliveries += len(frames) * len(writes)
+        counters.sent_bytes += len(data) * len(writes)
         if acking is not None:
             for session, write in zip(tuple(self.healthy), writes, strict=True):
-                write(data + session.take_acks() if session.acks_of is acking else data)
+                if session.acks_of is acking:
+                    acks = session.take_acks()
+                    counters.sent_bytes += len(acks)
+                    write(data + acks)
+                else:
+                    write(data)
         else:
             for write in writes:
                 write(data)
-        counters.deliveries += len(frames) * len(writes)
         if congested or self.syncing:
             self._flush_others(congested, data, data if lasting is None else b"".join(lasting), len(frames), counters)
         if self.remote and room is not None:

@@ -35,7 +35,13 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 
 @dataclass(slots=True)
 class Counters:
-    """One server's counts since its start: plain attributes, increased where the events happen."""
+    """One server's counts since its start: plain attributes, increased where the events happen.
+
+    Attributes:
+        sent_bytes: WebSocket frames written for commands and rooms.
+        expired: messages removed by retention.
+        expired_at: when retention last found nothing more to remove, by the monotonic clock; None before it begins.
+    """
 
     connections_total: int = 0
     sockets: int = 0
@@ -44,6 +50,7 @@ class Counters:
     messages_in: int = 0
     changes_in: int = 0
     deliveries: int = 0
+    sent_bytes: int = 0
     acks: int = 0
     retractions: int = 0
     refused_rows: int = 0
@@ -51,6 +58,8 @@ class Counters:
     slow_members: int = 0
     store_retries: int = 0
     words_left: int = 0
+    expired: int = 0
+    expired_at: float | None = None
     errors: Counter[str] = field(default_factory=Counter)  # refusals by code
     resumes: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
     broadcast_latency: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))

@@ -185,6 +185,7 @@ class Session(Generic[R]):
         if self.ended:
             return
         self.connection.write(frame)
+        self._delivery.counters.sent_bytes += len(frame)
         if self.congested:
             self._check_high_mark()
 

@@ -26,6 +26,8 @@ FILE = "{file}"
 _SEGMENT = re.compile(r"\{(\w+)\}")
 # The client that sent the request.
 SENDER = web.RequestKey("sender", Client)
+# The path of the row that answers the request.
+ROUTE = web.RequestKey("route", str)
 # Whether the connection exceeds a limit: it is closed after the answer.
 CROWDED = web.RequestKey("crowded", bool)
 
@@ -195,6 +197,7 @@ def _route(endpoint: Endpoint, authenticate: Authenticate, check_again: CheckAga
     auth, parameters = endpoint.auth, endpoint.parameters()
 
     async def route(request: web.Request) -> web.StreamResponse:
+        request[ROUTE] = endpoint.path
         request[OPEN] = auth == "optional"
         caller = authenticate(request, auth)
         identity = caller if auth else None

@@ -25,6 +25,7 @@ from server.http.asked import Answered, Asked
 from server.http.endpoints import (
     CROWDED,
     OPEN,
+    ROUTE,
     SENDER,
     Answer,
     Auth,
@@ -35,14 +36,15 @@ from server.http.endpoints import (
 from server.http.forwarding import Forwarding
 from server.http.parameters import JSON
 from server.http.sending import deliver
-from server.metrics import Metrics
+from server.metrics.counts import OTHER, ServerCounts
+from server.metrics.exposition import Metrics
 from server.rest import rest_endpoints
 from server.spec.asyncapi import asyncapi
 from server.spec.openapi import openapi
 from server.web.accounts import account_endpoints
 from server.web.client import FRESH
-from server.web.errors import Handler, add_headers, answer_errors, not_the_clients_fault
-from server.web.site import ReadyParams, Site, exposition, health_of, readiness
+from server.web.errors import CODE, Handler, add_headers, answer_errors, not_the_clients_fault
+from server.web.site import ReadyParams, Site, Upgraded, exposition, health_of, readiness
 from server.wire.admission import CHANGE
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
@@ -86,6 +88,7 @@ class HttpEndpoints:
     @web.middleware
     async def _take_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Set `SENDER` for every handler, and wait for a turn of its network; once answered, expect another request."""
+        began = self._shared.now()
         connection = cast(HttpConnection, request.protocol)
         place = connection.place
         request[SENDER] = self._shared.addresses.client(place.peer, lambda name: request.headers.getall(name, ()))
@@ -94,10 +97,20 @@ class HttpEndpoints:
         try:
             weight = 1 if request.method in _READS else CHANGE
             await self._shared.admission.enter(request[SENDER].network, weight)
-            return await handler(request)
+            response = await handler(request)
+            if not isinstance(response, Upgraded):
+                self._count(request, response, self._shared.now() - began)
+            return response
         finally:
             if request.content.at_eof():  # else the rest of the body ends the connection
                 connection.answered()
+
+    def _count(self, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
+        counts = self._shared.counts
+        counts.answered(request.method, request.get(ROUTE, OTHER), response.status, seconds)
+        counts.http_bytes_sent += request.writer.output_size
+        if CODE in response:
+            counts.http_errors[response[CODE]] += 1
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let pages of allowed origins read what an anonymous caller may read, but no answer to a token."""
@@ -249,12 +262,12 @@ def _check_caller(identity: Identity | None, auth: Auth) -> None:
         raise ParleyError("forbidden", "only admins can do this")
 
 
-def admin_application(chat: Chat) -> web.Application:
+def admin_application(chat: Chat, counts: ServerCounts) -> web.Application:
     """Return the application of the operator's port (`ADMIN_PORT`): every client that can connect may read everything.
 
     ``/health``, ``/ready`` with the reason in words, and ``/metrics`` with the names of all rooms.
     """
-    metrics = Metrics(chat, full=True)
+    metrics = Metrics(chat, counts, full=True)
 
     async def ready(request: web.Request, params: ReadyParams) -> web.StreamResponse:
         return readiness(chat.not_ready_reason(as_edge=params.role == "edge"), chat.problem())

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # Characters of a path in a line of the log, at most.
 PATH_CHARS = 200
+# The code of a refusal.
+CODE = web.ResponseKey("code", str)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _PAGES = frozenset({"/", "/client.html"})
 _VERSIONS = frozenset({HttpVersion10, HttpVersion11})
@@ -92,7 +94,11 @@ def refusal(error: ParleyError) -> web.Response:
     if error.field == "Content-Encoding":
         headers["Accept-Encoding"] = "identity"  # RFC 9110, 15.5.16
     refusal = Refusal(error.code, error.message, error.field, error.retry_after, error.fields)
-    return web.Response(body=to_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers)
+    response = web.Response(
+        body=to_json(ErrorBody(refusal)), status=error.kind.status, content_type=JSON, headers=headers
+    )
+    response[CODE] = error.code
+    return response
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -17,7 +17,7 @@ from server.http.endpoints import (
     LocalHandler,
     Nothing,
 )
-from server.metrics import Metrics
+from server.metrics.exposition import Metrics
 from server.web.client import MEDIA, installed
 from server.wire.admission import METRICS
 from server.wire.connections import Shared
@@ -255,7 +255,11 @@ class Site:
             await lost.wait()
         finally:
             request.protocol.connection_lost(None)  # aiohttp frees what it keeps of the connection
-        return web.Response()
+        return Upgraded()
+
+
+class Upgraded(web.Response):
+    """Nothing is sent: the connection is no longer HTTP, and has ended."""
 
 
 class _EarlyFrames:

@@ -21,6 +21,7 @@ from server.auth.tokens import authenticate
 from server.codec.frames import plain_response
 from server.dialects import dialects_by_path
 from server.memory import Memory
+from server.metrics.counts import ServerCounts
 from server.settings.values import Settings
 from server.wire.admission import FRAMES, FRAMES_AT_ONCE, Admission, Share
 from server.wire.deadlines import Deadlines, Expiries
@@ -73,6 +74,8 @@ class Shared:
         self.capacity = Capacity(
             settings.max_connections or 0, settings.max_connections_per_address or 0, chat.parts.counters
         )
+        self.counts = ServerCounts()
+        self.counts.sockets_limit = self.capacity.most
         self._take(settings)
         self._upgrades = allowances(settings.rate_limit_upgrades)
         self._requests = allowances(settings.rate_limit_requests)
@@ -121,28 +124,35 @@ class Shared:
 
     def refuse_upgrade(self, place: Place, client: Client) -> bytes:
         """Count an upgrade, and its socket for the client. Return the response if it is refused, else an empty one."""
+        reason, response = self._refuse_upgrade(place, client)
+        if reason:
+            self.counts.refused_upgrade(reason)
+        return response
+
+    def _refuse_upgrade(self, place: Place, client: Client) -> tuple[str, bytes]:
+        """Return the reason, one of `server.metrics.counts.REFUSALS`, and the response; both empty if there is none."""
         place.move(client.network)
         if (denial := self.access.denial_of(client.address)) is not None:
             text = f"{denial.error.message}\n".encode(errors="replace")
-            return plain_response(b"403 Forbidden", text)
+            return "blocked", plain_response(b"403 Forbidden", text)
         if self.chat.node is not None and self.chat.node.turns_away:
             text = b"This server cannot reach the one that has the rooms. Another one may.\n"
-            return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
+            return "cut_off", plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
         if place.over or place.crowded:
             self.chat.parts.counters.refused_connections += 1
             if place.over:
                 log.warning("refusing a connection of %s: MAX_CONNECTIONS is reached", client.address)
                 text = b"This server has reached its limit on connections.\n"
-                return plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
+                return "server_full", plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
             log.warning(
                 "refusing a connection of %s: its address has reached MAX_CONNECTIONS_PER_ADDRESS", client.address
             )
             text = b"Your address has reached its limit on connections.\n"
-            return plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
+            return "address_full", plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)
         if self._upgrades is not None and client.network and (wait := self._upgrades.take(client.network, self.now())):
             text = b"Too many new connections from your address.\n"
-            return plain_response(b"429 Too Many Requests", text, retry_after=wait)
-        return b""
+            return "rate_limited", plain_response(b"429 Too Many Requests", text, retry_after=wait)
+        return "", b""
 
     def count_request(self, client: Client) -> None:
         """Count an HTTP request that needs no account.

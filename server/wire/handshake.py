@@ -44,6 +44,8 @@ _SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnect
 _WITH_SUBPROTOCOL = b"\r\nSec-WebSocket-Protocol: " + _SUBPROTOCOL + b"\r\n\r\n"
 
 
+# Why the library refuses a request, by the status of its answer.
+_REFUSALS = {404: "not_found", 405: "method", 426: "version", 431: "too_large"}
 # `server.auth.tokens.authenticate`, with the values of ``Authorization``, those of ``Cookie`` if they count, and
 # whether an account is required.
 Authenticate = Callable[[Sequence[str], Sequence[str], bool], Identity | None]
@@ -56,6 +58,7 @@ class Handshake(NamedTuple):
         dialect: the dialect to speak, None if the request was refused.
         path, query: of the address.
         identity: the identity that the request's token proves, None without a token.
+        refusal: why it was refused, one of `server.metrics.counts.REFUSALS`; "" if it was not.
     """
 
     response: bytes
@@ -63,6 +66,7 @@ class Handshake(NamedTuple):
     path: str = ""
     query: str = ""
     identity: Identity | None = None
+    refusal: str = ""
 
 
 def names_websocket(head: bytearray) -> bool:
@@ -140,12 +144,14 @@ def _answer(
         request = _read(head)
         address = urlsplit(request.path)
     except ValueError as error:  # for example for the address //[
-        return Handshake(plain_response(b"400 Bad Request", f"{error}.\n".encode()))
+        return Handshake(plain_response(b"400 Bad Request", f"{error}.\n".encode()), refusal="malformed")
+    refusal = ""
     dialect = dialects.get(address.path)
     if dialect is None:
         response = protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket at this path.\n")
     elif draining:
         response = protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "The server is shutting down.\n")
+        refusal = "stopping"
         response.headers["Retry-After"] = "2"
     else:
         response = protocol.accept(request)
@@ -155,6 +161,7 @@ def _answer(
             for origin in request.headers.get_all("Origin")  # one at most
         ):
             response = protocol.reject(http.HTTPStatus.FORBIDDEN, "Pages of this origin may not connect.\n")
+            refusal = "origin"
     identity = None
     if response.status_code == 101:
         try:
@@ -165,6 +172,7 @@ def _answer(
             identity = authenticate(headers.get_all("Authorization"), cookies, address.path in ACCOUNTS_ONLY)
         except ParleyError as error:
             response = protocol.reject(http.HTTPStatus(error.kind.status), f"{error.message}\n")
+            refusal = error.code
             if response.status_code == 401:
                 response.headers["WWW-Authenticate"] = "Bearer"
             if error.retry_after is not None:
@@ -174,7 +182,8 @@ def _answer(
         if response.status_code == 426:
             for name, value in UPGRADE.items():
                 _set(response.headers, name, value)
-        return Handshake(response.serialize())
+        refusal = refusal or _REFUSALS.get(response.status_code, "malformed")
+        return Handshake(response.serialize(), refusal=refusal)
     chosen = NATIVE if protocol.subprotocol else dialect
     return Handshake(response.serialize(), chosen, address.path, address.query, identity)
 

@@ -139,6 +139,7 @@ class ProtocolSwitch(asyncio.Protocol):
         assert transport is not None  # checked by the callers
         self._head = _DONE
         self._shared.heads.discard(self)
+        self._shared.counts.refused_head(int(status[:3]))
         transport.write(plain_response(status, text))
         if transport.can_write_eof():
             transport.write_eof()
@@ -163,7 +164,7 @@ class HttpConnection(web.RequestHandler):
         server: argument of aiohttp's class.
     """
 
-    __slots__ = ("_admission", "_begun", "_held", "_most", "_tail", "place")
+    __slots__ = ("_admission", "_begun", "_counts", "_held", "_most", "_tail", "place")
 
     def __init__(self, shared: Shared, place: Place, server: web.Server) -> None:
         super().__init__(
@@ -179,6 +180,7 @@ class HttpConnection(web.RequestHandler):
         )
         self._most = shared.head_bytes
         self._admission = shared.admission
+        self._counts = shared.counts
         self._held = b""
         self._begun: int | None = 0  # bytes of an incomplete head; None from its end to the end of the response
         self._tail = b""
@@ -211,6 +213,7 @@ class HttpConnection(web.RequestHandler):
             self._take(held)
 
     def _take(self, data: bytes) -> None:
+        self._counts.http_bytes += len(data)
         if self._begun is not None:
             self._begun += len(data)
             seen = self._tail + data
@@ -218,6 +221,7 @@ class HttpConnection(web.RequestHandler):
                 self._begun = None
             elif self._begun > self._most:
                 if self.transport is not None and not self.transport.is_closing():
+                    self._counts.refused_head(431)
                     self.transport.write(plain_response(*_TOO_LARGE))
                     self.transport.close()
                 return
@@ -233,6 +237,7 @@ class HttpConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Refuse a request that aiohttp could not parse or that failed, with the headers of all other refusals."""
         response = super().handle_error(request, status, exc, message)
+        self._counts.refused_head(response.status)
         forget_frames(exc)  # one of them is aiohttp's own, which keeps the exception and what the client sent
         response.headers.update(EVERY)
         return response

@@ -24,6 +24,7 @@ from server.auth.ending import TOO_LATE, end
 from server.codec.fastpath import common_frames, ends_with_close, frame_end
 from server.codec.frames import PING
 from server.dialects import ROOM_PARAMETER
+from server.metrics.counts import LOST
 from server.wire.admission import TOGETHER
 from server.wire.connections import Shared
 from server.wire.handshake import let_go, parameters_in, shake_hands
@@ -49,6 +50,15 @@ READ_BYTES = 32 << 10
 def most_fragments(max_frame: int) -> int:
     """Return the maximum number of fragments of a message: 64 bytes each in the largest message. More is an attack."""
     return max(256, max_frame // FRAGMENT_BYTES)
+
+
+def ended_by(library: ServerProtocol | None) -> tuple[str, int]:
+    """Return who has ended a connection, ``server``, ``client`` or ``lost``, and the code of the first Close frame."""
+    if library is not None and library.close_rcvd is not None and library.close_rcvd_then_sent is not False:
+        return "client", library.close_rcvd.code
+    if library is not None and library.close_sent is not None:
+        return "server", library.close_sent.code
+    return "lost", LOST
 
 
 class Fragments:
@@ -132,6 +142,7 @@ class WebSocketConnection(asyncio.Protocol):
             host=client.host,
         )
         if handshake.dialect is None:
+            shared.counts.refused_upgrade(handshake.refusal)
             self.write(handshake.response)
             self._half_close()
             return
@@ -187,7 +198,8 @@ class WebSocketConnection(asyncio.Protocol):
         if self._backlog is not None:
             self._backlog += data  # the event loop read this before reading was paused
             return
-        share = self._shared.frames
+        shared = self._shared
+        share = shared.frames
         if share.left <= 0 and share.is_over():
             self._wait(data)
             return
@@ -201,7 +213,7 @@ class WebSocketConnection(asyncio.Protocol):
             data, self._rest = self._rest, None
         position, left = 0, FRAMES_PER_TURN
         if self._library is None or self._library.current_size is None:
-            payloads, position = common_frames(data, 0, self._shared.max_frame, left)
+            payloads, position = common_frames(data, 0, shared.max_frame, left)
             for payload in payloads:
                 self._text(payload)
             left -= len(payloads)
@@ -209,6 +221,7 @@ class WebSocketConnection(asyncio.Protocol):
             position, left = self._uncommon(data, position, left)
         frames = FRAMES_PER_TURN - left
         share.left -= (frames if frames < 2 else TOGETHER * frames) + (position >> 10)
+        shared.counts.websocket_bytes += position  # what is left over is counted in its turn
 
     def eof_received(self) -> bool:
         """Flush what is queued and close the transport: the client has finished sending (RFC 6455 section 7.1.1)."""
@@ -225,6 +238,7 @@ class WebSocketConnection(asyncio.Protocol):
         library, self._library = self._library, None
         self._rest = self._fragments = self._backlog = None
         if session is not None:
+            self._shared.counts.ended(*ended_by(library))
             self._shared.chat.disconnect(session)
         if library is not None:
             let_go(library)

@@ -42,6 +42,7 @@ from storage.ports.storage import (
     STORED,
     LeaseEvents,
     Outcome,
+    PoolUse,
     Refused,
     Removed,
     WordsCut,
@@ -130,6 +131,9 @@ class MemoryStorage:
 
     def waiting_reads(self) -> int:
         return self.contents.lists.waiting + self.contents.searches.waiting
+
+    def pools(self) -> Sequence[PoolUse]:
+        return ()
 
     def writer(self) -> MemoryWriter:
         return MemoryWriter(self)

@@ -174,6 +174,23 @@ class LeaseEvents(Struct):
     on_secret: Callable[[bytes | None, int | None], None] = _ignore
 
 
+class PoolUse(Struct, frozen=True, gc=False):
+    """The connections of one pool.
+
+    Attributes:
+        name: what they are for: ``reads`` or ``accounts``.
+        most: how many may be open.
+        busy, idle: how many are.
+        lost: how many broke, or could not be opened, since the start.
+    """
+
+    name: str
+    most: int
+    busy: int
+    idle: int
+    lost: int
+
+
 class AccountStorage(Protocol):
     """Accounts alone.
 
@@ -283,6 +300,9 @@ class Storage(AccountStorage, Protocol):
 
     def waiting_reads(self) -> int:
         """Return the number of queued reads."""
+
+    def pools(self) -> Sequence[PoolUse]:
+        """Return the connections to the database that this server shares among tasks; none in memory."""
 
     def writer(self) -> Writer:
         """Return a new writer, for the caller to close. It connects when first used, and again after a failure."""

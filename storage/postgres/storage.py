@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from storage.ports.servers import Servers
-from storage.ports.storage import LeaseEvents
+from storage.ports.storage import LeaseEvents, PoolUse
 from storage.postgres.accounts.pool import AccountPool
 from storage.postgres.accounts.storage import PostgresAccounts
 from storage.postgres.connection.errors import FAILURES, words_for
@@ -147,6 +148,9 @@ class PostgresStorage(PostgresAccounts):
 
     def waiting_reads(self) -> int:
         return self._reads.waiting + self._accounts.waiting
+
+    def pools(self) -> Sequence[PoolUse]:
+        return self._reads.usage("reads"), self._accounts.usage("accounts")
 
     def writer(self) -> PostgresWriter:
         writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writers.discard, self._words.note)

@@ -19,7 +19,7 @@ from model.room import User
 from server.dialects import NATIVE
 from storage.ports.errors import StorageUnavailable
 from storage.ports.servers import Gained, Servers, node_key
-from storage.ports.storage import LeaseEvents, Outcome, Storage, Write, Writer
+from storage.ports.storage import LeaseEvents, Outcome, PoolUse, Storage, Write, Writer
 from tests.support.chatting import BY_PATH, Person, VirtualClock, limits, signer
 from tests.support.faulty import FaultyRepository
 from tests.support.virtual import passes
@@ -301,6 +301,9 @@ class NodeStorage(Storage):
 
     def waiting_reads(self) -> int:
         return 0
+
+    def pools(self) -> Sequence[PoolUse]:
+        return ()
 
     def writer(self) -> Writer:
         return _FencedWriter(self, self._referee.repository.writer())

@@ -10,7 +10,7 @@ from storage.ports.errors import BatchRefused, StorageUnavailable
 from storage.ports.messages import MessageRepository
 from storage.ports.rooms import RoomRepository
 from storage.ports.servers import Servers
-from storage.ports.storage import READER, LeaseEvents, Outcome, Storage, Write, Writer
+from storage.ports.storage import READER, LeaseEvents, Outcome, PoolUse, Storage, Write, Writer
 from utils.fairness import Party
 
 T = TypeVar("T")
@@ -140,6 +140,9 @@ class FaultyRepository:
 
     def waiting_reads(self) -> int:
         return self.inner.waiting_reads()
+
+    def pools(self) -> Sequence[PoolUse]:
+        return self.inner.pools()
 
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())

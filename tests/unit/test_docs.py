@@ -20,7 +20,9 @@ from server.dialects import PATHS
 from server.dialects.api_chat import ApiChatDialect
 from server.dialects.ws import WsDialect
 from server.http.parameters import JSON
-from server.metrics import Metrics
+from server.metrics.counts import REFUSALS, ServerCounts
+from server.metrics.exposition import Metrics
+from server.metrics.table import ROWS
 from server.settings.setting import show
 from server.settings.table import SETTINGS
 from server.spec.asyncapi import close_codes
@@ -35,6 +37,7 @@ from utils.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
 CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 VALIDATORS = json_frames()
@@ -98,14 +101,29 @@ def test_protocol_has_an_example_of_every_frame(shown: dict[str, list[Any]], nam
     assert shown[name]
 
 
-async def test_readme_has_exactly_the_metrics() -> None:
-    table = README.split("\n## Metrics")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(parley_\w+)` \| (\w+) \| (.+) \|$", table, re.MULTILINE)
+def test_monitoring_has_exactly_the_table_of_metrics() -> None:
+    table = MONITORING.split("\n## Metrics")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(parley_\w+)`( \*)? \| (\w+) \| (.*?)\| (.+) \|$", table, re.MULTILINE)
+    assert [
+        (name, bool(full), kind, tuple(re.findall(r"`(\w+)`", labels)), text) for name, full, kind, labels, text in rows
+    ] == [(row.full_name, row.full, row.kind, row.labels, row.help) for row in ROWS]
+
+
+def test_monitoring_explains_every_reason_of_a_refused_handshake() -> None:
+    paragraph = MONITORING.split("- `reason`")[1].split("\n- ")[0]
+    assert set(REFUSALS) <= set(re.findall(r"`(\w+)`", paragraph))
+
+
+async def test_the_table_of_metrics_is_what_a_server_serves() -> None:
     clock = SystemClock()
-    text, _ = Metrics(Chat(open_storage(None), clock, JwtTokens("", clock, ServerKeys()), ChatOptions())).render()
-    families = [family for family in text_string_to_metric_families(text.decode()) if family.name.startswith("parley_")]
-    ends = {"counter": "_total"}
-    assert rows == [(f"{one.name}{ends.get(one.type, '')}", one.type, one.documentation) for one in families]
+    chat = Chat(open_storage(None), clock, JwtTokens("", clock, ServerKeys()), ChatOptions())
+    for full in (False, True):
+        text, _ = Metrics(chat, ServerCounts(), full=full).render()
+        families = [one for one in text_string_to_metric_families(text.decode()) if one.name.startswith("parley_")]
+        ends = {"counter": "_total"}
+        assert [(f"{one.name}{ends.get(one.type, '')}", one.type, one.documentation) for one in families] == [
+            (row.full_name, row.kind, row.help) for row in ROWS if full or not row.full
+        ]
 
 
 async def test_cluster_has_exactly_the_metrics_of_a_node() -> None:

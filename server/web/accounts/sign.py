@@ -32,6 +32,7 @@ from server.web.accounts.shared import (
     tokens_of,
 )
 from server.web.errors import refusal
+from storage.ports.errors import StorageUnavailable
 from utils.ids import hash_secret
 
 
@@ -205,9 +206,18 @@ class SignRows(AccountRows):
     async def login(self, request: web.Request, params: SignIn) -> web.StreamResponse:
         """Sign in."""
         asker = self._stranger(request)
-        account, login = await sign_in(
-            self._accounts, params.username, params.password, params.code, asker, by_cookie=params.cookie
-        )
+        counts = self._shared.counts
+        try:
+            account, login = await sign_in(
+                self._accounts, params.username, params.password, params.code, asker, by_cookie=params.cookie
+            )
+        except ParleyError as error:
+            counts.login(error.code)
+            raise
+        except StorageUnavailable:
+            counts.login("unavailable")
+            raise
+        counts.login("ok")
         return await self._signed(account, login)
 
     async def refresh(self, request: web.Request, params: Refresh) -> web.StreamResponse:

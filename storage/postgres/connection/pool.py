@@ -8,7 +8,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from storage.ports.errors import StorageUnavailable
-from storage.ports.storage import READER
+from storage.ports.storage import READER, PoolUse
 from storage.postgres.connection.errors import REFUSALS
 from storage.postgres.connection.session import (
     Connection,
@@ -116,6 +116,18 @@ class Pool:
         """Check a connection for the pool, which sets no time limit itself. The caller's deadline applies as well."""
         checked: Any = AsyncConnectionPool.check_connection(connection)
         await bounded(connection, checked, self._seconds)
+
+    def usage(self, name: str) -> PoolUse:
+        """Return how many connections are in use."""
+        stats = self._pool.get_stats()
+        idle = stats.get("pool_available", 0)
+        return PoolUse(
+            name=name,
+            most=self._pool.max_size,
+            busy=stats.get("pool_size", 0) - idle,
+            idle=idle,
+            lost=stats.get("connections_lost", 0) + stats.get("connections_errors", 0),
+        )
 
     def check_open(self) -> None:
         """Raise `StorageUnavailable` when closed."""

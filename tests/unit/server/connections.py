@@ -10,6 +10,7 @@ from server.access.addresses import Addresses
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
 from server.dialects import dialects_by_path
+from server.metrics.counts import ServerCounts
 from server.wire.admission import FRAMES, FRAMES_AT_ONCE, Share
 from server.wire.websocket import WebSocketConnection
 from tests.support.rawws import KEY, NATIVE, request
@@ -106,6 +107,7 @@ class World:
         self.outcome = outcome
         self.slow_bytes_low = 1 << 16
         self.frames = frames or Share(FRAMES, FRAMES_AT_ONCE)
+        self.counts = ServerCounts()
         self.max_frame = LIMIT
         self.dialects = dialects_by_path(SystemClock())
         self.origins = Origins()

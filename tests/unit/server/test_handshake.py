@@ -197,7 +197,7 @@ def test_an_invalid_token_is_401_at_every_path(path: str, headers: list[str], re
     assert told["connection"] == "close"
     assert told["content-length"] == str(len(body))
     assert body == f"{reason}\n"
-    assert shaken[1:] == (None, "", "", None)
+    assert shaken == (shaken.response, None, "", "", None, "unauthorized")
 
 
 @pytest.mark.parametrize("path", BY_PATH)
