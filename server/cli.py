@@ -20,7 +20,7 @@ from model.errors import ParleyError
 from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
 from server.auth.tokens import sign_account
-from server.commands import audit, blocks, keys, sessions, users
+from server.commands import audit, blocks, check, health, keys, sessions, users
 from server.commands.opening import run_command
 from server.logs import set_up_logging
 from server.settings.sources import read_settings
@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command in _NOUNS:
             return run_command(settings, options)
         elif options.command == "check":
-            print("\n".join((*settings.oddities(), "The settings are valid.")))
+            return check.run_check(settings, options)
+        elif options.command == "health":
+            return health.run_health(settings, options)
         else:
             return _run(settings, _reading_again(read))
         return 0
@@ -59,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(f"{_program()}: {problem}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # not of a server that runs, nor of a question of a command, which answer to it
+        return 130
     finally:
         _let_go_of_standard_streams()
 
@@ -105,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         usage=(
             "%(prog)s [-h] [--version] [run] [--host HOST] [--port PORT]\n"
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
-            "       %(prog)s check [--host HOST] [--port PORT]\n"
+            "       %(prog)s check [--offline] [--json]\n"
+            "       %(prog)s health [--ready]\n"
             "       %(prog)s {user,session,key,block,audit} ..."
         ),
         description="Parley: a self-hosted real-time chat server.",
@@ -123,14 +128,11 @@ def _parser() -> argparse.ArgumentParser:
         help="print an account token, signed with JWT_SECRET; see token --help",
         description="Print a token for an account of your application, signed with JWT_SECRET.",
     )
-    check = commands.add_parser(
-        "check",
-        help="check the settings",
-        description="Check the settings as the server does at startup. No connection is made.",
-    )
+    checking = check.add(commands)
+    health.add(commands)
     for noun in _NOUNS.values():
         noun.add(commands)
-    for command in (run, check):
+    for command in (run, checking):
         _add_where(command, argparse.SUPPRESS)  # None would override an option before the command
     token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
     token.add_argument("--name", help="display name (default: the id)")

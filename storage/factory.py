@@ -1,5 +1,6 @@
 """The one place that chooses a backend, and the only one that imports them."""
 
+from storage.ports.inspection import Inspection
 from storage.ports.storage import AccountStorage, Storage
 
 
@@ -88,3 +89,20 @@ def open_accounts(
     from storage.postgres.accounts.storage import PostgresAccountStorage
 
     return PostgresAccountStorage(url, connect_seconds=connect_seconds, seconds=seconds, close_seconds=close_seconds)
+
+
+async def inspect_storage(url: str, *, connect_seconds: float = 5.0, seconds: float = 5.0) -> Inspection:
+    """Return what a server would find behind ``url``. Servers may run: it takes no lease and changes nothing.
+
+    Args:
+        url: as for `open_storage`.
+        connect_seconds: how long an attempt to connect may take.
+        seconds: how long all questions together may take.
+
+    Raises:
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
+        StorageUnavailable: it cannot be reached, or is of no use for a server; the text gives the reason.
+    """
+    from storage.postgres.connection.inspection import inspect_database
+
+    return await inspect_database(url, connect_seconds=connect_seconds, seconds=seconds)

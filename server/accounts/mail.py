@@ -18,6 +18,7 @@ from chat.delivery.ratelimit import Allowances, Rate, rate_limited
 from model.account import fold_email
 from model.errors import ParleyError
 from server.accounts.letters import Letter
+from server.settings.readers import MailServer
 from server.settings.values import Settings
 from storage.ports.errors import StorageError
 from storage.ports.storage import READER
@@ -37,6 +38,11 @@ LETTERS = Rate(6 / 3600, 12.0)
 ADDRESSES = Rate(6 / 3600, 12.0)
 AGAIN_TO = Rate(1 / 3600, 3.0)
 SECONDS = 20.0  # time limit of each step of an attempt
+
+
+class MailProblem(Exception):
+    """Why a mail server cannot be used; the text is for an operator."""
+
 
 # What a letter is made from: a task that finds out whether there is one to send.
 Prepare = Callable[[], Awaitable[Letter | None]]
@@ -163,20 +169,9 @@ class Mailer:
         return True
 
     async def _attempt(self, letter: Letter) -> None:
-        server = self._server
-        assert server is not None
-        await aiosmtplib.send(
-            self._message(letter),
-            sender=self._sender,
-            recipients=[letter.to],
-            hostname=server.host,
-            port=server.port,
-            username=server.user or None,
-            password=server.password or None,
-            use_tls=server.security == "tls",
-            start_tls=server.security == "starttls",
-            timeout=SECONDS,
-        )
+        assert self._server is not None
+        async with _client(self._server, SECONDS) as client:
+            await client.send_message(self._message(letter), sender=self._sender, recipients=[letter.to])
 
     def _message(self, letter: Letter) -> EmailMessage:
         message = EmailMessage(policy=SMTP)
@@ -188,6 +183,37 @@ class Mailer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers of machines
         message.set_content(letter.text)
         return message
+
+
+async def try_mail(server: MailServer, sender: str, seconds: float) -> None:
+    """Log in to a mail server, and ask whether it takes mail of a sender, without sending any.
+
+    Raises:
+        MailProblem: it cannot be reached, or refuses that.
+    """
+    try:
+        async with asyncio.timeout(seconds), _client(server, seconds) as client:
+            await client.mail(sender)
+            await client.rset()
+    except aiosmtplib.SMTPSenderRefused as error:
+        raise MailProblem(f"it refuses the sender of MAIL_FROM: {error.code} {error.message}") from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise MailProblem(f"it answers {error.code} {error.message}") from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise MailProblem(str(error) or "no answer in time") from error
+
+
+def _client(server: MailServer, seconds: float) -> aiosmtplib.SMTP:
+    """Return what connects to a mail server and logs in; ``seconds`` limit each step."""
+    return aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        username=server.user or None,
+        password=server.password or None,
+        use_tls=server.security == "tls",
+        start_tls=server.security == "starttls",
+        timeout=seconds,
+    )
 
 
 def _may_pass(error: aiosmtplib.SMTPException) -> bool:

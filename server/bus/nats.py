@@ -89,11 +89,17 @@ class NatsBus:
         self._client = _Client(self._transport)
         self._hear: Callable[[bytes], object]
         self._closing = False
+        self._version = ""
         self._noticed: set[tuple[str, str]] = set()
         self._turn: list[bytes] = []  # what was sent in this turn of the event loop
         self._waiting = 0  # bytes that NATS has not read, with those of this turn
         self._lines: dict[str, bytes] = {}  # the beginning of what is sent to a node
         self._tasks = TaskRegistry()
+
+    @property
+    def server(self) -> str:
+        """The server that it is, or was last, connected to, for an operator: ``NATS 2.10.4 at 10.0.0.7:4222``."""
+        return f"NATS{self._version} at {self._transport.where}"
 
     async def start(self, node: str, hear: Callable[[bytes], object], on_up: Callable[[], object]) -> None:
         self._hear = hear
@@ -189,6 +195,7 @@ class NatsBus:
             if self._closing or not client.is_connected or closed.is_set():
                 return
             self._noticed.clear()
+            self._version = f" {(told := client.connected_server_version).major}.{told.minor}.{told.patch}"
             self.max_bytes = client.max_payload
             self.problem = ""
             log.info("connected to NATS at %s", self._transport.where)

@@ -139,7 +139,10 @@ def test_the_help_of_the_program_names_each_noun(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    assert all(f"\n    {noun}" in shown for noun in ("user", "session", "key", "block", "audit", "token", "check"))
+    assert all(
+        f"\n    {noun}" in shown
+        for noun in ("run", "check", "health", "token", "user", "session", "key", "block", "audit")
+    )
 
 
 async def test_an_account_is_made_and_listed(server: Server, run: Commands) -> None:

@@ -134,12 +134,13 @@ def test_an_invalid_setting_is_one_line_and_status_2(
 def test_check_says_whether_the_settings_are_valid_and_what_is_unusual(call: Call, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PROT=1\nDATABASE_URL=postgresql://nobody@127.0.0.1:1/none\n")
     (tmp_path / ".env").chmod(0o600)
-    done = call(tmp_path, "check")
+    done = call(tmp_path, "check", "--offline", RETENTION_DAY="5")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
-        "PROT in .env is not a setting; did you mean PORT?",
-        "PUBLIC_URL is not set: browsers may send passwords and the cookies of logins without encryption",
-        "The settings are valid.",
+    assert [line.split(maxsplit=2)[1:] for line in done.stdout.splitlines()[2:]] == [
+        ["ok", "the settings are valid"],
+        ["warning", "PROT in .env is not a setting; did you mean PORT?"],
+        ["warning", "RETENTION_DAY in the environment is not a setting; did you mean RETENTION_DAYS?"],
+        ["warning", "PUBLIC_URL is not set: browsers may send passwords and the cookies of logins without encryption"],
     ]
 
 

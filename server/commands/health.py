@@ -1,0 +1,81 @@
+"""``health``: ask a running server whether it is healthy, or ready; for containers and supervisors without curl."""
+
+import http.client
+import sys
+from argparse import SUPPRESS, Namespace
+
+from server.commands.opening import Nouns
+from server.settings.values import SettingError, Settings
+
+# The wildcard addresses, on which a server listens and to which nobody connects.
+_THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def add(nouns: Nouns) -> None:
+    """Add the parser."""
+    parser = nouns.add_parser(
+        "health",
+        help="ask a running server with these settings whether it is healthy",
+        description=(
+            "Ask the running server with these settings for /health, at ADMIN_PORT if it is set. The exit status is 0"
+            " if it is as asked for, else 1."
+        ),
+    )
+    parser.add_argument(
+        "--ready", action="store_true", help="ask for /ready instead: whether messages are accepted and stored"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to wait for the answer (default: 5)"
+    )
+    # None would override an option before the command.
+    parser.add_argument("--host", default=SUPPRESS, help="address of the server (setting HOST)")
+    parser.add_argument("--port", default=SUPPRESS, help="port of the server (setting PORT)")
+
+
+def run_health(settings: Settings, options: Namespace) -> int:
+    """Ask, print the answer, and return the exit status: 0 if it is as hoped."""
+    path = "/ready" if options.ready else "/health"
+    admin = settings.admin_port is not None
+    hosts, port = (settings.admin_host, settings.admin_port) if admin else (settings.host, settings.port)
+    if not port:
+        name = "ADMIN_PORT" if admin else "PORT"
+        raise SettingError(f"{name} is 0: the server picks a free port, which cannot be known here")
+    try:
+        status, body = ask(
+            hosts.split(",")[0], port, path, options.timeout, proxy_header=settings.proxy_protocol and not admin
+        )
+    except (OSError, http.client.HTTPException) as error:
+        print(f"no answer from {hosts}, port {port}: {error}", file=sys.stderr)
+        return 1
+    print(body)
+    return 0 if status == http.client.OK else 1
+
+
+def ask(host: str, port: int, path: str, seconds: float, *, proxy_header: bool = False) -> tuple[int, str]:
+    """Ask a server on this machine for a path; return the status and the body.
+
+    Args:
+        host: the address on which it listens, which may be that of all addresses.
+        port: its port.
+        path: what to ask for.
+        seconds: time limit of each step.
+        proxy_header: begin with a PROXY header, as a proxy does that asks for itself.
+
+    Raises:
+        OSError, http.client.HTTPException: there is no answer.
+    """
+    connection = (_BehindProxy if proxy_header else http.client.HTTPConnection)(
+        _THIS_MACHINE.get(host, host), port, timeout=seconds
+    )
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read(10_000).decode(errors="replace").strip()
+    finally:
+        connection.close()
+
+
+class _BehindProxy(http.client.HTTPConnection):
+    def connect(self) -> None:
+        super().connect()
+        self.sock.sendall(b"PROXY UNKNOWN\r\n")
