@@ -1,12 +1,13 @@
 """What gets the attention of a person: which messages are worth it, the title and icon of a page in the background."""
 
+import asyncio
 import json
 import re
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.chat_page import Enter
+from tests.browser.chat_page import Enter, Frame, Wire
 from tests.browser.peer import peer
 from tests.browser.test_modules import run
 from tests.browser.test_unread import badge, look_away, say
@@ -108,8 +109,17 @@ async def test_a_hidden_page_tells_by_its_title_and_icon(enter: Enter, server: S
     await expect(icon).to_have_attribute("href", re.compile(r"/icon-mention\.svg$"))
 
 
-async def test_what_is_behind_a_page_about_accounts_is_not_read(enter: Enter, server: ServerProcess, room: str) -> None:
-    ann = await enter("ann")
+async def test_what_is_behind_a_page_about_accounts_is_not_read(
+    enter: Enter, server: ServerProcess, room: str, wire: Wire
+) -> None:
+    ann, arrived = await enter("ann", wire=wire), asyncio.Event()
+
+    def notice(frame: Frame, _: WebSocketRoute) -> Frame:
+        if frame["type"] == "message":
+            arrived.set()
+        return frame
+
+    wire.to_page = notice
     await ann.page.locator("#me").click()
     await ann.page.get_by_role("menuitem", name="Sign in").click()
     await expect(ann.page.get_by_role("heading", level=1, name="Sign in")).to_be_visible()
@@ -117,6 +127,7 @@ async def test_what_is_behind_a_page_about_accounts_is_not_read(enter: Enter, se
         [seq] = await bob.say(["behind it"])
         members = await bob.ask(type="members", room=room)
         assert all(member.get("read", 0) < seq for member in members["members"] if member["name"] == "ann")
+    await arrived.wait()
     await ann.page.keyboard.press("Escape")
     await expect(ann.message("behind it")).to_be_visible()
     await expect(ann.log.locator(".unread-line")).to_have_count(1)

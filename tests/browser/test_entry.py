@@ -53,7 +53,7 @@ async def test_a_typing_error_makes_no_room(new_page: Pages, server: ServerProce
     await expect(ann.page.get_by_role("alert").filter(has_text=MISSING)).to_have_count(0)
     await ann.page.keyboard.press("Enter")
     await is_in(ann, "Plans")
-    await expect(ann.people).to_have_count(1)  # the list is open beside the log, as after a link
+    await expect(ann.people.filter(has_text="ann")).to_have_count(1)  # the list is open beside the log, as after a link
 
 
 async def test_a_new_room_is_created_after_asking(new_page: Pages, server: ServerProcess, room: str) -> None:

@@ -135,6 +135,24 @@ async def test_messages_arriving_while_the_newest_page_loads_are_kept(page: Page
     assert seqs == [True, [40, 50, 60, 70], {"since": 70, "epoch": "f"}, True]
 
 
+async def test_what_happened_before_the_first_page_came_is_kept_if_it_is_not_older(page: Page) -> None:
+    """Before the first message of a room as well; but not before a page that has older messages above it."""
+    kept = await run(
+        page,
+        {"state/room.js": "Room"},
+        """
+        return [false, true].map((has_older) => {
+          const room = new Room('r');
+          room.onJoined(joined());
+          room.notices.say(room.last, 0, { what: 'renamed' });
+          room.onPage({ messages: [message(1), message(2)], has_older });
+          return room.notices.list.length;
+        });
+        """,
+    )
+    assert kept == [1, 0]
+
+
 async def test_the_outbox_sends_one_at_a_time_and_never_reorders(page: Page) -> None:
     """No message overtakes a pending one; one that failed or was seen in the room delays no other."""
     steps = await run(

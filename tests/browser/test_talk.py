@@ -130,6 +130,7 @@ async def test_what_changes_in_a_room_is_said_in_its_log(enter: Enter, server: S
         ann = await enter("ann", room=plans, wire=wire)
         wire.to_page = hold
         me = await ann.identity()
+        await expect(ann.log).to_have_attribute("aria-busy", "false")
         await mod.ask(type="update_room", room=plans, title="Plans")
         await mod.ask(type="update_room", room=plans, topic="Summer” · Host made ann an owner\nYou won “it")
         await mod.ask(type="set_role", room=plans, user=me, role="moderator")

@@ -45,6 +45,7 @@ class Slow:
             return {key: value for key, value in self.kept[0].items() if key != "resend"}
 
         self.wire.to_server = pass_on
+        await expect(chat.page.locator("#room-count")).to_have_text(re.compile("2"))  # alone, it would not say a thing
         await chat.box.press("x")
 
 

@@ -1,6 +1,8 @@
 """A network that freezes: every call ends within its time limit, or when cancelled; later everything works again."""
 
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
@@ -8,8 +10,12 @@ import pytest
 
 from storage.ports.errors import StorageUnavailable
 from storage.ports.storage import STORED
+from storage.postgres.connection.errors import ConnectError
+from storage.postgres.connection.session import Connector, ParleyConnection
+from storage.postgres.connection.url import read_url
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
+from tests.support.leaks import open_sockets
 from tests.support.proxy import Network
 
 # psycopg by itself takes 5 to 11 s to give up a frozen connection.
@@ -146,3 +152,19 @@ async def test_connecting_to_a_frozen_postgres_times_out(network: Network) -> No
         with pytest.raises(StorageUnavailable):
             await repository.rooms.find_room("general")
         await repository.close()
+
+
+@pytest.mark.slow
+async def test_a_time_out_of_libpq_leaves_no_socket() -> None:
+    """Also without garbage collection. The time limit of a URL may end before ours."""
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        url = f"postgresql://parley@127.0.0.1:{hole.getsockname()[1]}/chat?connect_timeout=2"
+        connector = Connector(read_url(url), connect_seconds=60.0)
+        before = open_sockets()
+        gc.disable()
+        try:
+            with pytest.raises(ConnectError, match="connection timeout expired"):
+                await ParleyConnection.connect(connector.conninfo, **connector.options(60.0, {}))
+            assert open_sockets() == before
+        finally:
+            gc.enable()

@@ -124,7 +124,8 @@ export class LogWindow {
     this.loaded = this.synced = true;
     this.#insert(messages);
     if (!has_newer) for (const message of fresh) this.#take(message);
-    this.notices.trim(this.oldest);
+    // Where the room begins, what happened before its first message is part of the log.
+    if (has_older) this.notices.trim(this.oldest);
   }
 
   /** @param {{messages: Message[], has_older: boolean}} page right before `oldest` */

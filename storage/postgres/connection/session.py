@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -103,7 +104,10 @@ class Connector:
         return {"seconds": seconds, "connector": self, "settings": settings, "autocommit": True}
 
     def failed(self, error: Exception) -> ConnectError:
-        """Return the error for a failed attempt to connect."""
+        """Return the error for a failed attempt to connect, of which nothing remains."""
+        # psycopg raises a time-out from a frame that refers to it, and that has the attempt: its socket, and its place
+        # among the connections of Postgres, would remain until a full garbage collection.
+        traceback.clear_frames(error.__traceback__)
         return ConnectError(f"cannot connect to Postgres at {self.place}: {without_url(str(error), self._parts)}")
 
     async def begin(self, connection: Connection, settings: Mapping[str, str]) -> None:
