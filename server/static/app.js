@@ -37,6 +37,7 @@ export class App {
   /** Whether the server has listed my rooms. */ #listed = false;
   /** Who opened the page, and where it was asked to go. */
   #opened = takeLink(); // first: its secret is not to stay in the address
+  /** The room that a link asks for, until it is known whether it is mine. */ #asked = "";
 
   /** @param {{onChange: () => void, onMessage: Hooks["onMessage"], onInvited: Hooks["onInvited"], onSignOut: () => unknown}} options */
   constructor({ onChange, onMessage, onInvited, onSignOut }) {
@@ -63,9 +64,9 @@ export class App {
         onTokenRefused: (fresh) => this.changeover.onTokenRefused(fresh),
         onRoom: () => this.#remember(),
         onRooms: () => {
+          this.#listed = true;
           this.#showSome();
           this.#learnBlocked();
-          this.#listed = true;
           this.#keeper?.retain();
         },
         onAway: () => this.#showKept(),
@@ -105,10 +106,15 @@ export class App {
     if (!proven) session.identity.take((!stranger && named) || clean(this.tabs.name()) || (last?.name ?? ""));
     const saved = session.membership.saved;
     const room = clean(asked.get("r"));
+    state.ui.seq = seqOf(asked);
+    const agreed = state.tab.get("agreed") === room || link?.kind === "token";
+    state.tab.remove("agreed");
     if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room, stranger);
     const known = proven || named || saved || session.identity.guestToken;
     if (stranger || !known || !(room || saved?.names.length || proven)) return this.showEntry(room, stranger);
-    await this.start(state.name, room || saved?.front || "", seqOf(asked));
+    const doubtful = !agreed && (proven || session.membership.recent.length) && !session.membership.knows(room);
+    if (doubtful) this.#asked = room;
+    await this.start(state.name, doubtful ? "" : room || saved?.front || "", state.ui.seq);
   }
 
   /**
@@ -122,7 +128,7 @@ export class App {
     const saved = session.membership.saved;
     if (room) this.act.rooms.enter(room, { seq, stays: saved?.staying.includes(room) });
     state.ui.show("chat");
-    if (!state.front && state.rooms.size) this.#showSome();
+    if (!state.front && state.rooms.size && !this.#asked) this.#showSome();
     session.start();
     this.#preview();
     setTimeout(() => this.#showKept(), AWAY);
@@ -305,6 +311,10 @@ export class App {
     const others = [...rooms.values()].sort((a, b) => Number(a.direct) - Number(b.direct));
     const names = [...this.session.membership.recent, ...others.map((room) => room.name)];
     const name = names.find((each) => rooms.has(each));
+    const asked = this.#asked;
+    this.#asked = "";
+    // Anybody can send a link: it makes nobody a member whom its author then knows.
+    if (asked && !front) return rooms.has(asked) ? this.act.rooms.enter(asked, { seq: ui.seq }) : this.showEntry(asked);
     if (front || (ui.view === "account" ? ui.back : ui.view) !== "chat") return;
     if (name !== undefined) this.act.rooms.show(name);
     else this.showEntry();

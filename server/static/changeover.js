@@ -25,7 +25,9 @@ export class Changeover {
 
   /** Begin again. @param {string} [news] what to tell the user then */
   reload(news = "") {
-    if (news) this.app.state.tab.set("news", news);
+    const { front, tab, ui } = this.app.state;
+    if (news) tab.set("news", news);
+    tab.set("agreed", front || ui.proposed); // the room in which they go on
     this.reloading = true;
     location.reload();
   }

@@ -94,9 +94,20 @@ class ChatPage:
         await expect(self.page.get_by_role("button", name="Enter", exact=True)).to_be_focused()
         await self.page.keyboard.press("Enter")
 
+    async def agree_to_enter(self, room: str) -> None:
+        """Enter the room that a link names, and in which one has not been."""
+        await expect(self.page.get_by_label("Room", exact=True)).to_have_value(room)
+        await expect(self.page.get_by_role("button", name="Enter", exact=True)).to_be_focused()
+        await self.page.keyboard.press("Enter")
+
     async def knows(self, name: str) -> bool:
         """Return whether the browser has a guest of this name."""
         return bool(await self.page.evaluate("name => `parley.guest:${name}` in localStorage", name))
+
+    async def has_been_in(self, name: str, room: str) -> bool:
+        """Return whether the browser's guest of this name has been in a room."""
+        kept = await self.page.evaluate("name => JSON.parse(localStorage[`parley.recent:guest:${name}`] ?? '[]')", name)
+        return room in kept
 
     async def leave_for_good(self) -> None:
         """Forget the guest: the page asks for a name again."""

@@ -98,11 +98,12 @@ def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
         page = await new_page(same_context_as=beside.page if beside else None, **options)
         if wire:
             await wire.attach(page)
-        new = beside and not await beside.knows(name)
         await page.goto(link(server, room, name))
         chat = ChatPage(page)
-        if new:
+        if beside and not await beside.knows(name):
             await chat.agree_to_be(name)
+        elif beside and not await beside.has_been_in(name, room):
+            await chat.agree_to_enter(room)
         await chat.connected()
         return chat
 

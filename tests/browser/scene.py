@@ -333,6 +333,7 @@ async def too_long(scene: Scene) -> None:
 async def empty(scene: Scene) -> None:
     await scene.other.ask(type="create_room", room=(room := cyrillic()))
     await scene.page.goto(f"{scene.server.http_url}/client.html?r={room}&u={ME}{scene.query}")
+    await scene.page.locator("#join").click()
     await scene.shown(".beginning")
 
 

@@ -20,6 +20,7 @@ from tests.browser.chat_page import (
     Wire,
     answer,
     link,
+    new_room,
     pass_on,
     refusal,
     swallow,
@@ -134,6 +135,32 @@ async def test_a_link_with_an_unknown_name_asks_first(
     await expect(again.page.locator("#me")).to_contain_text("bob")
     later = await another_tab(new_page, ann.page)
     assert await later.identity() == who
+
+
+@pytest.mark.parametrize("who", ["guest", "account"])
+async def test_a_link_to_a_new_room_asks_first(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str, who: str
+) -> None:
+    """It says what the room is. Until the person agrees nobody there knows of them; rooms of one's own open at once."""
+    trap = new_room()
+    owner = Web(server.port, "mod", secret=SECRET)
+    await owner.create(trap, title="The trap", topic="Cheese")
+    account = who == "account"
+    ann = await (join_room(new_page, server, room, new_username()) if account else enter("ann"))
+    tab = ChatPage(await new_page(f"{server.http_url}/client.html?r={trap}", same_context_as=ann.page))
+    await expect(tab.page.get_by_label("Room", exact=True)).to_have_value(trap)
+    await expect(tab.page.locator("#room-hint")).to_contain_text("The trap Cheese 1 member")
+    members = await owner.json(f"/api/rooms/{trap}/members")
+    assert [each["name"] for each in members["members"]] == ["mod"]
+    await tab.page.get_by_role("button", name="Not now").click()
+    await expect(tab.page.get_by_role("heading", level=1)).to_have_text(room)
+    await tab.page.goto(f"{server.http_url}/client.html?r={trap}")
+    await tab.agree_to_enter(trap)
+    await expect(tab.page.get_by_role("heading", level=1)).to_have_text("The trap")
+    await tab.page.reload()
+    await expect(tab.page.get_by_role("heading", level=1)).to_have_text("The trap")
+    await ann.page.goto(f"{server.http_url}/client.html?r={trap}")
+    await expect(ann.page.get_by_role("heading", level=1)).to_have_text("The trap")
 
 
 async def test_no_guest_is_forgotten_for_another_one(enter: Enter, wire: Wire) -> None:

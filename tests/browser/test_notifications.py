@@ -280,6 +280,7 @@ async def test_blocked_users_are_not_told(new_page: Pages, server: ServerProcess
         async with page.expect_response("**/api/me/blocks"):  # until then the page does not know whom she blocks
             await page.goto(link(server, room, ""))
         ann = ChatPage(page)
+        await ann.agree_to_enter(room)
         await ann.connected()
         await expect(entry(page, room)).to_be_visible()
         await look_away(page)

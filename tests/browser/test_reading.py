@@ -181,6 +181,7 @@ async def test_a_room_opens_where_it_was_left(enter: Enter, server: ServerProces
     other = f"{room}-b"
     ann = await enter("ann", room=other)
     await ann.page.goto(link(server, room, "ann"))
+    await ann.agree_to_enter(room)
     await ann.connected()
     async with peer(server, room, "bob") as bob:
         await bob.say(f"message {i}" for i in range(120))

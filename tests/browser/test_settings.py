@@ -180,6 +180,7 @@ async def signed_in(new_page: Pages, server: ServerProcess, room: str, **options
     assert answer.ok, await answer.text()
     await page.goto(link(server, room, ""))
     chat = ChatPage(page)
+    await chat.agree_to_enter(room)
     await chat.connected()
     return chat
 

@@ -81,6 +81,7 @@ async def test_the_menu_button_of_a_phone_counts_what_is_unread_elsewhere(
     """And not the people in the room. The open drawer keeps the focus, and gives it back."""
     ann = await enter("ann", room=f"{room}-b", **PHONE)
     await ann.page.goto(ann.page.url.replace(f"{room}-b", room))
+    await ann.agree_to_enter(room)
     await ann.connected()
     menu = ann.page.locator("#menu")
     await expect(menu).to_have_accessible_name("Rooms")

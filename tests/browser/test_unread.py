@@ -161,7 +161,7 @@ async def test_two_devices_of_an_account_agree(
     await make_room(server, room)
     await make_room(server, other_room)
     username = new_username()
-    devices = []
+    devices: list[ChatPage] = []
     for path in ("register", "login"):
         page = await new_page()
         fields = {"username": username, "password": PASSWORD, "cookie": True}
@@ -170,6 +170,8 @@ async def test_two_devices_of_an_account_agree(
         assert answer.ok, await answer.text()
         await page.goto(link(server, room, ""))
         device = ChatPage(page)
+        if not devices:  # the other one knows that the account is in it
+            await device.agree_to_enter(room)
         await device.connected()
         devices.append(device)
     desktop, phone = devices

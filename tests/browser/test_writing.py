@@ -25,6 +25,7 @@ async def in_two_rooms(enter: Enter, server: ServerProcess, room: str) -> ChatPa
     """Join `room` as Ann, after another room."""
     ann = await enter("ann", room=f"{room}-b")
     await ann.page.goto(link(server, room, "ann"))
+    await ann.agree_to_enter(room)
     await ann.connected()
     await ann.page.get_by_role("navigation", name="Rooms").get_by_role("link", name=f"{room}-b").wait_for()
     return ann

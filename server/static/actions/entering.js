@@ -48,7 +48,7 @@ export function enteringActions(context) {
     async enter(name, room, { password = "", create = false } = {}) {
       state.entryError = null;
       await connect(name);
-      if (create) return context.rooms.enter(clean(room));
+      if (create) return context.rooms.enter(clean(room), room === ui.proposed ? { seq: ui.seq } : {});
       try {
         await context.rooms.open(clean(room), { password });
       } catch (error) {

@@ -169,6 +169,11 @@ export class Membership {
     return saved?.person === this.state.person && Array.isArray(saved.names) ? saved : null;
   }
 
+  /** Whether this person has been in a room, in this browser. @param {string} name */
+  knows(name) {
+    return name === "" || [this.saved?.names ?? [], this.recent, this.#names("entered")].some((names) => names.includes(name));
+  }
+
   /** The rooms that this person entered last. @returns {string[]} */
   get recent() {
     return this.#names("recent");

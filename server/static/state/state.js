@@ -44,6 +44,7 @@ export class Ui {
   /** What the page about accounts is in front of. @type {View} */ back = "loading";
   /** The page about accounts. @type {{name: string, options: any} | null} */ page = null;
   /** The room that the entry page proposes, "" for the one used last. */ proposed = "";
+  /** The message to show in that room. @type {number | undefined} */ seq;
   /** The name that a link proposes there, "" if this browser knows no guest yet, or has the one of this name. */ stranger = "";
   /** Whether the sidebar is open, where the page is narrow. */ drawer = false;
   /** @type {""|"people"|"search"|"pins"|"deleted"} */ panel = "";

@@ -29,6 +29,7 @@ export class EntryView {
   /** Counts what was begun: an answer to what was given up changes nothing. */ #attempt = 0;
   #busy = false;
   #open = false;
+  /** The public room that a link proposes. @type {import("./entry-rooms.js").Listed | undefined} */ #listed;
 
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
@@ -56,8 +57,23 @@ export class EntryView {
     this.#busy = false;
     this.#unask();
     this.#typed = { name: null, room: null, password: "" };
+    this.#listed = undefined;
     await this.act.account.askServer();
-    if (this.state.server.guests || this.state.proven) await this.rooms.load(); // others may not read the list
+    if (!this.state.server.guests && !this.state.proven) return; // others may not read the list
+    this.#describe(this.state.ui.proposed);
+    await this.rooms.load();
+  }
+
+  /** Say what a link leads to. @param {string} proposed a room */
+  async #describe(proposed) {
+    if (!proposed) return;
+    try {
+      const { rooms } = await this.act.rooms.published(proposed);
+      this.#listed = rooms.find(({ room }) => room === proposed);
+      this.state.changed();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error; // it can be entered nevertheless
+    }
   }
 
   get #name() {
@@ -84,7 +100,7 @@ export class EntryView {
               ${account ? html`<button id="entry-account" class="link" type="button" @click=${() => this.act.account.open("profile")}>${texts.account}</button>` : nothing}</p>`
           : nothing}
         ${proven || closed ? nothing : this.#nameField()}
-        ${closed ? nothing : this.#field({ id: "room", label: texts.room, value: this.#room })}
+        ${closed ? nothing : this.#field({ id: "room", label: texts.room, value: this.#room, hint: this.#hint() })}
         ${closed ? nothing : this.#missing ? this.#question() : this.#button()}
         ${proven
           ? nothing
@@ -95,6 +111,18 @@ export class EntryView {
       </form>
       ${closed ? nothing : this.rooms.template()}
     </div>`;
+  }
+
+  /** What the proposed room is, and the way back to one's own. */
+  #hint() {
+    const { room, title, topic, members = 0 } = this.#listed ?? { room: "" };
+    return room && room === this.#room ? [title, topic, texts.members(members)].filter(Boolean).map((text) => html`<bdi class="cut">${text}</bdi> `) : nothing;
+  }
+
+  /** A room of mine, if the page is connected. */
+  get #mine() {
+    const { rooms } = this.state;
+    return [...this.act.rooms.recent(), ...rooms.keys()].find((name) => rooms.has(name));
   }
 
   #nameField() {
@@ -131,6 +159,7 @@ export class EntryView {
   #button() {
     const away = this.#busy && this.state.connection.name === "waiting";
     return html`<button id="join" class="primary" type="submit" aria-disabled=${this.#busy ? "true" : nothing}>${this.#busy ? texts.entering : texts.enter}</button>
+      ${this.state.known && this.#mine ? html`<button type="button" class="button" @click=${() => this.act.rooms.show(/** @type {string} */ (this.#mine))}>${texts.notNow}</button>` : nothing}
       <p class="entry-away" role="status">${away ? texts.away : ""}</p>`;
   }
 

@@ -29,6 +29,7 @@ export const entry = table({
   passwordWrong: "This password is wrong, or there is no such room.",
   signIn: "Sign in",
   register: "Create an account",
+  notNow: "Not now",
   recent: "Recent rooms",
   public: "Public rooms",
   search: "Search public rooms",
