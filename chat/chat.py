@@ -59,6 +59,7 @@ class Chat:
         node: this server as one node of several; None for a single server.
         going: set, except while commands wait because the rooms move; see :meth:`hold`.
         visits: how many commands of `chat.one_shot` are being carried out.
+        traces: whether each command is logged, at level DEBUG.
         not_begun: sessions at other servers, whose command waits until the link to that server keeps up.
     """
 
@@ -70,6 +71,7 @@ class Chat:
         self.going = asyncio.Event()
         self.going.set()
         self.visits = 0
+        self.traces = False
         self.not_begun: set[Session] = set()
         self._reading: dict[Session, tuple[AnyCommand | UseLink | Claim | Adopt, asyncio.Task[None]]] = {}
 
@@ -135,6 +137,8 @@ class Chat:
         session.busy = int(not self.going.is_set())
         self.parts.hub.sessions[session] = None
         self.parts.counters.connections_total += 1
+        if self.traces:
+            log.debug("a session of the dialect %s has begun", dialect.name, extra=session.marks)
         wrong: ParleyError | None = None
         try:
             if name and (identity is None or identity.guest):
@@ -203,6 +207,8 @@ class Chat:
             if self.elsewhere is not None:
                 self.elsewhere.closed(session)
             self.depart(session)
+            if self.traces:
+                log.debug("the session has ended", extra=session.marks)
 
     def depart(self, session: Session) -> None:
         """Remove an ended session from its rooms and from the directory."""
@@ -240,6 +246,8 @@ class Chat:
 
     def run(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt, *, admitted: bool = False) -> None:
         """Run a command, synchronously unless it needs storage; ``admitted`` says that it has been counted before."""
+        if self.traces:
+            self._trace("%s", session, command)
         try:
             if self.parts.speakers is not None or type(command) is not PostMessage or session.identity is None:
                 if not admitted:
@@ -251,7 +259,7 @@ class Chat:
             self.refuse(session, command, error)
         except Exception:
             # An internal error fails the command, not the whole connection.
-            log.exception("the handler of %s failed", type(command).__name__)
+            log.exception("the handler of %s failed", type(command).__name__, extra=session.marks)
             session.refuse(ParleyError("internal"), command.id)
         else:
             if waits is not None:
@@ -305,7 +313,7 @@ class Chat:
         except ParleyError as error:
             self.refuse(session, command, error)
         except Exception:
-            log.exception("the handler of %s failed", type(command).__name__)
+            log.exception("the handler of %s failed", type(command).__name__, extra=session.marks)
             session.refuse(ParleyError("internal"), command.id)
             if any(room.audience.is_syncing(session) for room in session.rooms.values()):
                 session.close(INTERNAL)  # the resume cannot end, so no live event would ever be sent
@@ -363,10 +371,20 @@ class Chat:
         elif self.elsewhere is not None:
             self.elsewhere.refuse(session, error)
             return
+        if self.traces:
+            log.debug("a frame was refused: %s", error.code, extra=session.marks)
         session.refuse(error, error.id)
+
+    def _trace(self, text: str, session: Session, command: AnyCommand | UseLink | Claim | Adopt, *more: object) -> None:
+        """Log what a session has asked for: its kind and its room, never its text."""
+        inner = command.then if isinstance(command, Claim) else command
+        room = getattr(inner, "room", None) or ""
+        log.debug(text, type(inner).__name__, *more, extra={**session.marks, "room": room})
 
     def refuse(self, session: Session, command: AnyCommand | UseLink | Claim | Adopt, error: ParleyError) -> None:
         """Answer a command with an error."""
+        if self.traces:
+            self._trace("%s was refused: %s", session, command, error.code)
         session.refuse(error, command.id, getattr(command, "room", None))
         if isinstance(command, Join) and session.dialect.bound_to_address:
             # This client cannot send another join, and can do nothing else here.

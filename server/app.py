@@ -31,7 +31,7 @@ from server.auth.keys import ServerKeys
 from server.auth.tokens import JwtTokens
 from server.cluster import Cluster
 from server.metrics.exposition import Metrics
-from server.pulse import watch_loop
+from server.pulse import Pulse
 from server.settings.values import SettingError, Settings
 from server.web.app import HttpEndpoints, admin_application
 from server.wire.connections import Shared
@@ -109,6 +109,7 @@ class Server:
             admin_application(self.chat, self.shared.counts), handle_signals=False, access_log=None
         )
         self._listener = Listener(self._accepted, self.chat.parts.counters)
+        self._pulse = Pulse(self.chat, self.shared.counts)
         self._cluster: Cluster | None = None
         if settings.nats_url:
             follower = self.accounts.follower
@@ -143,6 +144,7 @@ class Server:
             lease_events.on_gained = self._cluster.gained
             lease_events.on_superseded = self._cluster.node.superseded
             lease_events.on_installation = self._cluster.learn_installation
+        self.chat.traces = log.isEnabledFor(logging.DEBUG)
         await self._storage.start()
         self.chat.start()
         await self.accounts.follower.first(FIRST_SECONDS)
@@ -163,7 +165,7 @@ class Server:
         if self._cluster is not None:
             self._cluster.start(_node_name(settings, self.port))
         self._tasks.spawn(self.shared.sweep(), name="sweep")
-        self._tasks.spawn(watch_loop(self.shared.counts), name="pulse")
+        self._tasks.spawn(self._pulse.run(), name="pulse")
         self._tasks.spawn(self.accounts.follower.run(), name="notices")
         if self.accounts.mailer.active:
             self._tasks.spawn(self.accounts.mailer.run(), name="mail")
@@ -230,6 +232,7 @@ class Server:
         self._settings = settings
         if "LOG_LEVEL" in changed:
             logging.getLogger().setLevel(settings.log_level.upper())
+            self.chat.traces = log.isEnabledFor(logging.DEBUG)
         self._tokens.let_in(settings.chat_roles)
         self.chat.renew(_chat_options(settings))
         self.shared.renew(settings)
@@ -268,6 +271,7 @@ class Server:
         except TimeoutError:
             for connection in tuple(self.shared.connections):
                 connection.abort()
+        self._pulse.summarize()
         # 4. End running HTTP requests; 5. tasks; 6. storage.
         await self._runner.cleanup()
         await self._admin.cleanup()

@@ -22,7 +22,7 @@ from model.text import check_user_name
 from server.auth.tokens import sign_account
 from server.commands import audit, blocks, check, health, keys, sessions, users
 from server.commands.opening import run_command
-from server.logs import set_up_logging
+from server.logs.formats import set_up_logging
 from server.settings.sources import read_settings
 from server.settings.table import settings_help
 from server.settings.values import SettingError, Settings
@@ -174,7 +174,7 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     gc.disable()
     from server.app import ListenError, serve
 
-    fold = set_up_logging(settings.log_level.upper())
+    fold = set_up_logging(settings.log_level.upper(), settings.log_format)
     _raise_file_limit()
     # Imported objects are never garbage, and a chat's objects are freed by reference counting, so a collection finds
     # nothing (tests/integration/port/test_garbage.py). A collection every 700 objects takes up to a tenth of the time;

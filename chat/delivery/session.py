@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from collections.abc import Coroutine
@@ -15,6 +16,10 @@ from chat.ports import Actor, Connection, Dialect, Identity, Received
 from model.errors import SLOW_CONSUMER, CloseCode, ParleyError
 from model.events import Ack, AckItem, AnyEvent, Error
 from model.room import User
+from utils.log_fields import CLIENTS
+
+log = logging.getLogger(__name__)
+clients = logging.getLogger(CLIENTS)
 
 # Reasons to pause reading from a session; reading resumes when none is left.
 PAUSED_BY_COMMAND = 1
@@ -174,6 +179,12 @@ class Session(Generic[R]):
         return Actor(self.identity, self.network)
 
     @property
+    def marks(self) -> dict[str, str]:
+        """The fields of log lines about it; see `utils.log_fields`."""
+        principal = self.identity.user.id if self.identity is not None else ""
+        return {"session": self.id, "principal": principal, "address": self.address}
+
+    @property
     def remote(self) -> Remote | None:
         """The server to which the client is connected, None for this one; see `chat.cluster.stubs`."""
         return None
@@ -265,6 +276,8 @@ class Session(Generic[R]):
     def on_congested(self) -> None:
         """Note that more bytes than the low mark are queued for the client."""
         self.congested = True
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("the client reads more slowly than it is sent", extra=self.marks)
         self._check_high_mark()
         if not self.ended:
             for room in self.rooms.values():
@@ -273,6 +286,8 @@ class Session(Generic[R]):
     def on_drained(self) -> None:
         """Note that the client has read the queued bytes."""
         self.congested = False
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("the client has read what was queued", extra=self.marks)
         for room in self.rooms.values():
             room.audience.move(self)
         self._wake_drained()
@@ -293,6 +308,7 @@ class Session(Generic[R]):
     def _disconnect_slow(self) -> None:
         if not self.ended:
             self._delivery.counters.slow_members += 1
+            clients.info("disconnecting a client that reads too slowly", extra=self.marks)
             self.close(SLOW_CONSUMER)
 
     @property
@@ -378,6 +394,8 @@ class Session(Generic[R]):
         """Close the connection with a code; nothing is queued after the Close frame."""
         if not self.ended:
             self.end()
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("closing with %d %s", close.code, close.reason, extra=self.marks)
             self.connection.close(close)
 
     def end(self) -> None:

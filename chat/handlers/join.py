@@ -1,5 +1,6 @@
 """``join`` and ``leave``."""
 
+import logging
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from model.room import FOREVER, Member, User
 from model.text import may_be_made
 from storage.ports.errors import Forgotten
 from storage.ports.storage import READER
+
+log = logging.getLogger(__name__)
 
 # Rooms with members: a user who enters one becomes a member.
 _JOINABLE = frozenset({"public", "private"})
@@ -212,6 +215,9 @@ def enter(
             room.audience.add(session, syncing=True)
     if command.since is not None:
         parts.counters.resumes[recovered] += 1
+    if log.isEnabledFor(logging.DEBUG):
+        how = "" if command.since is None else ", and resumes" if recovered else ", too late to resume"
+        log.debug("the session is in the room%s", how, extra={**session.marks, "room": room.name})
     joined = snapshot(parts, session, room, standing, recovered=recovered, id=command.id)
     # `send`, not `reply`: `reply` would first flush frames that the room queued after `room.enter`; they must come
     # after this snapshot.

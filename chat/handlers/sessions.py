@@ -1,6 +1,7 @@
 """``hello``, ``announce`` and ``ping``: commands about sessions rather than a room."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from model.principals import APPLICATION, CLAIMED, CLAIMED_ROLE
 from model.room import User
 from model.text import check_content
 from utils.clock import rfc3339
+
+log = logging.getLogger(__name__)
 
 # Sessions that are written to in one event loop iteration, so that other messages are not delayed.
 SESSIONS_PER_TURN = 500
@@ -118,6 +121,8 @@ def identify(parts: Parts, session: Session, identity: Identity) -> None:
     if identity.expires or (former is not None and former.expires):
         session.connection.end_at(identity.expires)
     parts.directory.arrived(session)
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("the session acts for %s", identity.role, extra=session.marks)
     for room in tuple(session.rooms.values()):
         before = room.presence.sessions[session]
         known = (

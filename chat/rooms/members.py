@@ -1,5 +1,6 @@
 """The rows of a room's members: cached while needed, stored write-behind, and read when the users join."""
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -19,6 +20,8 @@ from model.room import FOREVER, RANKING, STAFF, Member, User
 from storage.ports.rooms import RemoveMember, SetMember
 from storage.ports.storage import Write
 from utils.clock import rfc3339
+
+log = logging.getLogger(__name__)
 
 _NO_END = "9999-12-31T23:59:59.999999Z"
 # Messages of a room whose authors are known to its moderators.
@@ -172,6 +175,8 @@ def leave(parts: Parts, room: Room, session: Session, *, grace: float = 0.0) -> 
     """Remove a session from a room; its user counts as present for ``grace`` more seconds."""
     user = room.presence.people[room.presence.sessions[session].id].user  # with the current name
     room.exit(session, grace=grace)
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("the session has left the room", extra={**session.marks, "room": room.name})
     on_last_leave(parts, room, user)
     parts.hub.free(room)
 

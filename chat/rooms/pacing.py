@@ -106,7 +106,7 @@ def too_fast(parts: Parts, session: Session, wait: float, id: str | None = None)
         session.refusals = TokenBucket(REFUSALS_PER_SECOND, REFUSALS_BURST, parts.clock.monotonic())
     if session.refusals.take(parts.clock.monotonic()):
         of = session.address or "an unknown address"
-        log.warning("closing session %s of %s: the client floods the server", session.id, of)
+        log.warning("closing session %s of %s: the client floods the server", session.id, of, extra=session.marks)
         session.close(FLOOD)
     return rate_limited(wait, id)
 

@@ -21,6 +21,7 @@ class Asked(Struct, frozen=True, gc=False):
         address, network: those of the client, as in `server.access.addresses.Client`.
         query: names and values as sent, decoded.
         place: where the part that is asked for begins; None for the first one, and for rows that answer at once.
+        request: the id of the request, for the log.
     """
 
     identity: Identity | None
@@ -28,6 +29,7 @@ class Asked(Struct, frozen=True, gc=False):
     network: str
     query: tuple[tuple[str, str], ...] = ()
     place: Place | None = None
+    request: str = ""
 
 
 class Answered(Struct, frozen=True, gc=False):

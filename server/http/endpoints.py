@@ -26,6 +26,8 @@ FILE = "{file}"
 _SEGMENT = re.compile(r"\{(\w+)\}")
 # The client that sent the request.
 SENDER = web.RequestKey("sender", Client)
+# The id of the request in log lines, and in the header X-Request-Id of the answer.
+REQUEST_ID = web.RequestKey("request_id", str)
 # The path of the row that answers the request.
 ROUTE = web.RequestKey("route", str)
 # Whether the connection exceeds a limit: it is closed after the answer.
@@ -239,7 +241,9 @@ def _answer(endpoint: Endpoint, run: Run, exports: Exports) -> _Answer:
 
 def _asked(request: web.Request, identity: Identity | None) -> Asked:
     sender = request[SENDER]
-    return Asked(identity, sender.address, sender.network, tuple(request.query.items()))
+    return Asked(
+        identity, sender.address, sender.network, tuple(request.query.items()), request=request.get(REQUEST_ID, "")
+    )
 
 
 async def _expect(request: web.Request) -> None:

@@ -23,6 +23,7 @@ from server.http.asked import Answered, Asked
 from server.http.endpoints import Endpoint, Refusal, run_here
 from storage.ports.storage import READER
 from utils.fairness import FairQueue
+from utils.log_fields import CONTEXT
 from utils.tracebacks import forget_frames
 
 log = logging.getLogger(__name__)
@@ -143,6 +144,8 @@ class Forwarding:
         return encoded
 
     async def _answer(self, row: Endpoint, asked: Asked, params: Any) -> _Reply:
+        caller = asked.identity.user.id if asked.identity is not None else ""
+        CONTEXT.set({"request": asked.request, "address": asked.address, "principal": caller})
         try:
             await self._begin(row, asked)
             if self._chat.elsewhere is not None:

@@ -8,9 +8,10 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 from chat.delivery.session import LEAST_BYTES_A_SECOND, STALL_SECONDS
+from utils.log_fields import CLIENTS
 from utils.tracebacks import forget_frames
 
-log = logging.getLogger(__name__)
+clients = logging.getLogger(CLIENTS)
 
 # The maximum size of one write, in bytes.
 CHUNK_BYTES = 64 << 10
@@ -75,7 +76,7 @@ async def deliver(
         await _drop_body(request)
     except (ConnectionError, TimeoutError) as error:
         if isinstance(error, TimeoutError):
-            log.info("closing the connection of a client that reads %s too slowly", request.path[:200])
+            clients.info("closing the connection of a client that reads %s too slowly", request.path[:200])
         forget_frames(error)
         transport.abort()
     return response

@@ -426,6 +426,21 @@ SETTINGS: tuple[Setting, ...] = (
         one_of("debug", "info", "warning", "error"),
         live=True,
     ),
+    Setting(
+        "LOG_FORMAT",
+        "text or json",
+        "text",
+        "lines for people, or one JSON object a line",
+        one_of("text", "json"),
+    ),
+    Setting(
+        "ACCESS_LOG",
+        "on or off",
+        False,
+        "log every HTTP request and every WebSocket handshake, without query strings",
+        flag,
+        live=True,
+    ),
 )
 
 

@@ -5,6 +5,7 @@ The page, health and counters are in `server.web.site`; rooms, messages and peop
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ from server.http.asked import Answered, Asked
 from server.http.endpoints import (
     CROWDED,
     OPEN,
+    REQUEST_ID,
     ROUTE,
     SENDER,
     Answer,
@@ -36,6 +38,7 @@ from server.http.endpoints import (
 from server.http.forwarding import Forwarding
 from server.http.parameters import JSON
 from server.http.sending import deliver
+from server.logs.access import log_access
 from server.metrics.counts import OTHER, ServerCounts
 from server.metrics.exposition import Metrics
 from server.rest import rest_endpoints
@@ -49,8 +52,35 @@ from server.wire.admission import CHANGE
 from server.wire.connections import Shared
 from server.wire.switch import HttpConnection
 from utils.encoding import to_json
+from utils.ids import new_token
+from utils.log_fields import CLIENTS, CONTEXT
+
+clients = logging.getLogger(CLIENTS)
 
 _READS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+# Refusals that an operator may look for: of strangers, of those who were kept out, and of those who ask for too much.
+_NOTABLE = frozenset(
+    {
+        "unauthorized",
+        "forbidden",
+        "wrong_credentials",
+        "code_required",
+        "registration_closed",
+        "invite_invalid",
+        "suspended",
+        "blocked",
+        "banned",
+        "csrf",
+        "rate_limited",
+        "too_many_connections",
+        "too_many_rooms",
+        "overloaded",
+        "unavailable",
+        "not_stored",
+    }
+)
+_REQUEST_ID = "X-Request-Id"
+_ID = re.compile(r"[A-Za-z0-9._=+/-]{1,64}")
 _OF_ACCOUNTS = frozenset({"account", "own", "admin"})
 # Whether the caller was authenticated by a cookie.
 BY_COOKIE = web.RequestKey("by_cookie", bool)
@@ -92,6 +122,7 @@ class HttpEndpoints:
         connection = cast(HttpConnection, request.protocol)
         place = connection.place
         request[SENDER] = self._shared.addresses.client(place.peer, lambda name: request.headers.getall(name, ()))
+        self._mark(request, place.peer)
         request[CROWDED] = place.over or place.crowded
         reads_for(None, request[SENDER].network)  # also for rows that do not authenticate
         try:
@@ -105,12 +136,40 @@ class HttpEndpoints:
             if request.content.at_eof():  # else the rest of the body ends the connection
                 connection.answered()
 
+    def _mark(self, request: web.Request, peer: str) -> None:
+        """Give the request an id: the one of a trusted proxy, or a new one."""
+        given = request.headers.get(_REQUEST_ID, "")
+        if not (given and _ID.fullmatch(given) and self._shared.addresses.trusts(peer)):
+            given = new_token("r_", 9)
+        request[REQUEST_ID] = given
+        CONTEXT.set({"request": given, "address": request[SENDER].address})
+
     def _count(self, request: web.Request, response: web.StreamResponse, seconds: float) -> None:
         counts = self._shared.counts
         counts.answered(request.method, request.get(ROUTE, OTHER), response.status, seconds)
         counts.http_bytes_sent += request.writer.output_size
         if CODE in response:
-            counts.http_errors[response[CODE]] += 1
+            code = response[CODE]
+            counts.http_errors[code] += 1
+            # Who sends no credentials has just not signed in.
+            alone = code == "unauthorized" and not {hdrs.AUTHORIZATION, hdrs.COOKIE} & request.headers.keys()
+            clients.log(
+                logging.INFO if code in _NOTABLE and not alone else logging.DEBUG,
+                # A template for each code: repeated lines are left out by their template.
+                f"%s %s was refused: {code}",
+                request.method,
+                request.get(ROUTE, OTHER),
+            )
+        if self._shared.access_log:
+            log_access(
+                request.method,
+                request.rel_url.raw_path,
+                response.status,
+                size=request.writer.output_size,
+                seconds=seconds,
+                agent=request.headers.get(hdrs.USER_AGENT, ""),
+                address=request[SENDER].address,
+            )
 
     async def _open(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let pages of allowed origins read what an anonymous caller may read, but no answer to a token."""
@@ -219,6 +278,8 @@ class HttpEndpoints:
             raise ParleyError("unauthorized", "a token is required: Authorization: Bearer <token>")
         elif not self._chat.parts.options.guests:
             raise ParleyError("unauthorized", "guest access is disabled")
+        if identity is not None:
+            CONTEXT.set({**CONTEXT.get(), "principal": identity.user.id})
         request[BY_COOKIE] = identity is not None and identity.by_cookie
         reads_for(identity, request[SENDER].network)
         return identity

@@ -12,6 +12,7 @@ from model.errors import ParleyError, unavailable
 from server.codec.frames import EVERY, UPGRADE
 from server.http.endpoints import (
     CROWDED,
+    REQUEST_ID,
     ErrorBody,
     Refusal,
 )
@@ -107,6 +108,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.force_close()
         response.headers[hdrs.CONNECTION] = "close"  # aiohttp has already read that
     headers = response.headers
+    if REQUEST_ID in request:
+        headers["X-Request-Id"] = request[REQUEST_ID]
     headers[hdrs.SERVER] = EVERY[hdrs.SERVER]  # aiohttp has set its own
     if response.status >= 400:
         headers.update(EVERY)

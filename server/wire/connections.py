@@ -12,7 +12,7 @@ from chat.chat import Chat
 from chat.delivery.ratelimit import allowances, rate_limited
 from chat.one_shot import CommandRunner
 from chat.ports import Identity
-from server.access.addresses import Addresses, Client
+from server.access.addresses import Addresses, Client, values_in
 from server.access.capacity import Capacity, Place
 from server.access.origins import Origins
 from server.auth.access_list import AccessList
@@ -20,17 +20,22 @@ from server.auth.cookies import access_cookies, cookie_names
 from server.auth.tokens import authenticate
 from server.codec.frames import plain_response
 from server.dialects import dialects_by_path
+from server.logs.access import log_access
 from server.memory import Memory
 from server.metrics.counts import ServerCounts
 from server.settings.values import Settings
 from server.wire.admission import FRAMES, FRAMES_AT_ONCE, Admission, Share
 from server.wire.deadlines import Deadlines, Expiries
 from server.wire.renewals import Renewals
+from utils.log_fields import CLIENTS
 
 log = logging.getLogger(__name__)
+clients = logging.getLogger(CLIENTS)
 
 # Connections are pinged in this many groups per heartbeat, so that their pongs do not arrive all at once.
 SLICES = 20
+# Reasons of refusals that have a line of their own.
+_SAID = frozenset({"server_full", "address_full"})
 # Retry-After, in seconds, when the server is full.
 FULL_SECONDS = 5.0
 
@@ -110,6 +115,7 @@ class Shared:
         self.settings = settings
         # Copied, because each connection reads them: a look-up in Settings takes ten times as long as an attribute.
         self.head_bytes: int = settings.head_bytes
+        self.access_log: bool = settings.access_log
         self.slow_bytes_low: int = settings.slow_bytes_low
         self.public_origin = cookie_names(settings.public_url).origin
         self.origins = Origins(settings.allowed_origins)
@@ -122,12 +128,36 @@ class Shared:
         parts, given = self.chat.parts, access_cookies(cookies, self.settings.public_url) if cookies else ()
         return authenticate(values, given, parts.tokens, guests=parts.options.guests, accounts_only=accounts_only)
 
-    def refuse_upgrade(self, place: Place, client: Client) -> bytes:
+    def refuse_upgrade(self, place: Place, client: Client, head: bytes) -> bytes:
         """Count an upgrade, and its socket for the client. Return the response if it is refused, else an empty one."""
         reason, response = self._refuse_upgrade(place, client)
         if reason:
             self.counts.refused_upgrade(reason)
+            self.note_upgrade(head, client, response, reason)
         return response
+
+    def note_upgrade(self, head: bytes, client: Client, response: bytes, refusal: str, principal: str = "") -> None:
+        """Log a refused handshake, and each one if `ACCESS_LOG` is on.
+
+        Args:
+            refusal: why it was refused; "" if it was not.
+        """
+        if refusal and refusal not in _SAID:
+            # A template for each reason: repeated lines are left out by their template.
+            clients.info(f"a handshake was refused: {refusal}", extra={"address": client.address})
+        if self.access_log:
+            method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
+            path, agents = rest.partition(" ")[0].partition("?")[0], values_in(head)("User-Agent")
+            log_access(
+                method,
+                path,
+                int(response[9:12]),
+                size=len(response),
+                seconds=0.0,
+                agent=agents[0] if agents else "",
+                address=client.address,
+                principal=principal,
+            )
 
     def _refuse_upgrade(self, place: Place, client: Client) -> tuple[str, bytes]:
         """Return the reason, one of `server.metrics.counts.REFUSALS`, and the response; both empty if there is none."""
@@ -141,11 +171,17 @@ class Shared:
         if place.over or place.crowded:
             self.chat.parts.counters.refused_connections += 1
             if place.over:
-                log.warning("refusing a connection of %s: MAX_CONNECTIONS is reached", client.address)
+                log.warning(
+                    "refusing a connection of %s: MAX_CONNECTIONS is reached",
+                    client.address,
+                    extra={"address": client.address},
+                )
                 text = b"This server has reached its limit on connections.\n"
                 return "server_full", plain_response(b"503 Service Unavailable", text, retry_after=FULL_SECONDS)
             log.warning(
-                "refusing a connection of %s: its address has reached MAX_CONNECTIONS_PER_ADDRESS", client.address
+                "refusing a connection of %s: its address has reached MAX_CONNECTIONS_PER_ADDRESS",
+                client.address,
+                extra={"address": client.address},
             )
             text = b"Your address has reached its limit on connections.\n"
             return "address_full", plain_response(b"429 Too Many Requests", text, retry_after=FULL_SECONDS)

@@ -6,6 +6,7 @@ aiohttp does not limit the time.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from typing import cast
@@ -18,7 +19,10 @@ from server.codec.frames import EVERY, plain_response
 from server.wire.connections import Shared
 from server.wire.handshake import names_websocket
 from server.wire.websocket import WebSocketConnection
+from utils.log_fields import CLIENTS
 from utils.tracebacks import forget_frames
+
+clients = logging.getLogger(CLIENTS)
 
 # How long an idle HTTP connection is kept, in seconds. Longer than proxies keep it (60): if the server closed it while
 # a proxy sends a request, the client would get an error.
@@ -140,6 +144,7 @@ class ProtocolSwitch(asyncio.Protocol):
         self._head = _DONE
         self._shared.heads.discard(self)
         self._shared.counts.refused_head(int(status[:3]))
+        clients.info("a request was refused: %s", text.decode().strip(), extra={"address": self._place.peer})
         transport.write(plain_response(status, text))
         if transport.can_write_eof():
             transport.write_eof()

@@ -6,6 +6,7 @@ RFC 6455; a connection creates it when it first needs it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -28,6 +29,8 @@ from server.metrics.counts import LOST
 from server.wire.admission import TOGETHER
 from server.wire.connections import Shared
 from server.wire.handshake import let_go, parameters_in, shake_hands
+
+log = logging.getLogger(__name__)
 
 # A fragmented message counts as one command, like any other, plus one for each COMMAND_BYTES of it (or 1/16 of
 # MAX_FRAME_BYTES, if that is more). A fragment counts FRAGMENT_BYTES more than its size: small ones cost time too.
@@ -127,7 +130,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Answer an upgrade request with a complete head. Call `connection_made` first."""
         shared = self._shared
         client = shared.addresses.client(self._place.peer, values_in(head))
-        if refusal := shared.refuse_upgrade(self._place, client):
+        if refusal := shared.refuse_upgrade(self._place, client, head):
             self.write(refusal)
             self._half_close()
             return
@@ -143,9 +146,13 @@ class WebSocketConnection(asyncio.Protocol):
         )
         if handshake.dialect is None:
             shared.counts.refused_upgrade(handshake.refusal)
+            shared.note_upgrade(head, client, handshake.response, handshake.refusal)
             self.write(handshake.response)
             self._half_close()
             return
+        if shared.access_log:
+            identity = handshake.identity
+            shared.note_upgrade(head, client, handshake.response, "", identity.user.id if identity else "")
         unsent = bytearray(handshake.response)
 
         def write_first(data: bytes) -> None:
@@ -238,7 +245,12 @@ class WebSocketConnection(asyncio.Protocol):
         library, self._library = self._library, None
         self._rest = self._fragments = self._backlog = None
         if session is not None:
-            self._shared.counts.ended(*ended_by(library))
+            by, code = ended_by(library)
+            self._shared.counts.ended(by, code)
+            if log.isEnabledFor(logging.DEBUG):
+                seconds = (self._shared.chat.parts.clock.now_us() - session.since) / 1e6
+                who = "lost" if by == "lost" else f"closed by the {by} with {code}"
+                log.debug("the connection was %s after %.1f s", who, seconds, extra=session.marks)
             self._shared.chat.disconnect(session)
         if library is not None:
             let_go(library)

@@ -9,7 +9,7 @@ import pytest
 
 from server.app import Server
 from server.http import sending
-from server.logs import FoldRepeats
+from server.logs.folding import FoldRepeats
 from server.wire.listener import SEND_BUFFER
 from tests.contract.records import until
 from tests.support.rawws import RawClient, command, request
@@ -122,7 +122,7 @@ async def test_a_path_cannot_forge_a_log_line(
 ) -> None:
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(sending, "STALL_SECONDS", PATIENCE)
-    stream, logger = io.StringIO(), logging.getLogger("server.http.sending")
+    stream, logger = io.StringIO(), logging.getLogger("parley.clients")
     handler = logging.StreamHandler(stream)
     handler.addFilter(FoldRepeats())
     logger.addHandler(handler)

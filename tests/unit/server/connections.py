@@ -125,8 +125,13 @@ class World:
     def now(self) -> float:
         return 0.0
 
+    access_log = False
+
     def refuse_upgrade(self, *_: object) -> bytes:
         return b""
+
+    def note_upgrade(self, *_: object) -> None:
+        pass
 
     def connect(self, connection: WebSocketConnection, *_: object, opened: Any, **__: object) -> None:
         self.session = Session(connection, self.outcome)

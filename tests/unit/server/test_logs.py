@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from server.logs import CAUSES, LINE_CHARS, FoldRepeats, set_up_logging
+from server.logs.folding import CAUSES, LINE_CHARS, FoldRepeats
+from server.logs.formats import set_up_logging
 
 
 class Log:

@@ -103,6 +103,8 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "DRAIN_SECONDS": [("0.01", 0.01)],
     "EVENT_LOOP": [("uvloop", "uvloop"), ("AUTO", "auto"), ("asyncio", "asyncio")],
     "LOG_LEVEL": [("debug", "debug"), ("WARNING", "warning")],
+    "LOG_FORMAT": [("text", "text"), ("JSON", "json")],
+    "ACCESS_LOG": [("on", True), ("off", False)],
 }
 TEXTS = {"DB_USER", "DB_PASS", "DB_NAME", "JWT_AUDIENCE", "JWT_ISSUER", *TOKEN_SECRETS}  # take any text
 OF_A_NODE = {"NATS_URL", "NATS_CREDS", "NATS_CA", "NATS_PREFIX", "NATS_ENCRYPT", "NODE_NAME"}  # test_node_settings.py
@@ -176,6 +178,8 @@ WRONG: dict[str, list[str]] = {
     "DRAIN_SECONDS": ["0", *NO_SECONDS],
     "EVENT_LOOP": ["trio", "on"],
     "LOG_LEVEL": ["loud", "10"],
+    "LOG_FORMAT": ["xml"],
+    "ACCESS_LOG": ["perhaps"],
 }
 
 

@@ -24,7 +24,7 @@ NODE = {  # what one node may have alone: where it listens, its sockets, memory,
         "NATS_ENCRYPT",
         "NODE_NAME",
     ),  # without the same, there is no link
-    *("EVENT_LOOP", "LOG_LEVEL"),
+    *("EVENT_LOOP", "LOG_LEVEL", "LOG_FORMAT", "ACCESS_LOG"),
 }
 DEFAULTS = {
     "GUESTS": "on",

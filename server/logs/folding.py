@@ -1,4 +1,4 @@
-"""Write log lines to standard error, limit the lines per cause, and keep clients from forging log lines.
+"""Limit the log lines per cause, and keep clients from forging log lines.
 
 A client chooses paths, names, header values and much of the text of exceptions. So control characters in the arguments
 of a message, and in the texts of exceptions, are escaped here, for every logger.
@@ -6,19 +6,24 @@ of a message, and in the texts of exceptions, are escaped here, for every logger
 
 import logging
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from traceback import walk_tb
 
+from utils.log_fields import CLIENTS
+
 # Maximum lines of one cause per minute; with the two that report omitted records, fewer than 100.
 WINDOW_SECONDS = 60.0
 LINES = 90
+# The same for `CLIENTS`: an attack may be refused in several ways, and all lines of it together should be that few.
+CLIENT_LINES = 20
 # Maximum characters of a line: a client may have chosen a path or a name in it.
 LINE_CHARS = 500
 # Lines of a traceback that are kept: the first show where it began, the last what went wrong.
 FIRST_LINES, LAST_LINES = 8, 36
+# The logger of the access log.
+ACCESS = "parley.access"
 # Maximum number of causes at a time; beyond it, all further causes of one logger count as one.
 CAUSES = 500
 
@@ -42,12 +47,14 @@ class _Window:
 
 
 class FoldRepeats(logging.Filter):
-    """Pass at most `LINES` lines of each cause within `WINDOW_SECONDS`.
+    """Pass at most `LINES` lines of each cause within `WINDOW_SECONDS`; of those about clients `CLIENT_LINES`.
 
     A cause is a logger, the template of the message (its first line: asyncio puts objects into the others), and the
     place where the exception was raised. A line reports the first omitted record; after the window, a line before the
     next record of any cause reports how many were omitted. It is a filter of a handler, so that it sees the records of
     every logger, including those of aiohttp, asyncio and websockets.
+
+    Lines that an operator has asked for are all written: those of level DEBUG, and the access log.
 
     Args:
         clock: seconds of a monotonic clock.
@@ -63,14 +70,16 @@ class FoldRepeats(logging.Filter):
         """Escape what a client chose, cut the record to size, and return whether to write it."""
         if getattr(record, "folded", False):
             return True
-        template = _escape(str(record.msg).partition("\n")[0])[:LINE_CHARS]
+        template = escape(str(record.msg).partition("\n")[0])[:LINE_CHARS]
         lines = _cut(record)
+        if record.levelno <= logging.DEBUG or record.name == ACCESS:
+            return True
         with self._lock:
             ended = self._end_windows()
             window = self._window_of(record, template)
             window.lines += lines
             window.last = str(record.msg).partition("\n")[0]  # with its arguments
-            passes = window.lines <= LINES
+            passes = window.lines <= (CLIENT_LINES if record.name == CLIENTS else LINES)
             window.left_out += not passes
             first_out = window.left_out == 1
         self._tell(ended)
@@ -109,17 +118,6 @@ class FoldRepeats(logging.Filter):
         return window
 
 
-def set_up_logging(level: str) -> FoldRepeats:
-    """Write the records of all loggers from ``level`` to standard error. Return the filter; flush it at the end."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    fold = FoldRepeats()
-    handler.addFilter(fold)
-    logging.basicConfig(level=level, handlers=[handler])
-    logging.getLogger("websockets").setLevel(logging.WARNING)  # one line per connection is not news
-    return fold
-
-
 def _say(window: _Window, text: str) -> None:
     logging.getLogger(window.logger).log(window.level, "%s", text, extra={"folded": True})
 
@@ -131,13 +129,14 @@ class _OneLine:
         self._argument = argument
 
     def __str__(self) -> str:
-        return _escape(str(self._argument))
+        return escape(str(self._argument))
 
     def __repr__(self) -> str:
-        return _escape(repr(self._argument))
+        return escape(repr(self._argument))
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return a text with its control characters, and those that change the direction, as escape sequences."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
@@ -154,11 +153,11 @@ def _cut(record: logging.LogRecord) -> int:
         record.args = {name: _in_one_line(argument) for name, argument in record.args.items()}
     elif record.args:
         record.args = tuple(map(_in_one_line, record.args))
-    text = _shorten(record.getMessage().split("\n"))
+    text = _shortened(record.getMessage().split("\n"))
     record.msg, record.args = text, ()
     if record.exc_info and record.exc_info[0] is not None:
         # Formatters take `exc_text` where it is set.
-        record.exc_text = _shorten(_traceback(record).split("\n"))
+        record.exc_text = _shortened(_traceback(record).split("\n"))
         text = f"{text}\n{record.exc_text}"
     return text.count("\n") + 1
 
@@ -169,7 +168,7 @@ def _traceback(record: logging.LogRecord) -> str:
     for error in _chain(record.exc_info[1]):
         message = str(error)
         if "\n" in message:
-            text = text.replace(message, _escape(message))
+            text = text.replace(message, escape(message))
     return text
 
 
@@ -185,11 +184,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             waiting += (error.__cause__, error.__context__)
 
 
-def _shorten(lines: list[str]) -> str:
+def _shortened(lines: list[str]) -> str:
     if len(lines) > FIRST_LINES + LAST_LINES:
         lines = [*lines[:FIRST_LINES], f"... {len(lines) - FIRST_LINES - LAST_LINES} lines ...", *lines[-LAST_LINES:]]
-    lines = [_escape(line) for line in lines]
+    lines = [escape(line) for line in lines]
     return "\n".join(line if len(line) <= LINE_CHARS else f"{line[:LINE_CHARS]}..." for line in lines)
+
+
+def shorten(text: str) -> str:
+    """Return a text with a limited number of lines, of limited length."""
+    return _shortened(text.split("\n"))
 
 
 def _raised_at(record: logging.LogRecord) -> _Cause:
