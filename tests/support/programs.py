@@ -20,7 +20,11 @@ UNREACHABLE = re.compile(
 )
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
 # Seconds between progress lines of an installation.
-SILENCE = 10.0
+SILENCE = 5.0
+# What pip prints of a package from an index, of one from a folder, and of a file that it downloads.
+_PACKAGE = re.compile(r"^(?:Collecting ([\w.-]+)|Processing (?:\S*/)?([\w.]+)-\S+\.whl)", re.MULTILINE)
+_DOWNLOAD = re.compile(r"^ *Downloading \S+ \(([\d.]+) (bytes|kB|MB|GB)\)", re.MULTILINE)
+_MEGABYTES = {"bytes": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 
 
 class SetupError(Exception):
@@ -84,10 +88,7 @@ def with_progress(pip: Sequence[str]) -> None:
                 output += more
             if time.monotonic() - said >= SILENCE:
                 said = time.monotonic()
-                packages = re.findall(rb"^Collecting ([\w.-]+)", output, re.MULTILINE)
-                unpacking = b"\nInstalling collected packages" in output
-                doing = "unpacking" if unpacking else f"now {packages[-1].decode()}" if packages else "starting pip"
-                say(f"... {len(packages)} packages so far, {doing}")
+                say(f"... {progress(output.decode(errors='replace'))}")
     except BaseException:
         process.kill()
         raise
@@ -96,6 +97,17 @@ def with_progress(pip: Sequence[str]) -> None:
         process.wait()
     if process.returncode != 0:
         raise failure(pip, output.decode(errors="replace"), process.returncode)
+
+
+def progress(output: str) -> str:
+    """Say what pip is doing, given what it has printed: ``16 packages, 12 MB so far, now psycopg-pool``."""
+    packages = ["".join(names) for names in _PACKAGE.findall(output)]
+    if not packages:
+        return "starting pip"
+    size = sum(float(number) * _MEGABYTES[unit] for number, unit in _DOWNLOAD.findall(output))
+    count = f"{len(packages)} package{'s' if len(packages) > 1 else ''}" + (f", {size:.0f} MB" if size >= 1 else "")
+    doing = "unpacking" if "\nInstalling collected packages" in output else f"now {packages[-1]}"
+    return f"{count} so far, {doing}"
 
 
 def may_use_apt() -> bool:

@@ -49,9 +49,26 @@ def test_a_long_installation_shows_its_progress(
     monkeypatch.setattr(programs, "SILENCE", 0.0)
     pip = "print('Collecting numpy==2.4.6 (from parley)'); print('Installing collected packages: numpy')"
     with_progress([sys.executable, "-c", pip])
-    assert "dev.py: ... 1 packages so far, unpacking" in capsys.readouterr().err.splitlines()
+    assert "dev.py: ... 1 package so far, unpacking" in capsys.readouterr().err.splitlines()
     with pytest.raises(SetupError, match=r"(?s)no such.*failed with status 3"):
         with_progress([sys.executable, "-c", "print('no such package'); raise SystemExit(3)"])
+
+
+def test_the_progress_of_pip_is_in_packages_and_megabytes() -> None:
+    lines = [
+        "Looking in indexes: https://pypi.org/simple",
+        "Collecting numpy==2.4.6 (from parley)",
+        "  Downloading numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl (16.9 MB)",
+        "Collecting PyOTP<3 (from parley)",
+        "  Downloading pyotp-2.12.0-py3-none-any.whl (900 kB)",
+        "Processing /wheels/uvloop-0.23.0-cp311-cp311-manylinux2014_x86_64.whl (from parley)",
+        "Installing collected packages: numpy, pyotp",
+    ]
+    assert programs.progress(lines[0]) == "starting pip"
+    assert programs.progress("\n".join(lines[:2])) == "1 package so far, now numpy"
+    assert programs.progress("\n".join(lines[:5])) == "2 packages, 18 MB so far, now PyOTP"
+    assert programs.progress("\n".join(lines[:6])) == "3 packages, 18 MB so far, now uvloop"
+    assert programs.progress("\n".join(lines)) == "3 packages, 18 MB so far, unpacking"
 
 
 def test_root_installs_by_apt_only_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
