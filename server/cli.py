@@ -21,7 +21,8 @@ from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
 from server.auth.tokens import sign_account
 from server.commands import audit, blocks, check, health, keys, sessions, users
-from server.commands.opening import run_command
+from server.commands import settings as settings_command
+from server.commands.opening import add_settings_file, run_command
 from server.logs.formats import set_up_logging
 from server.settings.sources import read_settings
 from server.settings.table import settings_help
@@ -44,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     try:
         options = _parser().parse_args(arguments)
-        read = partial(read_settings, os.environ, DOTENV, host=options.host, port=options.port)
+        dotenv = Path(options.env_file)
+        if dotenv != DOTENV and not dotenv.exists():
+            raise SettingError(f"--env-file: no such file: {dotenv}")
+        read = partial(read_settings, os.environ, dotenv, host=options.host, port=options.port)
         settings = read()
         if options.command == "token":
             print(_token(settings, options))
@@ -54,8 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return check.run_check(settings, options)
         elif options.command == "health":
             return health.run_health(settings, options)
+        elif options.command == "settings":
+            return settings_command.run_settings(settings, options)
         else:
-            return _run(settings, _reading_again(read))
+            return _run(settings, _reading_again(read, dotenv))
         return 0
     except SettingError as error:
         for problem in error.problems:
@@ -67,24 +73,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _let_go_of_standard_streams()
 
 
-def _reading_again(read: Callable[[], Settings]) -> Callable[[], Settings]:
+def _reading_again(read: Callable[[], Settings], dotenv: Path) -> Callable[[], Settings]:
     """Return a function that reads the settings while a server runs.
 
     A ``.env`` that has disappeared is an error: it would mean every default.
     """
-    had_file = DOTENV.is_file()
+    had_file = dotenv.is_file()
 
     def read_again() -> Settings:
         nonlocal had_file
         try:
-            if DOTENV.is_fifo():
-                raise SettingError(f"{DOTENV} is a pipe, which cannot be read again")
-            if had_file and not DOTENV.exists():
-                raise SettingError(f"{DOTENV} no longer exists")
+            if dotenv.is_fifo():
+                raise SettingError(f"{dotenv} is a pipe, which cannot be read again")
+            if had_file and not dotenv.exists():
+                raise SettingError(f"{dotenv} no longer exists")
             settings = read()
-            had_file |= DOTENV.is_file()
+            had_file |= dotenv.is_file()
         except OSError as error:
-            raise SettingError(f"{DOTENV} cannot be read: {error.strerror}") from None
+            raise SettingError(f"{dotenv} cannot be read: {error.strerror}") from None
         return settings
 
     return read_again
@@ -107,10 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_program(),
         usage=(
-            "%(prog)s [-h] [--version] [run] [--host HOST] [--port PORT]\n"
+            "%(prog)s [-h] [--version] [run] [--host HOST] [--port PORT] [--env-file FILE]\n"
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
             "       %(prog)s check [--offline] [--json]\n"
             "       %(prog)s health [--ready]\n"
+            "       %(prog)s settings [--all] [--json]\n"
             "       %(prog)s {user,session,key,block,audit} ..."
         ),
         description="Parley: a self-hosted real-time chat server.",
@@ -119,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     _add_where(parser, None)
+    add_settings_file(parser, str(DOTENV))
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="commands; without one, run", prog=_program()
     )
@@ -128,11 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         help="print an account token, signed with JWT_SECRET; see token --help",
         description="Print a token for an account of your application, signed with JWT_SECRET.",
     )
-    checking = check.add(commands)
+    checking, showing = check.add(commands), settings_command.add(commands)
     health.add(commands)
+    add_settings_file(run)
+    add_settings_file(token)
     for noun in _NOUNS.values():
         noun.add(commands)
-    for command in (run, checking):
+    for command in (run, checking, showing):
         _add_where(command, argparse.SUPPRESS)  # None would override an option before the command
     token.add_argument("--user", required=True, metavar="ID", help="id of the account in your application")
     token.add_argument("--name", help="display name (default: the id)")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
 
-from server.commands.opening import Nouns
+from server.commands.opening import Nouns, add_command
 from server.commands.output import Output
 from server.commands.probes import Listening, probe_bus, probe_listening, probe_mail
 from server.settings.values import Settings
@@ -34,17 +34,16 @@ class Finding(NamedTuple):
 
 def add(nouns: Nouns) -> argparse.ArgumentParser:
     """Add the parser."""
-    parser = nouns.add_parser(
+    parser = add_command(
+        nouns,
         "check",
-        help="say what would happen if a server started with these settings",
-        description=(
-            "Check the settings, the addresses to listen on, the database, NATS and the mail server, and say what would"
-            " happen if a server started now. Nothing is changed, and servers may run. The exit status is 0 if nothing"
-            " is wrong, 1 if something is, 2 if settings are invalid."
-        ),
+        "say what would happen if a server started with these settings",
+        "Check the settings, the addresses to listen on, the database, NATS and the mail server, and say what would"
+        " happen if a server started now. Nothing is changed, and servers may run. The exit status is 0 if nothing is"
+        " wrong, 1 if something is, 2 if settings are invalid.",
+        json=True,
     )
     parser.add_argument("--offline", action="store_true", help="check the settings alone, and connect to nothing")
-    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
     return parser
 
 

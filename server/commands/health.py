@@ -4,7 +4,7 @@ import http.client
 import sys
 from argparse import SUPPRESS, Namespace
 
-from server.commands.opening import Nouns
+from server.commands.opening import Nouns, add_command
 from server.settings.values import SettingError, Settings
 
 # The wildcard addresses, on which a server listens and to which nobody connects.
@@ -13,13 +13,12 @@ _THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 def add(nouns: Nouns) -> None:
     """Add the parser."""
-    parser = nouns.add_parser(
+    parser = add_command(
+        nouns,
         "health",
-        help="ask a running server with these settings whether it is healthy",
-        description=(
-            "Ask the running server with these settings for /health, at ADMIN_PORT if it is set. The exit status is 0"
-            " if it is as asked for, else 1."
-        ),
+        "ask a running server with these settings whether it is healthy",
+        "Ask the running server with these settings for /health, at ADMIN_PORT if it is set. The exit status is 0 if it"
+        " is as asked for, else 1.",
     )
     parser.add_argument(
         "--ready", action="store_true", help="ask for /ready instead: whether messages are accepted and stored"

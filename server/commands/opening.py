@@ -63,8 +63,28 @@ def add_verb(verbs: Nouns, name: str, run: Run, text: str, examples: str) -> arg
     )
     _show(parser, examples)
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    add_settings_file(parser)
     parser.set_defaults(run=run)
     return parser
+
+
+def add_command(
+    nouns: Nouns, name: str, summary: str, description: str, *, json: bool = False
+) -> argparse.ArgumentParser:
+    """Add a command about the server, without verbs; with ``--json`` if it prints rows."""
+    parser = nouns.add_parser(name, help=summary, description=description)
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    add_settings_file(parser)
+    return parser
+
+
+def add_settings_file(parser: argparse.ArgumentParser, default: str = argparse.SUPPRESS) -> None:
+    """Add ``--env-file`` to the parser of a command, or to that of the program, with its default."""
+    # The default of a command would override an option before the command.
+    parser.add_argument(
+        "--env-file", default=default, metavar="FILE", help="file of settings (default: .env in the working directory)"
+    )
 
 
 def _show(parser: argparse.ArgumentParser, examples: str) -> None:

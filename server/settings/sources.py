@@ -46,6 +46,8 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
         raise SettingError(f"{dotenv} cannot be read: {error.strerror}") from None
     given = {name: text for name, text in file.items() if text is not None} | dict(environment)
     given |= {name.upper(): text for name, text in options.items() if text is not None}
+    sources = dict.fromkeys(file, str(dotenv)) | dict.fromkeys(environment, "environment")
+    sources |= {name.upper(): f"--{name}" for name, text in options.items() if text is not None}
     problems: list[str] = []
     from_file = set()
     for name in _SECRETS:
@@ -55,13 +57,14 @@ def read_settings(environment: Mapping[str, str], dotenv: Path | None = None, **
                     raise SettingError(f"{name} and {name}_FILE are both set; unset one of them")
                 given[name] = _secret_in(f"{name}_FILE", Path(path))
                 from_file.add(name)
+                sources[name] = path
             except SettingError as error:
                 problems += error.problems
                 given[name] = ""
-    remarks = [*unknown_names(file), *misspelt_names(environment, given)]
+    remarks = [*unknown_names(file, str(dotenv)), *misspelt_names(environment, given)]
     if readable and any(file.get(name) for name in _SECRETS):
         remarks.append(f"{dotenv} contains secrets and can be read by every user of this machine: chmod 600 {dotenv}")
-    return Settings(given, remarks, problems, from_file)
+    return Settings(given, remarks, problems, from_file, sources)
 
 
 def _secret_in(name: str, path: Path) -> str:
@@ -85,17 +88,17 @@ def _secret_in(name: str, path: Path) -> str:
     return text
 
 
-def unknown_names(file: Mapping[str, str | None]) -> tuple[str, ...]:
+def unknown_names(file: Mapping[str, str | None], path: str) -> tuple[str, ...]:
     """Return a sentence about each unknown name in a ``.env`` file that resembles a setting, and one about the others.
 
     The others are only counted: a secret of several lines without quotes is read as names, too.
     """
     unknown = [name for name in file if name not in _KNOWN]
     nearest = {name: _nearest(name, SIMILAR_IN_FILE) for name in unknown}
-    remarks = [f"{name} in .env is not a setting; did you mean {known}?" for name, known in nearest.items() if known]
+    remarks = [f"{name} in {path} is not a setting; did you mean {known}?" for name, known in nearest.items() if known]
     if others := len(unknown) - len(remarks):
         unknown_ones = counted(others, "other name that is not a setting", "other names that are not settings")
-        remarks.append(f".env has {unknown_ones}")
+        remarks.append(f"{path} has {unknown_ones}")
     return tuple(remarks)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from server.access.capacity import room_for
 from server.codec.decoding import ReadError
 from server.settings.readers import same_address
+from server.settings.setting import Setting
 from server.settings.table import SETTINGS
 from server.settings.users import SECRET_CHARS, TOKEN_SECRETS
 
@@ -37,6 +38,7 @@ class Settings:
         remarks: sentences about oddities of the sources of the texts, for :meth:`oddities`.
         problems: errors in the sources of the texts.
         from_file: secrets that were read from a file, which an error about them mentions.
+        sources: where each text comes from, by the name of the setting.
 
     Raises:
         SettingError: values are wrong, or conflict; it names all of them.
@@ -48,8 +50,10 @@ class Settings:
         remarks: Sequence[str] = (),
         problems: Sequence[str] = (),
         from_file: Collection[str] = (),
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         self.remarks = tuple(remarks)
+        self._sources = {name: source for name, source in (sources or {}).items() if environment.get(name, "").strip()}
         self._values: dict[str, Any] = {}
         self._registration_is_given = bool(environment.get("REGISTRATION", "").strip())
         wrong: dict[str, str] = {}
@@ -81,6 +85,14 @@ class Settings:
         ]
         if problems or lines:
             raise SettingError(*problems, *lines)
+
+    def given(self) -> Iterator[tuple[Setting, Any, str]]:
+        """Yield each setting with its value and where that comes from: a file, the environment, an option, or default.
+
+        ``DATABASE_URL`` is as it was given, also if the value that is used is made from ``DB_NAME``.
+        """
+        for setting in SETTINGS:
+            yield setting, self._given[setting.name.lower()], self._sources.get(setting.name, "default")
 
     def _beside_each_other(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """Yield conflicts between valid values: the settings involved, the one to name, and the problem."""

@@ -1,7 +1,9 @@
 """The settings, as an operator sets them: environment, `.env`, command line; and their effects."""
 
 import asyncio
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -172,6 +174,48 @@ def test_a_taken_admin_port_is_reported_as_such(tmp_path: Path) -> None:
 def test_the_version_is_printed(tmp_path: Path) -> None:
     done = run(tmp_path, "--version", PORT="nonsense")
     assert (done.returncode, done.stdout) == (0, f"parley {metadata.version('parley')}\n")
+
+
+def test_the_given_settings_are_shown_with_their_sources_and_without_secrets(call: Call, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"JWT_SECRET={SECRET!r}\nWORKERS=3\nPORT=9000\nGUESTS=\n")
+    (tmp_path / "url").write_text("postgresql://ann:s3cr3t-w0rd@h/d\n")
+    environment = {"WORKERS": "2", "RATE_LIMIT_GUESTS": "1/20", "DATABASE_URL_FILE": "url"}
+    done = call(tmp_path, "settings", "--json", "--port", "9001", **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [tuple(json.loads(line).values()) for line in done.stdout.splitlines()] == [
+        ("PORT", "9001", "--port"),
+        ("DATABASE_URL", "set", "url"),
+        ("JWT_SECRET", "set", ".env"),
+        ("RATE_LIMIT_GUESTS", "1/20", "environment"),
+        ("WORKERS", "2", "environment"),
+    ]
+    table = call(tmp_path, "settings", "--all", **environment).stdout.splitlines()
+    assert [line.split()[0] for line in table] == ["SETTING", *(setting.name for setting in SETTINGS)]
+    assert "s3cr3t" not in "".join(table)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--env-file", "{}", "settings"), ("settings", "--env-file", "{}")], ids=" ".join
+)
+def test_another_file_than_env_can_be_read(call: Call, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / ".env").write_text("PORT=1\n")
+    file = tmp_path / "parley.conf"
+    asked = [argument.format(file) for argument in arguments]
+    done = call(tmp_path, *asked)
+    assert (done.returncode, done.stderr) == (2, f"main.py: --env-file: no such file: {file}\n")
+    file.write_text("PORT=9000\nPROT=1\n")
+    assert call(tmp_path, *asked).stdout.splitlines()[1].split() == ["PORT", "9000", str(file)]
+    said = call(tmp_path, "check", "--offline", "--env-file", str(file)).stdout
+    assert f"PROT in {file} is not a setting; did you mean PORT?" in said
+
+
+async def test_sighup_reads_the_file_of_env_file_again(tmp_path: Path) -> None:
+    file = tmp_path / "parley.conf"
+    file.write_text("LOG_LEVEL=info\n")
+    async with ServerProcess(arguments=("run", "--env-file", str(file))) as server:
+        file.write_text("LOG_LEVEL=debug\n")
+        os.kill(server.pid, signal.SIGHUP)
+        await asyncio.to_thread(server.wait_for_log, "settings were reloaded; changed: LOG_LEVEL")
 
 
 # --- main.py token ---------------------------------------------------------------------------------------------------

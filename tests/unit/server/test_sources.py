@@ -144,10 +144,10 @@ def test_a_misspelt_name_is_reported(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PROT=9000\nRETENTION_DAY=5\njwt_secret=x\nDB_PASSFILE=/x\nLOG_LEVEL=info\nJWT_SECRET_FILE=\n")
     assert read_settings({}, dotenv).remarks == (
-        "PROT in .env is not a setting; did you mean PORT?",
-        "RETENTION_DAY in .env is not a setting; did you mean RETENTION_DAYS?",
-        "jwt_secret in .env is not a setting; did you mean JWT_SECRET?",
-        "DB_PASSFILE in .env is not a setting; did you mean DB_PASS_FILE?",
+        f"PROT in {dotenv} is not a setting; did you mean PORT?",
+        f"RETENTION_DAY in {dotenv} is not a setting; did you mean RETENTION_DAYS?",
+        f"jwt_secret in {dotenv} is not a setting; did you mean JWT_SECRET?",
+        f"DB_PASSFILE in {dotenv} is not a setting; did you mean DB_PASS_FILE?",
     )
 
 
@@ -155,9 +155,9 @@ def test_names_of_other_programs_are_only_counted(tmp_path: Path) -> None:
     """A line of an unquoted secret is read as a name."""
     dotenv = tmp_path / ".env"
     dotenv.write_text("POSTGRES_DB=chat\nhunter2\n")
-    assert read_settings({}, dotenv).remarks == (".env has 2 other names that are not settings",)
+    assert read_settings({}, dotenv).remarks == (f"{dotenv} has 2 other names that are not settings",)
     dotenv.write_text("hunter2\n")
-    assert read_settings({}, dotenv).remarks == (".env has 1 other name that is not a setting",)
+    assert read_settings({}, dotenv).remarks == (f"{dotenv} has 1 other name that is not a setting",)
 
 
 @pytest.mark.parametrize(
