@@ -18,6 +18,8 @@ UNREACHABLE = re.compile(
     r"|timed out|\bENOTFOUND\b|\bEAI_AGAIN\b",
     re.IGNORECASE,
 )
+# How they report a certificate that they do not trust, such as that of a proxy that looks into TLS.
+UNTRUSTED = re.compile(r"certificate[ _]verif\w+[ _]failed|SELF_SIGNED_CERT|unable to get local issuer", re.IGNORECASE)
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive"}
 # Seconds between progress lines of an installation.
 SILENCE = 5.0
@@ -67,9 +69,15 @@ def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[st
 def failure(command: Sequence[str], output: str, status: int) -> SetupError:
     """Return the exception for a program that failed with this output."""
     changed = "\nInstalling collected packages" in output  # pip had downloaded everything
+    program = "pip" if "pip" in command else Path(command[0]).name
     for line in [] if changed else reversed(output.splitlines()):
+        if UNTRUSTED.search(line):
+            advice = "PIP_CERT=FILE" if program == "pip" else "its own setting for certificates"
+            return NetworkError(
+                f"{program} does not trust the certificate of a server (does a proxy look into TLS? then give it the"
+                f" proxy's CA, by {advice}): {line.strip()[:300]}"
+            )
         if UNREACHABLE.search(line):
-            program = "pip" if "pip" in command else Path(command[0]).name
             return NetworkError(f"{program} cannot reach a server (is there a network?): {line.strip()[:300]}")
     return SetupError(f"{' '.join(command)}\n{output[-4000:].strip()}\nfailed with status {status}")
 

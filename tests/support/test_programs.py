@@ -36,6 +36,21 @@ def test_a_missing_network_is_reported_as_such(line: str) -> None:
     assert line in str(raised.value)
 
 
+def test_a_certificate_that_is_not_trusted_is_reported_in_one_line() -> None:
+    said = (
+        "'SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed"
+    )
+    error = failure(["python", "-m", "pip", "install"], f"Collecting a\n{said}\nERROR: No matching distribution", 1)
+    assert isinstance(error, NetworkError)
+    assert str(error).startswith("pip does not trust the certificate of a server ")
+    assert "PIP_CERT=FILE" in str(error)
+    assert str(error).count("\n") == 0
+    said = "E: ... Certificate verification failed: The certificate is NOT trusted."
+    assert str(failure(["apt-get", "update"], said, 100)).startswith(
+        "apt-get does not trust the certificate of a server"
+    )
+
+
 def test_a_failure_while_unpacking_is_not_reported_as_a_missing_network() -> None:
     """pip may have retried a server before it changed the .venv. And not everything missing is a network."""
     assert not isinstance(failure(["pip"], "FileNotFoundError: [Errno 2]", 1), NetworkError)
