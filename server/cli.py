@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from server.settings.sources import read_settings
 from server.settings.table import settings_help
 from server.settings.values import SettingError, Settings
 from utils.clock import DAY_SECONDS
+from utils.version import installed_version
 
 DOTENV = Path(".env")  # in the working directory
 # The longest validity of a token: a hundred years.
@@ -101,14 +101,6 @@ def _program() -> str:
     return Path(sys.argv[0]).name
 
 
-def _version() -> str:
-    """Return the name of this program, with its version if it is installed."""
-    try:
-        return f"parley {version('parley')}"
-    except PackageNotFoundError:
-        return "parley"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_program(),
@@ -124,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Settings, from the environment or a .env file in the working directory:\n\n{settings_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=f"parley {installed_version()}")
     _add_where(parser, None)
     add_settings_file(parser, str(DOTENV))
     commands = parser.add_subparsers(

@@ -15,6 +15,8 @@ from server.settings.values import Settings
 from storage.factory import inspect_storage
 from storage.ports.errors import StorageUnavailable
 from storage.ports.inspection import Inspection
+from utils.clock import SystemClock
+from utils.version import installed_version
 from utils.wording import counted
 
 Level = Literal["ok", "warning", "error"]
@@ -22,6 +24,8 @@ _WORST: tuple[Level, ...] = ("ok", "warning", "error")
 # Connections to PostgreSQL besides those of the workers: of the lease, of work in the background, for reads, for
 # accounts (docs/storage.md).
 _CONNECTIONS = 1 + 3 + 4 + 2
+# Seconds by which the clocks of this machine and of the database may differ: more than an answer takes.
+_CLOCK_SECONDS = 10
 
 
 class Finding(NamedTuple):
@@ -67,11 +71,9 @@ def _program(settings: Settings) -> Finding:
             loop = f"uvloop {version('uvloop')}"
         except PackageNotFoundError:
             pass
-    try:
-        parley = f"parley {version('parley')}"
-    except PackageNotFoundError:
-        parley = "parley"
-    return Finding("program", "ok", f"{parley}, Python {platform.python_version()}, event loop {loop}")
+    return Finding(
+        "program", "ok", f"parley {installed_version()}, Python {platform.python_version()}, event loop {loop}"
+    )
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
@@ -110,7 +112,7 @@ async def _connect(settings: Settings) -> tuple[list[Finding], bool]:
 
 def _listening(found: Listening) -> tuple[Level, str]:
     if not found.problem:
-        return "ok", f"{found.address} is free"
+        return "ok", f"{found.address} is free" if found.port else f"{found.address} picks a free port"
     if found.parley:
         return "warning", f"{found.address} is taken, by a Parley that runs: stop it first"
     return "error", f"cannot listen on {found.address}: {found.problem}"
@@ -120,14 +122,12 @@ def _database(settings: Settings, found: Inspection) -> Iterator[tuple[Level, st
     yield "ok", f"{found.server} at {found.place}"
     for error in found.errors:
         yield "error", error
-    for warning in found.warnings:
+    for warning in (*found.warnings, *_short_of(settings, found)):
         yield "warning", warning
-    needed = settings.workers + _CONNECTIONS
-    if found.free_connections < needed:
-        free = counted(found.free_connections, "connection is", "connections are")
-        yield "warning", f"{free} free, and a server opens up to {needed}"
     if found.errors:
         return
+    if found.alone and found.nodes:
+        yield "warning", f"{', '.join(found.alone)} waits until no other server runs"
     if not found.to_apply:
         yield "ok", f"the tables are those of this version ({found.applied} migrations)"
     elif not found.applied:
@@ -136,6 +136,17 @@ def _database(settings: Settings, found: Inspection) -> Iterator[tuple[Level, st
         files = ", ".join(found.to_apply)
         yield "warning", f"the server would apply {files}: back up first, as older versions refuse the database then"
     yield _rooms(settings, found)
+
+
+def _short_of(settings: Settings, found: Inspection) -> Iterator[str]:
+    needed = settings.workers + _CONNECTIONS
+    if found.free_connections < needed:
+        free = counted(found.free_connections, "connection is", "connections are")
+        yield f"{free} free, and a server opens up to {needed}"
+    ahead = round((SystemClock().now_us() - found.now_us) / 1e6)
+    if abs(ahead) > _CLOCK_SECONDS:
+        side = "ahead of" if ahead > 0 else "behind"
+        yield f"the clock of this machine is {abs(ahead)} seconds {side} that of the database"
 
 
 def _rooms(settings: Settings, found: Inspection) -> tuple[Level, str]:

@@ -30,11 +30,13 @@ class Listening(NamedTuple):
 
     Attributes:
         address: for an operator: ``HOST 127.0.0.1, PORT 8080``.
+        port: 0 if the server picks one.
         problem: why it could not; empty if it could.
         parley: the reason is that a Parley listens there, as far as is known.
     """
 
     address: str
+    port: int
     problem: str = ""
     parley: bool = False
 
@@ -67,8 +69,8 @@ async def _probe_port(settings: Settings, prefix: str) -> Listening:
         taken = error.errno == errno.EADDRINUSE
         proxied = settings.proxy_protocol and not prefix
         is_parley = taken and any([await _is_parley(host, port, proxied=proxied) for host in hosts.split(",")])
-        return Listening(address, problem.lower(), is_parley)
-    return Listening(address)
+        return Listening(address, port, problem.lower(), is_parley)
+    return Listening(address, port)
 
 
 async def _is_parley(host: str, port: int, *, proxied: bool) -> bool:

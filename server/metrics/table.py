@@ -3,12 +3,12 @@
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from heapq import nlargest
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
 
 from chat.chat import Chat
 from chat.delivery.counters import Counters, Histogram
 from server.metrics.counts import ServerCounts
+from utils.version import installed_version
 
 Kind = Literal["gauge", "counter", "histogram"]
 Labels = tuple[str, ...]
@@ -95,14 +95,7 @@ def _retention_lag(source: Source) -> Values:
 
 
 def _build(source: Source) -> Values:
-    return [((_version(), platform.python_version(), source.counts.event_loop), 1.0)]
-
-
-def _version() -> str:
-    try:
-        return version("parley")
-    except PackageNotFoundError:
-        return "unknown"
+    return [((installed_version(), platform.python_version(), source.counts.event_loop), 1.0)]
 
 
 def _pool_connections(source: Source) -> Iterator[tuple[Labels, float]]:

@@ -9,8 +9,10 @@ class Inspection(Struct, frozen=True):
     Attributes:
         server: the program and its version.
         place: where it is, without a user or password.
+        now_us: the time by its clock, in Unix microseconds.
         applied: how many migrations the schema has.
         to_apply: the migrations that the next server applies, in order.
+        alone: those of them that wait until no other server runs.
         writer: the server that writes now, in words; empty if there is none.
         writer_is_node: it is a node of a cluster.
         nodes: how many nodes of a cluster live.
@@ -23,8 +25,10 @@ class Inspection(Struct, frozen=True):
 
     server: str
     place: str
+    now_us: int
     applied: int = 0
     to_apply: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
     writer: str = ""
     writer_is_node: bool = False
     nodes: int = 0

@@ -9,6 +9,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import AsyncIterator
 from contextlib import redirect_stdout
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import time_machine
 from psycopg import sql
 
 from server import app
@@ -97,6 +99,7 @@ async def test_without_a_database_messages_are_in_memory() -> None:
     assert found.result == (0, READY)
     assert found.about("database") == ["none: messages are kept in memory until the server stops"]
     assert found.about("program")[0].startswith("parley ")
+    assert (await check(PORT="0")).about("listen") == ["HOST 127.0.0.1, PORT 0 picks a free port"]
 
 
 async def test_an_empty_database_is_left_empty(empty_database_url: str) -> None:
@@ -207,6 +210,14 @@ async def test_a_server_that_runs_is_named(database_url: str) -> None:
         assert server.chat.problem() is None
     finally:
         await server.stop()
+
+
+@pytest.mark.parametrize(("shift", "side"), [(3600, "ahead of"), (-3600, "behind")])
+async def test_a_wrong_clock_is_reported(database_url: str, shift: int, side: str) -> None:
+    with time_machine.travel(time.time() + shift):
+        found = await check(DATABASE_URL=database_url)
+    (said,) = [text for text in found.about("database", "warning") if "clock" in text]
+    assert re.fullmatch(rf"the clock of this machine is (3599|360[01]) seconds {side} that of the database", said)
 
 
 # --- NATS ------------------------------------------------------------------------------------------------------------

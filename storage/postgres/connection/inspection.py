@@ -59,18 +59,21 @@ async def _inspected(connection: Connection, place: str) -> Inspection:
     server = f"PostgreSQL {given['server_version'].partition(' ')[0]}"
     free = await _free_connections(connection, given)
     warnings = tuple(_unsafe(given))
+    now_us = round((await value(connection, sql.CLOCK)).timestamp() * 1e6)
     migrations = load_migrations()
     try:
         todo = await pending(connection, migrations)
     except MigrationError as refused:
-        return Inspection(server, place, free_connections=free, errors=(str(refused),), warnings=warnings)
+        return Inspection(server, place, now_us, free_connections=free, errors=(str(refused),), warnings=warnings)
     errors = [*_read_only(given), *await _lacking(connection, migrations, todo)]
     look = await _look(connection, with_row=not errors)
     return Inspection(
         server,
         place,
+        now_us,
         applied=len(migrations) - len(todo),
         to_apply=tuple(migration.file for migration in todo),
+        alone=tuple(migration.file for migration in todo if migration.alone),
         writer=await _writer(connection),
         writer_is_node=look.node_of(look.writer) is not None,
         nodes=len(look.alive),

@@ -40,6 +40,8 @@ LIMITS = sql_text(
     )
 )
 
+CLOCK = sql_text(Query.select(Function("clock_timestamp")))
+
 MAY_CREATE = sql_text(Query.select(Function("has_schema_privilege", Function("current_schema"), "CREATE")))
 # Of the tables, or sequences, in `rows` that exist: those on which this user lacks a privilege; those of other users.
 _named: Any = rows_as("named", {"name": "text"})
