@@ -422,6 +422,10 @@ def main(arguments: list[str]) -> int:
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
     try:
+        # A source distribution has no tests, and so no tools for development.
+        complete = Path(__file__).with_name("tests").joinpath("conftest.py").exists()
+        if arguments[0] != "run" and arguments != ["setup", "run"] and not complete:
+            raise SetupError(f"{arguments[0]} needs the tests, which only a clone of the repository has")
         COMMANDS[arguments[0]](arguments[1:])
     except (SetupError, OSError) as error:  # OSError: a full disk, a folder without write permission
         print(f"dev.py: {error}", file=sys.stderr)

@@ -129,7 +129,9 @@ def nats_urls(text: str) -> tuple[str, ...]:
     if len({login for parts in parsed if (login := parts.netloc.rpartition("@")[0])}) > 1:
         raise ReadError("must have the same user and password in each URL, or in one of them")
     if not all(find_spec(package) for package in ("nats", "nkeys", "nacl")):
-        install = f"{sys.executable} -m pip install 'nats-py[nkeys]' -c constraints.txt"
+        constraints = Path(__file__).parents[2] / "constraints.txt"  # of a checkout
+        pinned = f" -c {constraints}" if constraints.is_file() else ""
+        install = f"{sys.executable} -m pip install 'nats-py[nkeys]'{pinned}"
         raise ReadError(f"needs packages that are not installed: {install}")
     return urls
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 # Files in a checkout that are not in the repository, or not part of an installation.
 LEFT_OUT = shutil.ignore_patterns(
-    ".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "tests"
+    ".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build", "dist", "node_modules"
 )
 # Decoys: packages of these names are in the folder from which an installed server is started.
 OTHERS = ("utils", "model", "server", "chat", "storage", "main")
@@ -96,15 +97,28 @@ def test_the_sdist_has_every_file_the_documents_name(source: Path) -> None:
     ]
     files += (ROOT / "storage" / "postgres" / "migrations").glob("*.sql")
     assert wanted | {path.relative_to(ROOT).as_posix() for path in files} <= names
+    of_tests = {name for name in names if name.startswith("tests/") and name.endswith(".py")}
+    assert of_tests == {"tests/support/__init__.py", "tests/support/programs.py"}, "what dev.py run needs"
     unpacked = next((source.parent / "unpacked").iterdir())
     assert (unpacked / "server" / "client.html").read_bytes() == (ROOT / "client.html").read_bytes()
+    assert "Usage: python3 dev.py COMMAND" in do(sys.executable, "dev.py", "--help", cwd=unpacked)
+    refused = subprocess.run(
+        [sys.executable, "dev.py", "test"],
+        cwd=unpacked, env=inherited_environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = "dev.py: test needs the tests, which only a clone of the repository has\n"
+    assert (refused.returncode, refused.stderr) == (1, said)
 
 
 @pytest.mark.parametrize("program", ["parley", "python -m main"])
-def test_an_installed_parley_prints_its_help(installed: Path, tmp_path: Path, program: str) -> None:
+def test_an_installed_parley_prints_its_help_its_version_and_a_check(
+    installed: Path, tmp_path: Path, program: str
+) -> None:
     first, *others = program.split()
     name = first if first == "parley" else "main.py"
     assert f"usage: {name} " in do(installed / first, *others, "--help", cwd=tmp_path)
+    assert re.fullmatch(r"parley \d+\.\d+\.\d+\n", do(installed / first, *others, "--version", cwd=tmp_path))
+    assert "a server would be ready" in do(installed / first, *others, "check", "--port", "0", cwd=tmp_path)
 
 
 def test_nothing_is_installed_that_only_tests_need(installed: Path) -> None:

@@ -97,10 +97,18 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, missing: st
     monkeypatch.setattr(readers, "find_spec", lambda name: None if name == missing else name)
     with pytest.raises(SettingError) as error:
         Settings({"NATS_URL": "nats://h", **DATABASE})
-    assert str(error.value) == (
-        f"NATS_URL needs packages that are not installed: {sys.executable} -m pip install 'nats-py[nkeys]' "
-        "-c constraints.txt"
-    )
+    command = f"{sys.executable} -m pip install 'nats-py[nkeys]'"
+    constraints = Path(readers.__file__).parents[2] / "constraints.txt"
+    assert str(error.value) == f"NATS_URL needs packages that are not installed: {command} -c {constraints}"
+
+
+def test_an_installed_server_names_no_constraints_that_it_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(readers, "find_spec", lambda name: None)
+    monkeypatch.setattr(readers, "__file__", str(tmp_path / "site-packages" / "server" / "settings" / "readers.py"))
+    with pytest.raises(SettingError, match=r"pip install 'nats-py\[nkeys\]'$"):
+        Settings({"NATS_URL": "nats://h", **DATABASE})
 
 
 def test_a_single_server_imports_nothing_of_nats() -> None:
