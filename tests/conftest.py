@@ -27,7 +27,7 @@ from chat.rooms.room import Session
 from model.commands import AnyCommand, Claim
 from model.errors import ParleyError
 from storage.postgres.connection.migrate import migrate
-from tests.support import contract, programs
+from tests.support import contract, log_search, programs
 from tests.support.browser import Pages, launched_chromium
 from tests.support.chromium import ChromiumMissingError, ensure, find_chromium
 from tests.support.counts import COUNTED
@@ -45,6 +45,7 @@ hypothesis_settings.load_profile("parley")
 
 def pytest_sessionstart() -> None:
     remove_stale_temp_folders()
+    log_search.listen()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -176,6 +177,24 @@ def _contract_is_kept() -> Iterator[None]:
     yield
     if contract.BROKEN:
         pytest.fail("not what the contract says:\n" + "\n".join(contract.BROKEN), pytrace=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _logs_of_a_file_keep_secrets() -> Iterator[None]:
+    """As `_logs_keep_secrets`, for servers that live as long as the file's tests run."""
+    yield
+    leaks = log_search.found()
+    log_search.forget_texts()
+    if leaks:
+        pytest.fail("logged:\n" + "\n".join(leaks), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _logs_keep_secrets(_logs_of_a_file_keep_secrets: None) -> Iterator[None]:
+    """Fail a test whose servers have logged a secret, or the text of a message."""
+    yield
+    if leaks := log_search.found():
+        pytest.fail("logged:\n" + "\n".join(leaks), pytrace=False)
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from server.dialects import NATIVE
 from server.spec.asyncapi import DIALECTS, asyncapi
 from server.spec.openapi import openapi
 from server.web.app import HttpEndpoints
+from tests.support import log_search
 
 BROKEN: list[str] = []
 """Violations that the running test has received."""
@@ -31,6 +32,7 @@ _NOTED = 5
 
 def hold(dialect: str, frame: Any) -> None:
     """Validate a received frame of the dialect of this name."""
+    log_search.note(frame)
     kind = _kind(frame)
     validator = _frames(dialect).get(kind)
     if validator is None:
@@ -41,6 +43,7 @@ def hold(dialect: str, frame: Any) -> None:
 
 def hold_reply(method: str, target: str, status: int, media: str, body: Any) -> None:
     """Validate a received HTTP response; `body` is its JSON, if any. Paths that no endpoint serves are ignored."""
+    log_search.note(body)
     path = urlsplit(target).path
     responses = next((told for one, of, told in _responses() if one == method.lower() and of.fullmatch(path)), None)
     if responses is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from server.settings.table import SETTINGS
-from tests.support import forking
+from tests.support import forking, log_search
 from tests.support.process import (
     PATIENCE,
     NotReadyError,
@@ -157,6 +157,7 @@ class ServerProcess:
     def remove(self) -> None:
         """Kill the process if it still runs and remove its folder. Safe to call twice."""
         self.close()
+        log_search.note_log(self.log_text())
         remove_temp_folder(self.folder)
 
     def __enter__(self) -> Self:

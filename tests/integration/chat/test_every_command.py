@@ -60,8 +60,10 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def nodes(request: pytest.FixtureRequest) -> Iterator[list[ServerProcess]]:
-    """The owner, and an edge."""
-    with running({"JWT_SECRET": SECRET, **settings_of("edge", request, "module_database_url")}) as nodes:
+    """The owner, and an edge. They log as much as they can, which is searched for what they must not log."""
+    with running(
+        {"JWT_SECRET": SECRET, "LOG_LEVEL": "debug", **settings_of("edge", request, "module_database_url")}
+    ) as nodes:
         yield nodes
 
 
