@@ -48,7 +48,7 @@ def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[st
     Raises SetupError with the end of the output if it fails, NetworkError with one line if the network is missing.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=cwd,
             env={**os.environ, **(environment or {})},
@@ -57,13 +57,28 @@ def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[st
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            check=False,
         )
     except OSError as error:
         raise SetupError(f"{command[0]} cannot be started: {error.strerror}") from error
-    if done.returncode != 0:
-        raise failure(command, done.stdout, done.returncode)
-    return done.stdout
+    with process:
+        try:
+            output = _output_of(process, Path(command[0]).name)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise failure(command, output, process.returncode)
+    return output
+
+
+def _output_of(process: "subprocess.Popen[str]", name: str) -> str:
+    """Return all output of a program once it has ended; say from time to time that it still runs."""
+    began = time.monotonic()
+    while True:
+        try:
+            return process.communicate(timeout=SILENCE)[0]
+        except subprocess.TimeoutExpired:
+            say(f"... {name} is still running ({time.monotonic() - began:.0f} s)")
 
 
 def failure(command: Sequence[str], output: str, status: int) -> SetupError:

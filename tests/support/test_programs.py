@@ -1,8 +1,10 @@
 """Programs that fail, and machines without a network or apt."""
 
 import os
+import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,25 @@ def test_a_program_that_fails_shows_its_output() -> None:
         quietly([sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"])
     with pytest.raises(SetupError, match="cannot be started"):
         quietly(["/no/such/program"])
+
+
+def test_a_program_that_takes_long_is_said_to_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """It ends when that has been said."""
+    said, end = programs.say, tmp_path / "end"
+
+    def say(line: str) -> None:
+        said(line)
+        end.touch()
+
+    monkeypatch.setattr(programs, "SILENCE", 0.05)
+    monkeypatch.setattr(programs, "say", say)
+    wait = f"while not pathlib.Path({str(end)!r}).exists(): pass"
+    program = f"import pathlib\nprint('begins', flush=True)\n{wait}\nprint('ends')"
+    assert quietly([sys.executable, "-c", program]) == "begins\nends\n"
+    name = re.escape(Path(sys.executable).name)
+    assert re.match(rf"dev\.py: \.\.\. {name} is still running \(0 s\)\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
