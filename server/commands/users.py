@@ -3,7 +3,7 @@
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import cast, get_args
 
 from msgspec.structs import replace
 
@@ -54,7 +54,7 @@ def add(nouns: Nouns) -> None:
     create.add_argument("--name", help="display name (default: the username)")
     create.add_argument("--email", help="e-mail address; it counts as confirmed")
     create.add_argument("--admin", action="store_true", help="the same as --role admin")
-    create.add_argument("--role", choices=("user", "organizer", "admin"), default="user", help="default: user")
+    create.add_argument("--role", choices=get_args(AccountRole), default="user", help="default: user")
     add_password_file(create)
     create.add_argument("--password-hash", metavar="HASH", help="a hash of argon2 or bcrypt (cost at most 14)")
 
@@ -111,6 +111,16 @@ def add(nouns: Nouns) -> None:
     reset.add_argument("user", help=_USER)
     add_password_file(reset)
     reset.add_argument("--second-factor", action="store_true", help="turn the second factor off, too")
+
+    set_role = add_verb(
+        verbs,
+        "set-role",
+        _set_role,
+        "change the role of an account; its connections close and come back with the new one",
+        "  main.py user set-role ann organizer\n  main.py user set-role eve user     (an admin no longer)",
+    )
+    set_role.add_argument("user", help=_USER)
+    set_role.add_argument("role", choices=get_args(AccountRole))
 
     make_admin = add_verb(
         verbs, "make-admin", _make_admin, "give an account the role admin", "  main.py user make-admin ann"
@@ -261,12 +271,20 @@ async def _reset_password(command: Command, options: Namespace) -> None:
 
 
 async def _make_admin(command: Command, options: Namespace) -> None:
-    account = await find_account(command, options.user)
-    if account.role == "admin":
-        raise CommandRefused(f"{account.username} is an admin already")
-    recorded = entry(command.clock, "role", OPERATOR, target=account.user, detail="admin")
-    await _change(command, account, AccountChange(role="admin"), recorded)
-    command.output.done(f"{account.username} is an admin now", {"id": account.account_id, "role": "admin"})
+    options.role = "admin"
+    await _set_role(command, options)
+
+
+async def _set_role(command: Command, options: Namespace) -> None:
+    account, role = await find_account(command, options.user), options.role
+    a_role = f"{'a' if role == 'user' else 'an'} {role}"
+    if account.role == role:
+        raise CommandRefused(f"{account.username} is {a_role} already")
+    if account.role == "admin" and await _is_last_admin(command, account):
+        print(f"{account.username} is the only admin: none is left. user make-admin makes one.", file=sys.stderr)
+    recorded = entry(command.clock, "role", OPERATOR, target=account.user, detail=role)
+    await _change(command, account, AccountChange(role=role), recorded)
+    command.output.done(f"{account.username} is {a_role} now", {"id": account.account_id, "role": role})
 
 
 async def _change(command: Command, account: Account, change: AccountChange, recorded: AuditEntry) -> None:

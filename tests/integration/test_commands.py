@@ -38,6 +38,7 @@ VERBS = [
     ["user", "restore"],
     ["user", "erase"],
     ["user", "reset-password"],
+    ["user", "set-role"],
     ["user", "make-admin"],
     ["session", "list"],
     ["session", "end"],
@@ -90,13 +91,13 @@ class Commands:
             "cwd": self.folder,
         }
 
-    async def process(self, *arguments: str, given: str = "", status: int = 0) -> str:
-        """Run a command as a process; see `__call__`."""
+    async def process(self, *arguments: str, given: str = "", status: int = 0, with_errors: bool = False) -> str:
+        """Run a command as a process; see `__call__`. ``with_errors`` adds what it wrote to standard error."""
         options = {**self.command(*arguments), "input": given, "capture_output": True, "text": True, "timeout": 60}
         done = await asyncio.to_thread(lambda: subprocess.run(check=False, **options))
         assert done.returncode == status, done
         assert "Traceback" not in done.stderr, done.stderr
-        return str(done.stderr if status else done.stdout)
+        return f"{done.stdout}{done.stderr}" if with_errors else str(done.stderr if status else done.stdout)
 
     async def json(self, *arguments: str, given: str = "") -> list[dict[str, Any]]:
         return [json.loads(line) for line in (await self(*arguments, "--json", given=given)).splitlines()]
@@ -310,6 +311,21 @@ async def test_make_admin(server: Server, run: Commands) -> None:
     found = await server.accounts.storage.accounts.find(ann)
     assert found is not None
     assert found.role == "admin"
+
+
+async def test_set_role(server: Server, run: Commands) -> None:
+    """Down as well as up; that no admin is left is said."""
+    ann = await run.create("ann", "--admin")
+    assert await run("user", "set-role", "ann", "admin", status=1) == "ann is an admin already\n"
+    warned = await run.process("user", "set-role", "ann", "organizer", with_errors=True)
+    assert warned == "ann is an organizer now\nann is the only admin: none is left. user make-admin makes one.\n"
+    assert await run("user", "set-role", "ann", "user") == "ann is a user now\n"
+    found = await server.accounts.storage.accounts.find(ann)
+    assert found is not None
+    assert found.role == "user"
+    shown = await run.json("audit", "--action", "role")
+    assert [entry["detail"] for entry in shown] == ["user", "organizer"]
+    assert "invalid choice" in await run("user", "set-role", "ann", "king", status=2)
 
 
 async def test_keys(run: Commands) -> None:
