@@ -32,6 +32,7 @@ from storage.postgres.connection.migrate import load_migrations, migrate
 from tests.contract.records import until
 from tests.support.mail import MailServer
 from tests.support.nats import NatsServer
+from tests.support.pgbouncer import PgBouncer, PoolMode
 from tests.support.postgres import DatabaseServer
 from tests.support.process import ROOT, free_port, inherited_environment
 from tests.support.serving import started
@@ -212,6 +213,22 @@ async def test_a_server_that_runs_is_named(database_url: str) -> None:
         await server.stop()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_a_pooler_must_be_in_session_mode(database_url: str, mode: PoolMode) -> None:
+    pooler = PgBouncer(database_url, mode)
+    try:
+        await asyncio.to_thread(pooler.start)
+        found = await check(DATABASE_URL=pooler.url)
+    finally:
+        await asyncio.to_thread(pooler.remove)
+    if mode == "session":
+        assert found.result == (0, READY)
+    else:
+        assert found.result == (1, NOT_READY)
+        assert "set its pool_mode to session" in found.about("database", "error")[0]
+
+
 @pytest.mark.parametrize(("shift", "side"), [(3600, "ahead of"), (-3600, "behind")])
 async def test_a_wrong_clock_is_reported(database_url: str, shift: int, side: str) -> None:
     with time_machine.travel(time.time() + shift):
@@ -285,6 +302,18 @@ async def test_a_mail_server_is_asked_and_sends_nothing() -> None:
         assert found.result == (0, READY)
         assert found.about("mail", "ok")[0].endswith(" takes mail")
         assert server.letters == []
+
+
+async def test_a_mail_server_without_the_tls_that_is_asked_for_is_reported() -> None:
+    with MailServer() as server:
+        settings = server.settings
+        url = (
+            settings["SMTP_URL"].replace("smtp://", "smtp://ann:hush-hush@").replace("starttls=no", "starttls=required")
+        )
+        found = await check(**{**settings, "SMTP_URL": url})
+    assert found.result == (1, "a server would be ready, but could not send mail")
+    assert "STARTTLS" in found.about("mail", "error")[0]
+    assert "hush-hush" not in found.printed
 
 
 async def test_a_mail_server_that_is_away_is_reported() -> None:
