@@ -60,7 +60,8 @@ class Counters:
     words_left: int = 0
     expired: int = 0
     expired_at: float | None = None
-    errors: Counter[str] = field(default_factory=Counter)  # refusals by code
+    # Refusals by code. An alert sees the first internal one only if there was a zero before.
+    errors: Counter[str] = field(default_factory=lambda: Counter({"internal": 0}))
     resumes: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
     broadcast_latency: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))
     store_latency: Histogram = field(default_factory=lambda: Histogram(*_SECONDS))

@@ -56,7 +56,7 @@ class ServerCounts:
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.durations: dict[tuple[str, str], Histogram] = {}
-        self.http_errors: Counter[str] = Counter()
+        self.http_errors = Counter({"internal": 0})  # an alert sees the first one only if there was a zero before
         self.upgrades_refused = _zeros(REFUSALS)
         self.closed: Counter[tuple[str, str]] = Counter()
         self.logins = _zeros(LOGINS)

@@ -59,7 +59,7 @@ async def test_http_requests_are_counted_by_route_and_status(serve: Serve) -> No
         ("other", "other", "400"): 1,
         ("other", "other", "431"): 1,
     }
-    assert await read(server, "http_errors_total") == {("no_such_room",): 1, ("unauthorized",): 1}
+    assert await read(server, "http_errors_total") == {("internal",): 0, ("no_such_room",): 1, ("unauthorized",): 1}
     took = await read(server, "http_request_duration_seconds_count")
     assert took["GET", "/api/rooms/{room}"] == 3
     sent, received = await read(server, "sent_bytes_total"), await read(server, "received_bytes_total")
