@@ -90,7 +90,7 @@ class MessageJob(RoomJob):
         room, message = self.owner, self.write.message
         if self.id is not None:
             del room.pending_posts[message.seq]
-        log.info("room %r: message %d was retracted", room.name, message.seq)
+        log.info("room %r: message %d was retracted", room.name, message.seq, extra={"room": room.name})
         self.hub.counters.retractions += 1
         self.hub.faithful = False
         room.tail.remove(message)
@@ -121,7 +121,11 @@ class ChangeJob(RoomJob):
         self.hub.faithful = False
         self.refuse(ParleyError("not_stored"))
         if room.tail.undo(write.version):
-            log.error("room %r: a change to message %d could not be stored: %s", room.name, write.seq, outcome)
+            log.error(
+                "room %r: a change to message %d could not be stored: %s",
+                *(room.name, write.seq, outcome),
+                extra={"room": room.name},
+            )
             self.start_afresh()
 
 
@@ -170,8 +174,8 @@ class RecordJob(RoomJob):
         name = self.owner.name
         log.error(
             "room %r: a change to the room could not be stored: %s; disconnecting its clients so that they reload it",
-            name,
-            outcome,
+            *(name, outcome),
+            extra={"room": name},
         )
         self.refuse(ParleyError("not_stored"))
         self.start_afresh()

@@ -142,8 +142,11 @@ class RoomWorker:
             seconds = min(RETRY_SECONDS * 2 ** min(piece.failures, 20), LONGEST_RETRY_SECONDS)
             piece.failures += 1
             expected = isinstance(error, ParleyError | StorageUnavailable | BatchRefused)
-            text = "%s is interrupted, and will be continued in %.0f s: %s"
-            log.warning(text, piece.name, seconds, error, exc_info=None if expected else error)
+            log.warning(
+                "%s is interrupted, and will be continued in %.0f s: %s",
+                *(piece.name, seconds, error),
+                exc_info=None if expected else error,
+            )
         if seconds is None:
             del self._pieces[piece.work.number]
             log.info("%s: all rooms are done", piece.name)

@@ -167,7 +167,8 @@ class Worker:
                     raise RuntimeError(f"{len(outcomes)} answers for {len(batch)} writes")
             except BatchRefused as error:
                 if len(batch) == 1:
-                    log.error("storage refused a write of room %r: %s", batch[0].owner.name, error)
+                    room = batch[0].owner.name
+                    log.error("storage refused a write of room %r: %s", room, error, extra={"room": room})
                     self._counters.refused_rows += 1
                     outcomes = [Refused(str(error))]
                 else:
@@ -271,7 +272,11 @@ def _lost_owners(batch: list[Job], outcomes: list[Outcome]) -> list[Write]:
         if outcome == NO_ROOM and isinstance(job.write, InsertMessage)
     }
     for owner in lost.values():
-        log.warning("storage has lost room %r, which is in use: storing it again from memory", owner.name)
+        log.warning(
+            "storage has lost room %r, which is in use: storing it again from memory",
+            owner.name,
+            extra={"room": owner.name},
+        )
     return [write for owner in lost.values() for write in owner.as_writes()]
 
 
