@@ -23,7 +23,7 @@ from tests.abuse.victim import SECRET, Victim
 from tests.support.postgres import DatabaseServer
 from tests.support.process import ROOT
 
-SECONDS = 3
+SECONDS = 2
 P99 = 0.100
 SLOWEST = 0.400
 MEMORY_MB = 60

@@ -132,6 +132,7 @@ async def test_the_focus_is_always_visible(enter: Enter) -> None:
     assert {"skip", "jump-to", "add-room", "room", "me", "open-people", "open-search", "room-menu", "message"} <= seen
 
 
+@pytest.mark.slow
 async def test_forced_colours_hide_nothing(enter: Enter, server: ServerProcess, room: str) -> None:
     """Where the system paints over backgrounds: the room in front, what has the focus, mentions, who is here."""
     ann = await enter("ann", forced_colors="active")

@@ -65,6 +65,7 @@ async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess,
     await expect(ann.panel.get_by_role("alert").filter(has_text="wrong")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_conversation_with_a_deleted_account_says_so(new_page: Pages, server: ServerProcess, room: str) -> None:
     """In the sidebar, the heading, and in place of the message box: nobody would read it."""
     ann = await join_room(new_page, server, room, username := new_username())

@@ -236,6 +236,7 @@ async def test_a_device_that_is_signed_out_elsewhere_says_so_and_comes_back(join
     await expect(phone.box).to_have_value("half a thou")
 
 
+@pytest.mark.slow
 async def test_changing_the_password_signs_out_the_other_devices_only(join: Join, new_page: Pages) -> None:
     new_page.expect_error(REFUSED)
     username = new_username()
@@ -258,6 +259,7 @@ async def test_changing_the_password_signs_out_the_other_devices_only(join: Join
     await ann.delivered("still here")
 
 
+@pytest.mark.slow
 async def test_a_new_name_is_shown_to_others(join: Join, enter: Enter) -> None:
     ann = await join(new_username())
     bob = await enter("bob")
@@ -355,6 +357,7 @@ async def test_a_link_is_taken_from_the_address_bar_of_an_open_page(
     await (page.connected() if joined else page.at_entry())
 
 
+@pytest.mark.slow
 async def test_a_server_without_guests_says_so_at_once(start_server: Start, new_page: Pages, room: str) -> None:
     """Also to those who come with a name; until then a connection would wait for 10 seconds."""
     server = start_server({"GUESTS": "off", "SERVER_SECRET": SECRET})
@@ -438,6 +441,7 @@ async def test_a_closed_server_offers_no_registration(start_server: Start, new_p
     await expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_the_pages_work_by_keyboard_alone(new_page: Pages, server: ServerProcess, room: str) -> None:
     """Register, open the account, go back with Escape: without a pointer, and the focus is never lost."""
     page = await new_page(home(server, room))
@@ -486,6 +490,7 @@ async def test_a_screen_reader_finds_what_a_form_is_about(new_page: Pages, serve
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", slow("dark")])
 async def test_the_account_fits_a_phone_and_has_contrast(join: Join, scheme: str) -> None:
     """320 CSS pixels wide (WCAG 1.4.10), 24 pixels for each target (2.5.8), 4.5 to 1 for each text (1.4.3)."""

@@ -60,6 +60,7 @@ async def test_a_blocked_user_is_neither_quoted_nor_counted_nor_announced(
             await expect(ann.notices.filter(has_text="Bob left")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_reactions_of_a_blocked_user_and_words_are_not_shown(
     visit: Visit, server: ServerProcess, made: str
 ) -> None:

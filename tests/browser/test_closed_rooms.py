@@ -54,6 +54,7 @@ async def test_typed_text_is_not_sent_to_another_room(enter: Enter, server: Serv
     await expect(ann.messages).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_draft_returns_with_its_room(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await in_two_rooms(enter, room)
     await ann.box.press_sequentially("half a sen")

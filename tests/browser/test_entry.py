@@ -197,6 +197,7 @@ async def test_a_server_that_is_away_is_waited_for(new_page: Pages, own_server: 
     await is_in(ann, "general")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", slow("dark")])
 async def test_it_fits_a_narrow_screen_and_has_contrast(
     new_page: Pages, enter: Enter, server: ServerProcess, room: str, scheme: str

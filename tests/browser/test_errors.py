@@ -28,6 +28,7 @@ async def test_an_empty_name_is_refused_by_the_form(server: ServerProcess, new_p
     await expect(page.get_by_label("Your name")).to_have_attribute("aria-invalid", "true")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [

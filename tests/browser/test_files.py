@@ -53,11 +53,13 @@ def told() -> dict[str, dict[str, object]]:
     return answer
 
 
+@pytest.mark.slow
 def test_squeezed_modules_are_the_written_ones() -> None:
     """But for comments and space."""
     assert [path for path, facts in told().items() if not facts["same"]] == []
 
 
+@pytest.mark.slow
 def test_what_the_first_module_imports_is_joined_and_nothing_else() -> None:
     facts = told()
     found = [FIRST]

@@ -52,6 +52,7 @@ async def test_a_guest_whose_name_is_registered_by_another_user_stays_who_it_is(
     assert await walter.identity() == who
 
 
+@pytest.mark.slow
 async def test_a_guest_whose_name_is_registered_goes_on_typing_into_nothing(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str
 ) -> None:
@@ -111,6 +112,7 @@ async def test_a_guest_whose_name_a_room_refuses_is_asked_for_another_one(
     assert await guest.identity() == who
 
 
+@pytest.mark.slow
 async def test_a_guest_who_chooses_another_name_by_itself_is_another_guest(enter: Enter) -> None:
     ann = await enter("ann")
     who = await ann.identity()

@@ -113,6 +113,7 @@ async def test_new_messages_do_not_move_a_reader_of_older_ones(enter: Enter, ser
         await ann.at_end()
 
 
+@pytest.mark.slow
 async def test_messages_arriving_in_the_frame_of_a_scroll_count_as_unread(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:

@@ -228,6 +228,7 @@ async def test_a_guest_changes_its_name_and_stays_who_it_is(
     assert await ann.identity() == who
 
 
+@pytest.mark.slow
 @LOCKS
 async def test_what_a_closed_tab_had_not_sent_is_sent_by_the_next_one(
     enter: Enter, new_page: Pages, wire: Wire, locks: bool

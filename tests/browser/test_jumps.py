@@ -51,6 +51,7 @@ async def find(person: PersonPage, text: str, *, everywhere: bool = False) -> No
     await found.get_by_role("button").click()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("screen", "density"),
     [(DESKTOP, "comfortable"), slow(DESKTOP, "compact"), slow(PHONE, "comfortable"), slow(PHONE, "compact")],

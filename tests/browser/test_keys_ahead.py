@@ -69,6 +69,7 @@ async def test_what_is_typed_after_the_first_ctrl_k_is_searched_and_not_sent(
     assert posted(wire) == []
 
 
+@pytest.mark.slow
 async def test_the_second_ctrl_k_or_escape_gives_the_keys_back(
     new_page: Pages, server: ServerProcess, room: str, parts: Parts, wire: Wire
 ) -> None:
@@ -87,6 +88,7 @@ async def test_the_second_ctrl_k_or_escape_gives_the_keys_back(
     await expect(ann.box).to_be_focused()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("button", "field"), [("#open-search", "Search"), ("#emoji", "Search emoji"), ("#add-room", "Name")]
 )

@@ -49,6 +49,7 @@ async def test_names_of_ascii_are_compared_without_the_table(enter: Enter) -> No
     assert found == list(map(skeleton, names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Аnn Lee", slow("Ann Iee")], ids=["Cyrillic", "ASCII"])
 async def test_a_name_that_looks_like_the_owners_is_told_apart(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, name: str

@@ -125,6 +125,7 @@ async def test_the_toolbar_follows_the_pointer(enter: Enter) -> None:
     await expect(toolbar(ann)).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("item", [None, "Seen by"])
 async def test_the_toolbar_follows_the_pointer_after_escape(enter: Enter, item: str | None) -> None:
     """Out of the menu, or a dialog that it opened: the focus that is left behind does not hold it."""
@@ -211,6 +212,7 @@ async def test_a_deletion_is_sent_when_it_can_no_longer_be_undone(enter: Enter) 
     await expect(ann.page.get_by_role("button", name="Undo")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_message_under_the_pointer_has_the_toolbar_as_soon_as_it_is_sent(enter: Enter, wire: Wire) -> None:
     ann = await enter("ann", wire=wire)
     wire.refuse = True
@@ -390,6 +392,7 @@ async def press_long(
     await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
+@pytest.mark.slow
 async def test_a_long_press_opens_a_sheet(enter: Enter) -> None:
     ann = await enter("ann")
     bob = await enter("bob", **PHONE)

@@ -151,6 +151,7 @@ async def test_invite_to_another_room(visit: Visit, owner: Web) -> None:
     await expect(bob.page.get_by_role("heading", level=1, name="Secret")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_invitations_are_made_and_withdrawn(visit: Visit, owner: Web, server: ServerProcess) -> None:
     """By name for people whom the page has met, by id for others."""
     other = f"{owner.id}-club"
@@ -173,6 +174,7 @@ async def test_invitations_are_made_and_withdrawn(visit: Visit, owner: Web, serv
     await expect(bob.page.get_by_role("button", name="Accept: Club")).to_have_count(0)
 
 
+@pytest.mark.slow
 @SCREENS
 async def test_the_list_of_the_banned(visit: Visit, owner: Web, screen: dict[str, object]) -> None:
     bob, ann = await visit("Bob"), await visit(account=owner, **screen)
@@ -238,6 +240,7 @@ async def test_deleted_messages(visit: Visit, owner: Web) -> None:
     await expect(found).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_an_announcement(visit: Visit, server: ServerProcess) -> None:
     """An admin writes it, everyone sees it; others are not offered to."""
     bob, ann = await visit("Bob"), await visit(account=web(server, new_name(), "admin"))

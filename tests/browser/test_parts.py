@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 from playwright.async_api import Page, Route, expect
 
 from server.web.client import FIRST, JOINED, LOADER
@@ -53,6 +54,7 @@ async def mend(page: Page) -> None:
     await page.context.unroute_all()
 
 
+@pytest.mark.slow
 async def test_every_part_can_be_loaded_after_it_could_not(enter: Enter, new_page: Pages) -> None:
     """A browser asks once for a module that it imports: each part, and what it imports, must be there before."""
     new_page.expect_error(SERVER_AWAY)

@@ -14,6 +14,7 @@ from tests.support.web import Web
 __all__ = ["made", "owner", "visit"]  # fixtures
 
 
+@pytest.mark.slow
 @SCREENS
 async def test_the_card_of_a_guest(visit: Visit, owner: Web, screen: dict[str, object]) -> None:
     """Name, mark, role, presence, id; without anything that the reader may not do."""

@@ -54,6 +54,7 @@ async def mention(server: ServerProcess, room: str) -> None:
         await carl.say(["@vic hello"])
 
 
+@pytest.mark.slow
 async def test_many_strangers_do_not_keep_a_user_out_of_their_rooms(start_server: Start, new_page: Pages) -> None:
     """In an open page and in a new browser, of a server that allows fewer rooms than that."""
     server = start_server({**PLAIN, "SESSION_ROOMS": "8"})

@@ -238,6 +238,7 @@ async def test_what_is_new_is_told_by_type_and_pills(enter: Enter, server: Serve
     await expect(there.locator(".badge")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_draft_is_marked_in_the_list(enter: Enter, room: str) -> None:
     ann = await enter("ann")
     await ann.box.fill("half a thou")

@@ -108,6 +108,7 @@ async def test_pages_of_results(visit: Visit, owner: Web, made: str) -> None:
         await expect(ann.panel).to_contain_text("65 messages")
 
 
+@pytest.mark.slow
 async def test_a_message_that_is_deleted_is_no_result(visit: Visit, owner: Web, made: str) -> None:
     """It leaves the results at once."""
     seqs = [await owner.say(made, f"notes {i}") for i in range(2)]

@@ -23,6 +23,7 @@ async def theme_of(page: Page) -> str | None:
     return await page.locator("html").get_attribute("data-theme")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", [slow("light"), "dark"])
 async def test_the_theme_is_used_at_once_in_all_tabs(enter: Enter, scheme: str) -> None:
     ann = await enter("ann", color_scheme=scheme)
@@ -72,6 +73,7 @@ async def set_size(page: Page, percent: int) -> None:
         await slider.press("ArrowRight" if now < percent else "ArrowLeft")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("percent", [slow(80), 150])
 async def test_the_text_size_changes_everything_and_nothing_is_cut(enter: Enter, percent: int) -> None:
     ann = await enter("ann", viewport={"width": 390, "height": 800})
@@ -101,6 +103,7 @@ async def test_rows_are_closer_in_the_compact_density(enter: Enter) -> None:
     assert await row.evaluate(height) < before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("locale", "automatic"), [("en-US", r"[1-9]\d?:\d\d [AP]M"), slow("de-DE", r"\d\d:\d\d")])
 async def test_the_clock_is_of_12_or_24_hours(enter: Enter, locale: str, automatic: str) -> None:
     """In what is shown already, too; otherwise as is usual for the browser's language."""

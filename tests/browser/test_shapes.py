@@ -76,6 +76,7 @@ async def test_messages_that_cannot_be_read_do_not_empty_the_log(enter: Enter, w
     assert warnings == [told, told]  # one of each load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong", [{"members": None}, slow({"members": [None]}), slow({"head": "x"}), slow({"head": 1.5})]
 )

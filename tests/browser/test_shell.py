@@ -75,6 +75,7 @@ async def test_the_banner_pushes_the_log_down_and_is_spoken(enter: Enter, wire: 
     await expect(said).to_have_text("")
 
 
+@pytest.mark.slow
 async def test_the_menu_button_of_a_phone_counts_what_is_unread_elsewhere(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
@@ -334,6 +335,7 @@ async def test_a_short_notice_goes_and_an_error_stays(enter: Enter, room: str) -
     await expect(notice).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [slow({}), PHONE], ids=["desktop", "phone"])
 async def test_a_notice_covers_neither_the_newest_message_nor_the_box(enter: Enter, options: Any) -> None:
     """The log gets smaller meanwhile: its end stays in sight, and so does what one reads further up."""

@@ -40,6 +40,7 @@ async def goes_on_as(chat: ChatPage, name: str, text: str) -> None:
     await expect(chat.page.locator("#me")).to_contain_text(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opened", [slow("in another tab"), "in the tab that is open"])
 async def test_a_guest_is_asked_and_says_no(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, opened: str

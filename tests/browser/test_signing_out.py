@@ -106,6 +106,7 @@ async def test_nothing_of_a_person_is_left(person: Person, new_page: Pages, wire
     assert UNSENT not in cached
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script",
     [
@@ -228,6 +229,7 @@ async def test_what_a_guest_had_not_sent_goes_to_the_account_that_keeps_it(
     await expect(ann.message(UNSENT).get_by_text(f"Written as {name}.")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_typing_in_another_tab_goes_into_no_form(enter: Enter, new_page: Pages) -> None:
     """That tab begins again by itself."""
     ann = await enter("ann")

@@ -62,6 +62,7 @@ async def test_a_duplicated_tab_has_an_outbox_of_its_own(enter: Enter, wire: Wir
     assert await copy.texts() == ["by the copy", "mine alone"]
 
 
+@pytest.mark.slow
 async def test_joining_under_another_name_sends_no_messages_of_the_first(
     enter: Enter, server: ServerProcess, wire: Wire, room: str
 ) -> None:

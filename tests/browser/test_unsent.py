@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.browser.chat_page import ChatPage, Enter, Frame, Wire
@@ -93,6 +94,7 @@ async def test_a_discarded_message_that_arrives_is_deleted(enter: Enter, wire: W
     assert stored == []
 
 
+@pytest.mark.slow
 async def test_a_reload_does_not_forget_what_was_discarded(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann, slow = await enter("ann", wire=wire), Slow(wire)
@@ -107,6 +109,7 @@ async def test_a_reload_does_not_forget_what_was_discarded(enter: Enter, wire: W
     await expect(ben.message("never mind")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_what_arrived_while_the_page_was_away_is_deleted_when_it_is_back(enter: Enter, wire: Wire) -> None:
     """The message had reached the server before the connection was lost; the page did not hear of it."""
     ben = await enter("ben")
@@ -144,6 +147,7 @@ async def test_an_edited_message_is_sent_once_and_keeps_its_place(enter: Enter, 
     assert await ben.texts() == ["first, as it should be", "second"]
 
 
+@pytest.mark.slow
 async def test_a_message_that_is_being_edited_waits_with_those_behind_it(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann = await enter("ann", wire=wire)
@@ -164,6 +168,7 @@ async def test_a_message_that_is_being_edited_waits_with_those_behind_it(enter: 
     assert await ben.texts() == ["meanwhile", "one and a half", "two"]
 
 
+@pytest.mark.slow
 async def test_a_message_that_arrives_while_it_is_edited_is_edited_as_a_sent_one(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann = await enter("ann", wire=wire)
@@ -198,6 +203,7 @@ async def test_discarding_can_be_undone(enter: Enter, wire: Wire) -> None:
     assert await ben.texts() == ["one", "two"]
 
 
+@pytest.mark.slow
 async def test_a_real_network_that_comes_back_delivers_nothing_discarded(enter: Enter, new_page: Pages) -> None:
     new_page.expect_error("net::ERR_|WebSocket connection to .* failed")
     ben, ann = await enter("ben"), await enter("ann")

@@ -48,6 +48,7 @@ async def compose(page: Page, text: str) -> None:
 # --- what is typed belongs to its room -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["click", slow("key"), slow("back")])
 async def test_another_room_in_front_gets_nothing_of_what_was_typed(
     enter: Enter, server: ServerProcess, room: str, how: str
@@ -78,6 +79,7 @@ async def test_another_room_in_front_gets_nothing_of_what_was_typed(
     await expect(ann.messages).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", ["  ", "\u200d "])
 async def test_what_is_typed_before_the_server_spells_the_room_goes_with_it(
     enter: Enter, wire: Wire, room: str, sign: str
@@ -105,6 +107,7 @@ async def test_what_is_typed_before_the_server_spells_the_room_goes_with_it(
     await expect(ann.box).to_have_value("early words")
 
 
+@pytest.mark.slow
 async def test_an_input_method_finishes_in_the_room_where_it_began(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:
@@ -118,6 +121,7 @@ async def test_an_input_method_finishes_in_the_room_where_it_began(
     await expect(ann.box).to_have_value("にほん")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "typed", "left"), [("emoji.json", ":smile:", "😄"), ("commands.js", "/help", "")])
 async def test_what_comes_late_is_written_into_the_room_where_it_was_asked_for(
     enter: Enter, server: ServerProcess, room: str, part: str, typed: str, left: str
@@ -143,6 +147,7 @@ async def test_what_comes_late_is_written_into_the_room_where_it_was_asked_for(
     await expect(ann.box).to_have_value(left)
 
 
+@pytest.mark.slow
 async def test_the_emoji_picker_closes_with_its_room(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await in_two_rooms(enter, server, room)
     picker = ann.page.get_by_role("dialog", name="Emoji")
@@ -179,6 +184,7 @@ async def test_a_draft_survives_a_reload(enter: Enter) -> None:
     await expect(ann.box).to_have_value("half a sen")
 
 
+@pytest.mark.slow
 async def test_what_is_typed_while_removed_stays_a_draft(enter: Enter, server: ServerProcess, room: str) -> None:
     """The room stays in front; keys that are under way do nothing; the focus is in sight."""
     ann = await in_two_rooms(enter, server, room)
@@ -338,6 +344,7 @@ async def edit_unanswered(enter: Enter, wire: Wire) -> tuple[ChatPage, list[tupl
     return ann, held
 
 
+@pytest.mark.slow
 async def test_what_is_typed_while_an_edit_is_saved_is_a_new_message(enter: Enter, wire: Wire) -> None:
     """The message shows its new text until the server answers; Escape does not stop the box."""
     ann, held = await edit_unanswered(enter, wire)
@@ -354,6 +361,7 @@ async def test_what_is_typed_while_an_edit_is_saved_is_a_new_message(enter: Ente
     await expect(ann.box).to_have_value("draft")
 
 
+@pytest.mark.slow
 async def test_an_edit_that_is_refused_too_late_for_the_box_is_in_a_notice(enter: Enter, wire: Wire) -> None:
     ann, [(frame, route)] = await edit_unanswered(enter, wire)
     answer(route, refusal(frame["id"], "edit_window", "It is too old."))
@@ -372,6 +380,7 @@ async def test_an_edit_that_is_refused_too_late_for_the_box_is_in_a_notice(enter
     await expect(ann.box).to_have_value("one more thing")
 
 
+@pytest.mark.slow
 async def test_an_edit_that_the_connection_interrupts_comes_back_into_the_empty_box(enter: Enter, wire: Wire) -> None:
     ann, _ = await edit_unanswered(enter, wire)
     await ann.box.fill("")
@@ -577,6 +586,7 @@ async def test_a_member_who_may_only_read_is_told(enter: Enter, server: ServerPr
 # --- who is typing ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_others_see_who_is_typing(enter: Enter, server: ServerProcess, room: str) -> None:
     ann = await enter("ann")
     line = ann.page.locator("#typing")

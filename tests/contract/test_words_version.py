@@ -172,6 +172,7 @@ async def test_only_the_server_with_the_lease_converts(repository: PostgresStora
     await second.close()
 
 
+@pytest.mark.slow
 async def test_a_killed_server_continues_the_conversion_where_it_was(
     database_url: str, start_server: Callable[[Mapping[str, str]], ServerProcess]
 ) -> None:

@@ -87,6 +87,7 @@ async def misses_nothing(load: Load, *connections: Client) -> None:
     assert not copy.differs(wanted), copy.differs(wanted)
 
 
+@pytest.mark.slow
 async def test_a_member_that_stops_reading_is_disconnected(serve: Serve, url: str, settle: Settle) -> None:
     """It is disconnected with 4008 after its queued frames, reconnects, and misses nothing; others are not affected."""
     server = await serve(DATABASE_URL=url, CLOSE_SECONDS="60", **MARKS)

@@ -174,6 +174,7 @@ async def test_a_network_that_freezes_and_recovers(serve: Serve, network: Networ
         await settle(load)
 
 
+@pytest.mark.slow
 async def test_a_network_that_freezes_and_drops(serve: Serve, network: Network, settle: Settle) -> None:
     """Packets are lost, and no connection is possible for a while."""
     server = await serve(DATABASE_URL=network.url, pace=SHORT)
@@ -265,6 +266,7 @@ async def test_the_database_becomes_read_only(serve: Serve, cluster: PostgresClu
         await settle(load)
 
 
+@pytest.mark.slow
 async def test_a_deadlock(serve: Serve, url: str, settle: Settle, caplog: pytest.LogCaptureFixture) -> None:
     """A writer has locked rooms and needs messages, another session has locked messages and needs rooms."""
     server = await serve(DATABASE_URL=url)

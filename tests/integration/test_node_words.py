@@ -37,6 +37,7 @@ def bus_of(server: Server) -> bool | None:
     return server.chat.node.status().bus
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["password", "port"])
 async def test_a_node_that_does_not_reach_storage_says_so(node_settings: dict[str, str], wrong: str) -> None:
     """As a single server does; and nothing of the bus, which it cannot join yet."""
@@ -74,6 +75,7 @@ async def test_a_node_that_does_not_reach_the_bus_says_why(
                 assert bus_of(server) is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["NATS_PREFIX", "NATS_URL"])
 async def test_an_owner_that_is_on_another_bus_is_named(
     node_settings: dict[str, str], caplog: pytest.LogCaptureFixture, other: str

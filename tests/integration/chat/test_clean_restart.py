@@ -112,6 +112,7 @@ async def test_a_missed_retraction_prevents_recovery(start_server: Start, databa
     assert await resume(server, seen) is None
 
 
+@pytest.mark.slow
 async def test_a_restored_dump_prevents_recovery(start_server: Start, database_url: str) -> None:
     """The dump was made while the server was stopped, so it contains an epoch; its rows go into the same tables."""
     server = await started(start_server, database_url)
@@ -136,6 +137,7 @@ async def test_a_restored_dump_prevents_recovery(start_server: Start, database_u
     assert await resume(server, seen) is None
 
 
+@pytest.mark.slow
 async def test_a_copied_database_has_another_epoch(start_server: Start, database_url: str) -> None:
     """The copy diverges from then on; the original is not affected."""
     server = await started(start_server, database_url)
@@ -152,6 +154,7 @@ async def test_a_copied_database_has_another_epoch(start_server: Start, database
     assert await resume(server, seen) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("talks", [True, False])
 async def test_a_kill_right_after_a_clean_start_prevents_recovery(
     start_server: Start, database_url: str, talks: bool
@@ -182,6 +185,7 @@ async def test_the_epoch_passes_between_servers_that_stop_cleanly(
     assert await resume(server, seen) == (["two"] if cleanly else None)
 
 
+@pytest.mark.slow
 async def test_an_older_version_writing_in_between_prevents_recovery(start_server: Start, database_url: str) -> None:
     """It does not know of stored epochs, and takes the lease."""
     server = await started(start_server, database_url)
