@@ -19,7 +19,7 @@ from model.errors import ParleyError
 from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
 from server.auth.tokens import sign_account
-from server.commands import audit, blocks, check, health, keys, sessions, users
+from server.commands import audit, blocks, check, health, keys, migrate, sessions, users
 from server.commands import settings as settings_command
 from server.commands.opening import add_settings_file, run_command
 from server.logs.formats import set_up_logging
@@ -34,6 +34,13 @@ DOTENV = Path(".env")  # in the working directory
 DAYS = 36_500
 # Commands about accounts, each with a parser of its own.
 _NOUNS = {"user": users, "session": sessions, "key": keys, "block": blocks, "audit": audit}
+
+_ABOUT_SERVER = {
+    "check": check.run_check,
+    "health": health.run_health,
+    "migrate": migrate.run_migrate,
+    "settings": settings_command.run_settings,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,12 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_token(settings, options))
         elif options.command in _NOUNS:
             return run_command(settings, options)
-        elif options.command == "check":
-            return check.run_check(settings, options)
-        elif options.command == "health":
-            return health.run_health(settings, options)
-        elif options.command == "settings":
-            return settings_command.run_settings(settings, options)
+        elif options.command in _ABOUT_SERVER:
+            return _ABOUT_SERVER[options.command](settings, options)
         else:
             return _run(settings, _reading_again(read, dotenv))
         return 0
@@ -109,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
             "       %(prog)s token --user ID [--name NAME] [--role ROLE] [--days N]\n"
             "       %(prog)s check [--offline] [--json]\n"
             "       %(prog)s health [--ready]\n"
+            "       %(prog)s migrate\n"
             "       %(prog)s settings [--all] [--json]\n"
             "       %(prog)s {user,session,key,block,audit} ..."
         ),
@@ -130,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking, showing = check.add(commands), settings_command.add(commands)
     health.add(commands)
+    migrate.add(commands)
     add_settings_file(run)
     add_settings_file(token)
     for noun in _NOUNS.values():

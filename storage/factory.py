@@ -106,3 +106,20 @@ async def inspect_storage(url: str, *, connect_seconds: float = 5.0, seconds: fl
     from storage.postgres.connection.inspection import inspect_database
 
     return await inspect_database(url, connect_seconds=connect_seconds, seconds=seconds)
+
+
+async def upgrade_storage(url: str, *, connect_seconds: float = 5.0) -> list[str]:
+    """Apply the migrations that are to be applied, and return their files. A server that starts meanwhile waits.
+
+    Args:
+        url: as for `open_storage`; its user owns the tables.
+        connect_seconds: how long an attempt to connect may take. A migration has no limit.
+
+    Raises:
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
+        StorageUnavailable: a server runs, or the database cannot be used; the text gives the reason. Each migration is
+            applied as a whole or not at all.
+    """
+    from storage.postgres.connection.upgrade import upgrade_database
+
+    return await upgrade_database(url, connect_seconds=connect_seconds)

@@ -165,9 +165,7 @@ async def test_missing_privileges_are_reported(
     try:
         found = await check(DATABASE_URL=as_user(empty_database_url, user, password))
         assert found.result == (1, NOT_READY)
-        assert found.about("database", "error") == [
-            "this user may not create tables in the schema, which migrations need"
-        ]
+        assert found.about("database", "error") == ["this user may not create tables; migrate as one who may"]
         assert "9 connections are free, and a server opens up to 14" in found.about("database", "warning")
 
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
@@ -181,7 +179,9 @@ async def test_missing_privileges_are_reported(
             await connection.execute("DELETE FROM schema_migrations WHERE version > 17")
             said = "\n".join((await check(DATABASE_URL=as_user(database_url, user, password))).about("database"))
             assert re.search(
-                r"^migrations change tables that another user owns: accounts, .*, rooms, ", said, re.MULTILINE
+                r"^migrations change tables of another user, as whom to migrate: accounts, .*, rooms, ",
+                said,
+                re.MULTILINE,
             )
     finally:
         async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:

@@ -142,7 +142,19 @@ def test_the_help_of_the_program_names_each_noun(capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert all(
         f"\n    {noun}" in shown
-        for noun in ("run", "check", "health", "settings", "token", "user", "session", "key", "block", "audit")
+        for noun in (
+            "run",
+            "check",
+            "health",
+            "migrate",
+            "settings",
+            "token",
+            "user",
+            "session",
+            "key",
+            "block",
+            "audit",
+        )
     )
 
 

@@ -1,26 +1,15 @@
 """Find out what a server would meet in a database, without taking a lock or changing anything."""
 
-import logging
 import re
 from collections.abc import Collection
 from typing import Any
 
 from storage.ports.inspection import Inspection
-from storage.postgres.connection.errors import FAILURES, unavailable
 from storage.postgres.connection.lease import Holder
 from storage.postgres.connection.look import Look, look_of
 from storage.postgres.connection.migrate import Migration, MigrationError, load_migrations, pending
-from storage.postgres.connection.session import (
-    Connection,
-    Connector,
-    ParleyConnection,
-    as_json,
-    bounded,
-    fetch_all,
-    session_settings,
-    value,
-)
-from storage.postgres.connection.url import read_url
+from storage.postgres.connection.once import connected
+from storage.postgres.connection.session import Connection, as_json, bounded, fetch_all, value
 from storage.postgres.sql import inspection as sql
 from storage.postgres.sql import lease, nodes
 
@@ -40,18 +29,8 @@ _SETTINGS = (
 
 async def inspect_database(url: str, *, connect_seconds: float = 5.0, seconds: float = 5.0) -> Inspection:
     """See `storage.factory.inspect_storage`."""
-    for logger in ("psycopg", "psycopg.pool"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
-    connector = Connector(read_url(url), connect_seconds, "parley check")
-    options = connector.options(connect_seconds, session_settings(seconds))
-    try:
-        connection = await ParleyConnection.connect(connector.conninfo, **options)
-        try:
-            return await bounded(connection, _inspected(connection, connector.place), seconds)
-        finally:
-            await connection.close()
-    except FAILURES as error:
-        raise unavailable(error) from error
+    async with connected(url, "parley check", connect_seconds=connect_seconds, seconds=seconds) as (connection, place):
+        return await bounded(connection, _inspected(connection, place), seconds)
 
 
 async def _inspected(connection: Connection, place: str) -> Inspection:
@@ -129,9 +108,9 @@ async def _lacking(connection: Connection, migrations: list[Migration], todo: li
         problems.append(f"this user may not use these sequences: {', '.join(lacking)}")
     if todo:
         if not await value(connection, sql.MAY_CREATE):
-            problems.append("this user may not create tables in the schema, which migrations need")
+            problems.append("this user may not create tables; migrate as one who may")
         if others := sorted(name for (name,) in await fetch_all(connection, sql.OF_OTHERS, tables)):
-            problems.append(f"migrations change tables that another user owns: {', '.join(others)}")
+            problems.append(f"migrations change tables of another user, as whom to migrate: {', '.join(others)}")
     return problems
 
 
