@@ -57,6 +57,22 @@ def test_every_command_is_sent_and_every_frame_is_understood() -> None:
                 assert re.search(rf"""^  {word}\(state|"{word}\"""", code, re.MULTILINE), f"{word} is not understood"
 
 
+async def test_what_a_new_log_has_lost(page: Page) -> None:
+    """After a crash: nothing if the newest message is there, or not on this page; or else the newest ones, or all."""
+    answers = await run(
+        page,
+        {"state/window.js": "lostOf"},
+        """const list = (...seqs) => seqs.map((seq) => message(seq));
+        const lost = (had, seqs, more, head = 9) =>
+          lostOf(list(...had), { messages: list(...seqs), has_older: false, ...more }, head);
+        return [lost([1, 2, 3], [1, 2, 3, 4]), lost([1, 2, 3], [3, 4], { has_older: true }),
+          lost([1, 2, 3], [7, 8], { has_older: true }), lost([1, 2, 3, 4], [1, 2], { has_newer: true }),
+          lost([1, 2, 3], [1, 2], {}, 2), lost([1, 2, 3], [1, 2, 5]), lost([1, 2, 3], [1], { has_newer: true }, 2),
+          lost([1, 2, 3], [], {}, 0), lost([1, 2, 3], [5])];""",
+    )
+    assert answers == ["", "", "", "", *["newestLost"] * 3, "anew", "anew"]
+
+
 async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
     """Any value from 0 to a bound that doubles up to 30 s; `reset` starts again."""
     bounds = await run(

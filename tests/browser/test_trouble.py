@@ -106,6 +106,28 @@ async def test_a_server_that_forgot_everything_is_said_to_have_started_anew(
     await expect(ann.message("gone")).to_have_count(0)
 
 
+async def test_a_crash_after_which_the_log_is_complete_is_not_told(
+    new_page: Pages, enter: Enter, start_server: Start, database_url: str
+) -> None:
+    """With a database nothing is lost: the messages stay, and nobody is told that they are gone."""
+    new_page.expect_error(SERVER_AWAY)
+    server = start_server({**PLAIN, "DATABASE_URL": database_url})
+    ann = await enter("ann", server=server)
+    await ann.say("one", "two")
+    await ann.delivered("two")
+    asked: list[str] = []
+    ann.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: asked.append(str(frame))))
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    await ann.connected()
+    await ann.say("three")
+    await ann.delivered("three")
+    assert [frame for frame in asked if '"history"' in frame], "the server resumed: this tests nothing"
+    assert await ann.texts() == ["one", "two", "three"]
+    await expect(ann.page.get_by_text("The server started anew")).to_have_count(0)
+    await expect(ann.page.get_by_text("newest messages")).to_have_count(0)
+
+
 async def test_a_long_absence_is_no_new_start(enter: Enter, wire: Wire, start_server: Start, room: str) -> None:
     """If more was missed than a resume sends, the log is the same one nevertheless."""
     server = start_server({**PLAIN, "RESUME_LIMIT": "5"})

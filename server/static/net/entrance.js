@@ -1,5 +1,6 @@
 import { shownName } from "../state/people.js";
 import { onAnew } from "../state/unread.js";
+import { lostOf } from "../state/window.js";
 import { quoted } from "../words/format.js";
 import { words } from "../words.js";
 import { sentence } from "./api.js";
@@ -83,21 +84,23 @@ export class Entrance {
     this.forget(room);
     if (joined.room !== room.name) this.session.membership.rename(room, joined.room);
     const known = room.loaded && room.messages.length > 0;
-    const anew = room.isAnew(joined.epoch);
+    if (room.isAnew(joined.epoch)) room.had = room.messages;
     this.state.meet(joined.members);
     if (room.onJoined(joined)) {
-      if (anew) this.#onAnew(room);
       if (known || room.enrolled || room.name === this.state.front) this.read(room);
     }
     this.session.membership.onJoined(room);
     this.session.flush(room);
   }
 
-  /** @param {Room} room */
-  #onAnew(room) {
+  /** The first page of a log that may be another one. @param {Room} room @param {any} page */
+  #compare(room, page) {
+    const what = lostOf(room.had?.filter(({ id }) => !this.state.outbox.get(id ?? "")) ?? [], page, room.head);
+    room.had = null;
+    if (!what) return;
     onAnew(room);
     room.anew = true;
-    room.notices.say(0, Date.now(), { what: "anew" });
+    room.notices.say(what === "anew" ? 0 : room.last, Date.now(), { what });
     this.session.membership.ask();
   }
 
@@ -128,6 +131,7 @@ export class Entrance {
     this.forget(room);
     this.session.meetAuthors(page.messages);
     room.onPage(page);
+    this.#compare(room, page);
     this.session.reader.onPage(room, newest);
     this.session.delivery.onPage(room, !room.hasNewer);
     this.session.flush(room);

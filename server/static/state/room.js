@@ -63,8 +63,8 @@ export class Room extends LogWindow {
   held = false;
   /** Whether I have just become a member, without having entered the room. */
   enrolled = false;
-  /** Whether the log is another one than the page had, and its first page is awaited. */
-  anew = false;
+  /** What the page had, if the server's log may be another one: its first page tells. @type {Message[] | null} */ had = null;
+  /** Whether it is another one. */ anew = false;
   /** @type {import("./types.js").Mute | null} */ mute = null;
   /** When slow mode lets me write again, in epoch milliseconds. */
   slowUntil = 0;

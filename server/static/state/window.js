@@ -10,6 +10,22 @@ const MOST = 450;
 const KEPT = 430;
 
 /**
+ * What of the messages that the page had is not in the server's log any more. A server that has started again says that the
+ * log may be another one; with a database it is the same, or an older copy of it. No `seq` is used twice.
+ * @param {Message[]} had @param {{messages: Message[], has_older: boolean, has_newer?: boolean}} page @param {number} head of the log
+ * @returns {"" | "anew" | "newestLost"} all of it, or the newest
+ */
+export function lostOf(had, { messages, has_older, has_newer }, head) {
+  const there = new Set(messages.map(({ seq }) => seq));
+  const from = has_older ? messages[0].seq : 0;
+  const to = has_newer ? messages[messages.length - 1].seq : Infinity;
+  const compared = had.filter(({ seq }) => seq >= from && seq <= to);
+  const newest = compared.at(-1);
+  if ((had.at(-1)?.seq ?? 0) <= head && (!newest || there.has(newest.seq))) return "";
+  return compared.some(({ seq }) => there.has(seq)) ? "newestLost" : "anew";
+}
+
+/**
  * A gapless part of a room's log, and the notices between its messages. It follows the log's end, or lies somewhere in the
  * past, and never grows beyond a bound.
  */

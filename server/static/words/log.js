@@ -95,6 +95,7 @@ export const log = table({
 /** What has happened in a room, by the `what` of a notice. */
 export const notices = table({
   anew: "The server started anew. Earlier messages are gone.",
+  newestLost: "The server has lost some of the newest messages.",
   guests_talk: "{by} lets guests write here",
   guests_read: "{by} lets guests only read here",
   guests_no: "{by} lets no guests in here",
