@@ -1,7 +1,6 @@
-"""Start Parley: ``python main.py [--host HOST] [--port PORT]``; settings come from ``.env`` and the environment.
+"""Start Parley: ``python main.py [run] [--host HOST] [--port PORT]``; settings come from ``.env`` and the environment.
 
-``python main.py token --user ID`` prints a token for an account of the application. ``python main.py user --help`` and
-others work on accounts made here.
+``python main.py --help`` lists the other commands: it is the same program as ``parley`` of an installation.
 """
 
 import sys

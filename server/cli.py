@@ -24,7 +24,7 @@ from server.commands import settings as settings_command
 from server.commands.opening import add_settings_file, run_command
 from server.logs.formats import set_up_logging
 from server.settings.sources import read_settings
-from server.settings.table import settings_help
+from server.settings.table import SETTINGS, settings_help
 from server.settings.values import SettingError, Settings
 from utils.clock import DAY_SECONDS
 from utils.version import installed_version
@@ -44,8 +44,7 @@ _ABOUT_SERVER = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a server, print a token, check the settings, or work on accounts, as ``arguments`` say (by default those of
-    the process).
+    """Run a server, or the command that ``arguments`` name (by default those of the process).
 
     Returns the exit status: 2 for wrong arguments or settings, 1 for a command that is refused.
     """
@@ -105,6 +104,7 @@ def _program() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    secrets = ", ".join(setting.name for setting in SETTINGS if setting.secret)
     parser = argparse.ArgumentParser(
         prog=_program(),
         usage=(
@@ -117,7 +117,10 @@ def _parser() -> argparse.ArgumentParser:
             "       %(prog)s {user,session,key,block,audit} ..."
         ),
         description="Parley: a self-hosted real-time chat server.",
-        epilog=f"Settings, from the environment or a .env file in the working directory:\n\n{settings_help()}",
+        epilog=(
+            "Settings, from the environment or a .env file in the working directory. NAME_FILE names a file with the\n"
+            f"value of a secret ({secrets}):\n\n{settings_help()}"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"parley {installed_version()}")
