@@ -2,9 +2,10 @@
 
 import http.client
 import sys
-from argparse import SUPPRESS, Namespace
+from argparse import SUPPRESS, ArgumentTypeError, Namespace
 
 from server.commands.opening import Nouns, add_command
+from server.settings.readers import number
 from server.settings.values import SettingError, Settings
 
 # The wildcard addresses, on which a server listens and to which nobody connects.
@@ -24,11 +25,18 @@ def add(nouns: Nouns) -> None:
         "--ready", action="store_true", help="ask for /ready instead: whether messages are accepted and stored"
     )
     parser.add_argument(
-        "--timeout", type=float, default=5.0, metavar="SECONDS", help="how long to wait for the answer (default: 5)"
+        "--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="how long to wait for the answer (default: 5)"
     )
     # None would override an option before the command.
     parser.add_argument("--host", default=SUPPRESS, help="address of the server (setting HOST)")
     parser.add_argument("--port", default=SUPPRESS, help="port of the server (setting PORT)")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return number(0.01, 3600)(text)
+    except ValueError:
+        raise ArgumentTypeError("must be a number of seconds above 0") from None
 
 
 def run_health(settings: Settings, options: Namespace) -> int:

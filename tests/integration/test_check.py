@@ -398,3 +398,11 @@ async def test_health_needs_a_port_that_is_known(monkeypatch: pytest.MonkeyPatch
     status, said = await ask(monkeypatch, PORT="0")
     assert status == 2
     assert said.endswith("PORT is 0: the server picks a free port, which cannot be known here")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "soon"])
+def test_the_wait_for_health_is_a_positive_number(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["health", "--timeout", text])
+    assert ended.value.code == 2
+    assert "--timeout: must be a number of seconds above 0" in capsys.readouterr().err

@@ -74,7 +74,7 @@ class DatabaseServer:
 
 
 class ExternalServer(DatabaseServer):
-    """The server that TEST_DATABASE_URL names. Its user must be allowed to create databases."""
+    """The server that TEST_DATABASE_URL names. Its user must be allowed to create databases and roles."""
 
     def __init__(self, url: str) -> None:
         self._url = url
