@@ -393,6 +393,20 @@ async def press_long(
 
 
 @pytest.mark.slow
+async def test_a_reply_by_long_press_is_typed_where_the_focus_was(enter: Enter) -> None:
+    """The box had the focus, and has it again: keys are text in it."""
+    ann, bob = await enter("ann"), await enter("bob", **PHONE)
+    await ann.say("hello")
+    await bob.box.tap()
+    await expect(bob.box).to_be_focused()
+    await press_long(bob, "hello")
+    await bob.page.locator(".sheet").get_by_role("button", name="Reply").tap()
+    await expect(bob.page.locator("#reply-bar")).to_contain_text("hello")
+    await bob.page.keyboard.type("hi")
+    await expect(bob.box).to_have_value("hi")
+
+
+@pytest.mark.slow
 async def test_a_long_press_opens_a_sheet(enter: Enter) -> None:
     ann = await enter("ann")
     bob = await enter("bob", **PHONE)

@@ -25,6 +25,11 @@ export class MessageBox {
     this.input.setAttribute("aria-describedby", "composer-error counter composer-hint");
     this.input.addEventListener("compositionstart", () => { this.composing = true; });
     this.input.addEventListener("compositionend", () => { this.composing = false; });
+    // A dialog that closes gives the focus back, but leaves the caret elsewhere: keys would do nothing.
+    this.input.addEventListener("focus", () => {
+      const { selectionStart, selectionEnd, selectionDirection } = this.input;
+      this.input.setSelectionRange(selectionStart, selectionEnd, selectionDirection);
+    });
     if (!CSS.supports("field-sizing", "content")) this.#measureAlways();
   }
 
