@@ -43,9 +43,11 @@ hypothesis_settings.register_profile("parley", deadline=None, derandomize=bool(o
 hypothesis_settings.load_profile("parley")
 
 
-def pytest_sessionstart() -> None:
+def pytest_sessionstart(session: pytest.Session) -> None:
     remove_stale_temp_folders()
-    log_search.listen()
+    logs = session.config.pluginmanager.getplugin("logging-plugin")
+    assert logs is not None
+    log_search.listen([logs.caplog_handler, logs.report_handler])
 
 
 @pytest.hookimpl(wrapper=True)

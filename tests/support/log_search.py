@@ -8,11 +8,14 @@ the same at level DEBUG.
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from server.logs.formats import TextFormat
 
+_OURS = frozenset({"chat", "parley", "server", "storage", "utils"})
+# Of the root logger: below INFO, and what no test sets.
+_HEARD = logging.INFO - 1
 # Shorter texts are in lines by chance, such as "hello".
 CHARS = 12
 # The last texts of a file of tests, at most; a load has many.
@@ -32,19 +35,36 @@ _lines: list[str] = []
 
 
 class _Ear(logging.Handler):
-    """Notes each line, as an operator reads it."""
+    """Notes each line of ours, as an operator reads it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _lines.append(self.format(record))
+        if record.name.partition(".")[0] in _OURS:
+            _lines.append(self.format(record))
 
 
-def listen() -> None:
-    """Hear every line of level INFO from now on, once and for all."""
+def listen(others: Iterable[logging.Handler]) -> None:
+    """Hear every line of level INFO from now on, once and for all.
+
+    Args:
+        others: pytest's handlers, which receive warnings only, as before, unless a test sets a lower level.
+    """
     ear = _Ear(logging.INFO)
     ear.setFormatter(TextFormat())
-    logging.getLogger().addHandler(ear)
-    for name in ("chat", "parley", "server", "storage"):
-        logging.getLogger(name).setLevel(logging.INFO)
+    root = logging.getLogger()
+    root.addHandler(ear)
+    root.setLevel(_HEARD)
+    for handler in others:
+        handler.addFilter(_is_asked_for)
+
+
+def _is_asked_for(record: logging.LogRecord) -> bool:
+    """Whether a test would get this record if the level of the root logger were still WARNING."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        if logger.level not in (logging.NOTSET, _HEARD):
+            return record.levelno >= logger.level
+        logger = logger.parent
+    return record.levelno >= logging.WARNING
 
 
 def note(received: Any) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -53,3 +54,12 @@ def test_ordinary_lines_are_none() -> None:
     log_search.note_log("listening on http://127.0.0.1:8080, in Postgres at db:5432/chat; postgresql://ann:***@db/chat")
     log_search.note_log("key pk_Ab12Cd of b_0123456789abcdef")
     assert log_search.found() == []
+
+
+def test_caplog_has_warnings_only_unless_a_test_asks_for_more(caplog: pytest.LogCaptureFixture) -> None:
+    for name, level, heard in (("server.a", None, 1), ("server.b", "", 2), ("server.c", "server.c", 2)):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, level) if level is not None else nullcontext():
+            logging.getLogger(name).info("said")
+            logging.getLogger(name).warning("said")
+        assert len(caplog.records) == heard, name
