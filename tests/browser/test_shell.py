@@ -113,6 +113,30 @@ async def test_the_menu_button_of_a_phone_counts_what_is_unread_elsewhere(
     await expect(menu.locator(".badge")).to_have_count(0)
 
 
+@pytest.mark.slow
+async def test_a_window_that_becomes_narrow_keeps_the_conversation(enter: Enter) -> None:
+    """The list of people, which nobody has asked for, does not come in front of it, and is back with the space."""
+    ann = await enter("ann", viewport={"width": 1280, "height": 800})
+    panel = ann.page.locator("#panel")
+    await expect(panel.get_by_role("heading", name="People")).to_be_visible()
+    await ann.box.press_sequentially("half a ")
+    await ann.page.set_viewport_size({"width": 853, "height": 533})
+    await expect(panel).to_be_hidden()
+    await expect(ann.box).to_be_focused()
+    await ann.page.keyboard.type("sentence")
+    await expect(ann.box).to_have_value("half a sentence")
+    await ann.page.set_viewport_size({"width": 1280, "height": 800})
+    await expect(panel).to_be_visible()
+    await expect(ann.box).to_be_focused()
+    # One that was opened there goes away by Escape, wherever one has clicked.
+    await ann.page.set_viewport_size({"width": 853, "height": 533})
+    await expect(panel).to_be_hidden()
+    await ann.page.locator("#open-people").click()
+    await panel.get_by_role("heading", name="People").click()
+    await ann.page.keyboard.press("Escape")
+    await expect(panel).to_be_hidden()
+
+
 async def test_people_are_grouped_by_role_and_namesakes_told_apart(
     enter: Enter, server: ServerProcess, room: str
 ) -> None:

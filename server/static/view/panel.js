@@ -40,13 +40,22 @@ export class Panel {
   constructor(state, act) {
     this.state = state;
     this.act = act;
-    this.#box.addEventListener("keydown", (event) => {
+    document.addEventListener("keydown", (event) => {
+      const { target } = event;
       if (event.key !== "Escape" || event.defaultPrevented) return;
+      if (!this.#box.contains(/** @type {Node} */ (target)) && !(target === document.body && document.body.classList.contains("panel-covers"))) return;
       event.preventDefault();
       this.#close();
     });
     document.getElementById("backdrop")?.addEventListener("click", () => document.body.classList.contains("panel-covers") && act.ui.panel(""));
-    WIDE.addEventListener("change", () => state.changed());
+    // Where the page becomes narrow, it would come in front of the room in which one is typing.
+    WIDE.addEventListener("change", () => {
+      if (!WIDE.matches && !this.#box.contains(document.activeElement)) act.ui.panel("");
+      state.changed();
+    });
+    ROOMY.addEventListener("change", () => {
+      if (ROOMY.matches && state.settings.get("people") && !state.ui.panel) act.ui.panel("people");
+    });
     if (!ROOMY.matches || !state.settings.get("people")) return;
     state.ui.panel = "people";
     this.#first.loaded = false;
