@@ -91,23 +91,24 @@ export class App {
     const before = login.known;
     const me = await login.load((text) => state.toast(text), { away: true });
     if (before && !me) await this.dropKept(before.id);
-    if (link?.kind === "token") changeover.admits(link.token, me ? null : before);
+    const asked = new URLSearchParams(location.search);
+    const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
+    const room = clean(asked.get("r"));
+    const admitted = link?.kind === "token" && changeover.admits(link.token, me ? null : before, room);
     if (me) session.identity.signIn(me);
     else session.identity.applyKept();
     changeover.tellNews();
     if (login.denied) return this.act.account.open("denied", { lead: login.denied });
-    const asked = new URLSearchParams(location.search);
-    const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
     const { proven } = state;
     const named = clean(asked.get("u"));
     const [last] = state.guests.list();
-    // Anybody can send a link, so a link alone does not make anyone a new guest where the browser already knows one.
-    const stranger = last && !proven && !state.guests.get(named) ? named : "";
-    if (!proven) session.identity.take((!stranger && named) || clean(this.tabs.name()) || (last?.name ?? ""));
+    const mine = clean(this.tabs.name()) || last?.name;
+    // Anybody can send a link: alone, it makes nobody a new guest where the browser knows one, or another of its guests.
+    const stranger = last && !proven && named !== mine && named !== last.name ? named : "";
+    if (!proven) session.identity.take((!stranger && named) || mine || "");
     const saved = session.membership.saved;
-    const room = clean(asked.get("r"));
     state.ui.seq = seqOf(asked);
-    const agreed = state.tab.get("agreed") === room || link?.kind === "token";
+    const agreed = admitted || state.tab.get("agreed") === room;
     state.tab.remove("agreed");
     if (changeover.follow(link?.kind === "token" ? null : link) && !saved?.front) return this.showEntry(room, stranger);
     const known = proven || named || saved || session.identity.guestToken;

@@ -23,13 +23,25 @@ export class Changeover {
     this.app = app;
   }
 
-  /** Begin again. @param {string} [news] what to tell the user then */
-  reload(news = "") {
-    const { front, tab, ui } = this.app.state;
+  /** Begin again. @param {string} [news] what to tell the user then @param {string} [agreed] the room in which they go on */
+  reload(news = "", agreed = this.#entered) {
+    const { tab } = this.app.state;
     if (news) tab.set("news", news);
-    tab.set("agreed", front || ui.proposed); // the room in which they go on
+    tab.set("agreed", agreed);
     this.reloading = true;
     location.reload();
+  }
+
+  /** The room in front, if the person has been in it: a link that was not answered has not been agreed to. */
+  get #entered() {
+    const { front } = this.app.state;
+    return this.app.session.membership.recent.includes(front) ? front : "";
+  }
+
+  /** The person has signed in here, perhaps for the room that the entry page proposes. @param {string} [news] */
+  onSignedIn(news) {
+    const { front, ui } = this.app.state;
+    this.reload(news, front || this.#ended ? undefined : ui.proposed);
   }
 
   /** Begin again, although nobody in this tab has asked for it. @param {string} [news] */
@@ -122,6 +134,7 @@ export class Changeover {
   /** The server does not accept the application's token. @param {boolean} fresh whether it is that of a link */
   onTokenRefused(fresh) {
     const { session, state } = this.app;
+    if (fresh) state.tab.remove("rooms"); // it may have been a link with a forged token, which nobody has agreed to
     if (fresh && (session.identity.appliedToken || state.guests.list().length)) this.#interrupt(words.trouble.tokenRefused);
     else session.refuse(words.trouble.tokenEnded);
   }
@@ -191,9 +204,10 @@ export class Changeover {
    * Take a token of the application from a link, and act for its user when the page begins. Anybody can send such a link,
    * with a token of their own: if this browser acts for somebody else, the person is asked before.
    * @param {string} token @param {{id: string, name: string} | null} [ended] whose login has just ended
+   * @param {string} [room] to which the link leads
    * @returns {boolean} whether the page may begin with it now
    */
-  admits(token, ended) {
+  admits(token, ended, room) {
     const { login, session, state, act } = this.app;
     const user = userOf(token);
     if (!user) return false;
@@ -204,7 +218,7 @@ export class Changeover {
     const [guest] = state.guests.list();
     const before = session.identity.appliedUser ?? ended ?? (guest && { id: guest.user?.id ?? "", name: guest.name });
     if (before && before.id !== user.id) {
-      act.ui.dialog("continue", { user, before, run: () => (state.tab.set("token", token), this.reload()) });
+      act.ui.dialog("continue", { user, before, run: () => (state.tab.set("token", token), this.reload("", room)) });
       return false;
     }
     state.tab.set("token", token);

@@ -89,7 +89,7 @@ class ChatPage:
         await self.page.get_by_role("menuitem", name=item).click()
 
     async def agree_to_be(self, name: str) -> None:
-        """Be the new guest whom a link names, in a browser that knows another one."""
+        """Be the guest whom a link names, in a browser in which another one was used last."""
         await expect(self.page.get_by_label("Your name")).to_have_value(name)
         await expect(self.page.get_by_role("button", name="Enter", exact=True)).to_be_focused()
         await self.page.keyboard.press("Enter")
@@ -103,6 +103,15 @@ class ChatPage:
     async def knows(self, name: str) -> bool:
         """Return whether the browser has a guest of this name."""
         return bool(await self.page.evaluate("name => `parley.guest:${name}` in localStorage", name))
+
+    async def last_used(self) -> str:
+        """Return the name of the browser's guest that was used last."""
+        return str(
+            await self.page.evaluate(
+                """() => Object.keys(localStorage).filter((key) => key.startsWith("parley.guest:"))
+                  .map((key) => JSON.parse(localStorage[key])).sort((a, b) => b.at - a.at)[0]?.name"""
+            )
+        )
 
     async def has_been_in(self, name: str, room: str) -> bool:
         """Return whether the browser's guest of this name has been in a room."""

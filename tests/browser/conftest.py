@@ -100,7 +100,7 @@ def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
             await wire.attach(page)
         await page.goto(link(server, room, name))
         chat = ChatPage(page)
-        if beside and not await beside.knows(name):
+        if beside and await beside.last_used() != name:
             await chat.agree_to_be(name)
         elif beside and not await beside.has_been_in(name, room):
             await chat.agree_to_enter(room)

@@ -93,7 +93,7 @@ export function enteringActions(context) {
       await app.login.signIn(path, fields);
       if (used) context.account.forgetLink(); // one to a room is accepted next
       state.tab.set("offer", state.kept); // to be offered what it wrote
-      app.changeover.reload(news);
+      app.changeover.onSignedIn(news);
     },
 
     /** Ask for a mail to reset the password. @param {string} who a username or an address */
