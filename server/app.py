@@ -19,7 +19,7 @@ from chat.work.worker import RoomWorker
 from chat.writes.workers import PoolLimits
 from model.account import Notice
 from model.limits import Limits
-from server.access.addresses import plain_address
+from server.access.addresses import LOCAL, plain_address
 from server.access.capacity import Place
 from server.accounts.expiring import expire_accounts
 from server.accounts.first_admin import offer_first_admin
@@ -32,7 +32,9 @@ from server.auth.tokens import JwtTokens
 from server.cluster import Cluster
 from server.metrics.exposition import Metrics
 from server.pulse import Pulse
+from server.settings.readers import UNIX
 from server.settings.values import SettingError, Settings
+from server.supervisor import Supervisor
 from server.web.app import HttpEndpoints, admin_application
 from server.wire.connections import Shared
 from server.wire.listener import Listener
@@ -63,11 +65,20 @@ class Server:
     Args:
         settings: see `server.settings.table`.
         clock: the wall clock of the chat; tests pass another one.
+        supervisor: what started the process, if it passes sockets or watches over the server.
         stop_seconds: time limit of each step of stopping that may hang.
     """
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, *, stop_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        supervisor: Supervisor | None = None,
+        *,
+        stop_seconds: float = 2.0,
+    ) -> None:
         self._settings = settings
+        self._supervisor = supervisor or Supervisor({})
         self._stop_seconds = stop_seconds
         self._tasks = TaskRegistry()
         self._clock = clock or SystemClock()
@@ -109,7 +120,7 @@ class Server:
             admin_application(self.chat, self.shared.counts), handle_signals=False, access_log=None
         )
         self._listener = Listener(self._accepted, self.chat.parts.counters)
-        self._pulse = Pulse(self.chat, self.shared.counts)
+        self._pulse = Pulse(self.chat, self.shared.counts, self._supervisor)
         self._cluster: Cluster | None = None
         if settings.nats_url:
             follower = self.accounts.follower
@@ -151,7 +162,7 @@ class Server:
         await self._runner.setup()
         settings = self._settings
         try:
-            await self._listener.start(settings.host.split(","), settings.port)
+            await self._listener.start(settings.host.split(","), settings.port, self._supervisor.sockets())
         except OSError as error:
             raise ListenError("", settings.host, settings.port, error) from error
         if settings.admin_port is not None:
@@ -199,7 +210,7 @@ class Server:
 
     def _accepted(self, connected: socket.socket, peer: Any) -> None:
         shared = self.shared
-        host = peer[0]
+        host = peer[0] if peer else LOCAL
         address = (plain_address(host) or "") if ":" in host else host  # the kernel has one spelling for IPv4
         # With the PROXY protocol this is a proxy, whose PROXY header names the client.
         network = "" if shared.proxy_protocol else shared.addresses.peer(address).network
@@ -291,9 +302,13 @@ class Server:
 
 
 def urls_of(addresses: Sequence[Any]) -> str:
-    """Return the URLs of sockets with these addresses (RFC 3986 section 3.2.2: IPv6 is in brackets)."""
-    hosts = sorted((f"[{host}]" if ":" in host else host, port) for host, port, *_ in addresses)
-    return " and ".join(f"http://{host}:{port}" for host, port in hosts)
+    """Return the URLs of sockets with these addresses (RFC 3986 section 3.2.2: IPv6 is in brackets), as it is usual for
+    Unix sockets.
+    """
+    paths = sorted(f"{UNIX}{address}" for address in addresses if isinstance(address, str))
+    hosts = sorted((address[0], address[1]) for address in addresses if not isinstance(address, str))
+    urls = [f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}" for host, port in hosts]
+    return " and ".join(urls + paths)
 
 
 def _node_name(settings: Settings, port: int) -> str:
@@ -335,13 +350,13 @@ def _chat_options(settings: Settings) -> ChatOptions:
     )
 
 
-async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
+async def serve(settings: Settings, read_again: Callable[[], Settings], supervisor: Supervisor) -> int:
     """Run a server until SIGTERM or SIGINT; at SIGHUP, apply what ``read_again`` returns. Signals that are ignored when
     the process starts (``nohup``, ``trap ''``, background jobs of a script) stay ignored.
 
     Returns the exit status: 0, or 1 when writes were lost.
     """
-    server = Server(settings)
+    server = Server(settings, supervisor=supervisor)
     for remark in settings.oddities():
         log.warning("%s", remark)
     loop = asyncio.get_running_loop()
@@ -354,18 +369,22 @@ async def serve(settings: Settings, read_again: Callable[[], Settings]) -> int:
         stop.set()
 
     def on_hangup() -> None:
+        supervisor.reloading()
         try:
             server.renew(read_again())
         except SettingError as error:
             for problem in error.problems:
                 log.error("settings were not reloaded and keep their values: %s", problem)
+        supervisor.ready()
 
     for signum, handler in ((signal.SIGTERM, on_signal), (signal.SIGINT, on_signal), (signal.SIGHUP, on_hangup)):
         if signal.getsignal(signum) is not signal.SIG_IGN:
             loop.add_signal_handler(signum, handler)
     try:
         await server.start()
+        supervisor.ready()
         await stop.wait()
+        supervisor.stopping()
         log.info("stopping; a second signal stops without waiting for storage")
     finally:
         unwritten = await server.stop()

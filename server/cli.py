@@ -26,6 +26,7 @@ from server.logs.formats import set_up_logging
 from server.settings.sources import read_settings
 from server.settings.table import SETTINGS, settings_help
 from server.settings.values import SettingError, Settings
+from server.supervisor import Supervisor
 from utils.clock import DAY_SECONDS
 from utils.version import installed_version
 
@@ -197,7 +198,7 @@ def _run(settings: Settings, read_again: Callable[[], Settings]) -> int:
     uvloop = settings.event_loop != "asyncio" and find_spec("uvloop") is not None
     try:
         with asyncio.Runner(loop_factory=import_module("uvloop" if uvloop else "asyncio").new_event_loop) as runner:
-            return runner.run(serve(settings, read_again))
+            return runner.run(serve(settings, read_again, Supervisor(os.environ)))
     except ListenError as error:
         print(f"{_program()}: {error}", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from chat.chat import Chat, NotReadyReason
 from server.metrics.counts import ServerCounts
+from server.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,10 @@ class _Seen(NamedTuple):
 class Pulse:
     """Watches from :meth:`run` on, until that is cancelled."""
 
-    def __init__(self, chat: Chat, counts: ServerCounts) -> None:
+    def __init__(self, chat: Chat, counts: ServerCounts, supervisor: Supervisor) -> None:
         self._chat = chat
         self._counts = counts
+        self._supervisor = supervisor
         self._seen = self._look()
         self._reason: NotReadyReason | None = None
         self._since: float | None = None  # when the server became unready; None while it is ready
@@ -45,6 +47,7 @@ class Pulse:
         now = asyncio.get_running_loop().time
         due = now() + BEAT_SECONDS
         summary_due = now() + SUMMARY_SECONDS
+        alive_due = now()
         while True:
             await asyncio.sleep(max(0.0, due - now()))
             lag = max(0.0, now() - due)
@@ -52,6 +55,9 @@ class Pulse:
             if lag >= STALL_SECONDS:
                 log.warning("the event loop stood still for %.1f s: too little CPU, or something blocks it", lag)
             self.check_ready(now())
+            if self._supervisor.watchdog_seconds and now() >= alive_due:
+                alive_due = now() + self._supervisor.watchdog_seconds / 2 - BEAT_SECONDS
+                self._supervisor.alive()
             if now() >= summary_due:
                 summary_due = now() + SUMMARY_SECONDS
                 self.summarize()
@@ -64,6 +70,8 @@ class Pulse:
             now: by a monotonic clock.
         """
         reason = self._chat.not_ready_reason()
+        if reason != "stopping":
+            self._supervisor.status("ready" if reason is None else f"not ready ({reason}): {self._chat.problem()}")
         if reason == self._reason or reason == "stopping":
             return
         self._reason = reason

@@ -17,6 +17,8 @@ MOST_PROXIES = 16
 MOST_CHARS = 4096
 # A provider assigns at least this prefix to a customer (RFC 6177): single addresses of it cost a client nothing.
 IPV6_PREFIX = 64
+# The peer of a connection to a Unix socket. Always a trusted proxy: the mode of the socket says which programs connect.
+LOCAL = "unix"
 
 Network = IPv4Network | IPv6Network
 # The values of a header of a request by its name, one per line.
@@ -73,7 +75,7 @@ class Addresses:
 
     def peer(self, address: str) -> Client:
         """Return the peer of a connection as a client, before any request."""
-        return Client(address, "" if self.trusts(address) else network_of(address))
+        return Client("" if address == LOCAL else address, "" if self.trusts(address) else network_of(address))
 
     def client(self, peer: str, headers: Headers) -> Client:
         """Return the client that sent a request with these headers on a connection from ``peer``.
@@ -83,7 +85,7 @@ class Addresses:
         """
         if not self.trusts(peer):
             return Client(peer, network_of(peer))
-        address, hops = peer, 0
+        address, hops = "" if peer == LOCAL else peer, 0
         scheme = host = None
         for entry in _entries(headers(self._header)):
             hops += 1
@@ -111,6 +113,8 @@ class Addresses:
 
     def _is_trusted(self, address: str) -> bool:
         """Return whether an address is that of a trusted proxy."""
+        if address in ("", LOCAL):
+            return True  # no proxy after it has named the client
         try:
             ip = ip_address(address)
         except ValueError:

@@ -1,11 +1,12 @@
 """``health``: ask a running server whether it is healthy, or ready; for containers and supervisors without curl."""
 
 import http.client
+import socket
 import sys
 from argparse import SUPPRESS, ArgumentTypeError, Namespace
 
 from server.commands.opening import Nouns, add_command
-from server.settings.readers import number
+from server.settings.readers import UNIX, number
 from server.settings.values import SettingError, Settings
 
 # The wildcard addresses, on which a server listens and to which nobody connects.
@@ -44,7 +45,7 @@ def run_health(settings: Settings, options: Namespace) -> int:
     path = "/ready" if options.ready else "/health"
     admin = settings.admin_port is not None
     hosts, port = (settings.admin_host, settings.admin_port) if admin else (settings.host, settings.port)
-    if not port:
+    if not port and not hosts.startswith(UNIX):
         name = "ADMIN_PORT" if admin else "PORT"
         raise SettingError(f"{name} is 0: the server picks a free port, which cannot be known here")
     try:
@@ -52,7 +53,8 @@ def run_health(settings: Settings, options: Namespace) -> int:
             hosts.split(",")[0], port, path, options.timeout, proxy_header=settings.proxy_protocol and not admin
         )
     except (OSError, http.client.HTTPException) as error:
-        print(f"no answer from {hosts}, port {port}: {error}", file=sys.stderr)
+        where = hosts if hosts.startswith(UNIX) else f"{hosts}, port {port}"
+        print(f"no answer from {where}: {error}", file=sys.stderr)
         return 1
     print(body)
     return 0 if status == http.client.OK else 1
@@ -62,7 +64,7 @@ def ask(host: str, port: int, path: str, seconds: float, *, proxy_header: bool =
     """Ask a server on this machine for a path; return the status and the body.
 
     Args:
-        host: the address on which it listens, which may be that of all addresses.
+        host: the address on which it listens, which may be that of all addresses, or ``unix:`` and a path.
         port: its port.
         path: what to ask for.
         seconds: time limit of each step.
@@ -71,18 +73,26 @@ def ask(host: str, port: int, path: str, seconds: float, *, proxy_header: bool =
     Raises:
         OSError, http.client.HTTPException: there is no answer.
     """
-    connection = (_BehindProxy if proxy_header else http.client.HTTPConnection)(
-        _THIS_MACHINE.get(host, host), port, timeout=seconds
-    )
+    connection = _Connection(_THIS_MACHINE.get(host, host), port, timeout=seconds)
+    connection.proxy_header = b"PROXY UNKNOWN\r\n" if proxy_header else b""
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Host": "localhost"})
         answer = connection.getresponse()
         return answer.status, answer.read(10_000).decode(errors="replace").strip()
     finally:
         connection.close()
 
 
-class _BehindProxy(http.client.HTTPConnection):
+class _Connection(http.client.HTTPConnection):
+    """To an address or a Unix socket, behind a PROXY header if there is one."""
+
+    proxy_header = b""
+
     def connect(self) -> None:
-        super().connect()
-        self.sock.sendall(b"PROXY UNKNOWN\r\n")
+        if self.host.startswith(UNIX):
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self.host.removeprefix(UNIX))
+        else:
+            super().connect()
+        self.sock.sendall(self.proxy_header)

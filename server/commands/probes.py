@@ -7,11 +7,14 @@ import http.client
 import os
 import socket
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chat.link.bus import LEAST_BYTES
 from server.commands.health import ask
+from server.settings.readers import UNIX
 from server.settings.values import Settings
+from server.wire.listener import is_left
 
 if TYPE_CHECKING:
     from server.bus.nats import NatsBus
@@ -54,9 +57,12 @@ async def _probe_port(settings: Settings, prefix: str) -> Listening:
     address = f"{prefix}HOST {hosts}, {prefix}PORT {port}"
     look_up = asyncio.get_running_loop().getaddrinfo
     try:
-        found = [
-            await look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE) for host in hosts.split(",")
-        ]
+        found = []
+        for host in hosts.split(","):
+            if host.startswith(UNIX):
+                _probe_path(host.removeprefix(UNIX))
+            else:
+                found.append(await look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
         with contextlib.ExitStack() as opened:
             for family, kind, protocol, _, where in dict.fromkeys(chain.from_iterable(found)):
                 bound = opened.enter_context(socket.socket(family, kind, protocol))
@@ -71,6 +77,12 @@ async def _probe_port(settings: Settings, prefix: str) -> Listening:
         is_parley = taken and any([await _is_parley(host, port, proxied=proxied) for host in hosts.split(",")])
         return Listening(address, port, problem.lower(), is_parley)
     return Listening(address, port)
+
+
+def _probe_path(path: str) -> None:
+    """Raise OSError if a server could not listen at this path."""
+    if not is_left(path) and not os.access(Path(path).parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"cannot create {path}: no such folder, or it is not writable")
 
 
 async def _is_parley(host: str, port: int, *, proxied: bool) -> bool:

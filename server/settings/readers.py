@@ -20,6 +20,9 @@ MANY = 10**9
 ROLE_CHARS = 64
 SUBJECT_CHARS = 64
 NODE_CHARS = 64
+# Before the path of a Unix socket.
+UNIX = "unix:"
+_PATH_BYTES = 107  # of `sun_path`, without its NUL; see unix(7)
 _LOCAL = {"localhost": ("127.0.0.1", "::1")}
 
 
@@ -68,20 +71,42 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def hosts(text: str) -> str:
     """Names and addresses to listen on, separated by commas; IPv6 ones with or without brackets."""
-    hosts = [part.strip() for part in text.split(",")]
-    for at, host in enumerate(hosts):
-        if host.startswith("[") or ":" in host:
-            hosts[at] = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-            ipaddress.IPv6Address(hosts[at])
-        elif not host.encode("idna"):  # as the resolver will: UnicodeError for an impossible name
-            raise ValueError
-    return ",".join(hosts)
+    return ",".join(_host(part.strip()) for part in text.split(","))
+
+
+def listeners(text: str) -> str:
+    """As `hosts`, and paths of Unix sockets after ``unix:``."""
+    parts = [part.strip() for part in text.split(",")]
+    return ",".join(_unix(part) if part.startswith(UNIX) else _host(part) for part in parts)
+
+
+def _host(text: str) -> str:
+    if text.startswith("[") or ":" in text:
+        address = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        ipaddress.IPv6Address(address)
+        return address
+    if not text.encode("idna"):  # as the resolver will: UnicodeError for an impossible name
+        raise ValueError
+    return text
+
+
+def _unix(text: str) -> str:
+    path = text.removeprefix(UNIX)
+    if not path.startswith("/") or len(path.encode()) > _PATH_BYTES or "\0" in path:
+        raise ReadError(f"must be an address, or {UNIX} and an absolute path of at most {_PATH_BYTES} bytes")
+    return text
 
 
 def same_address(one: str, other: str) -> bool:
     """Return whether two values of `hosts` have an address in common, as far as is known without resolving names."""
     here, there = (
-        {address for host in text.split(",") for address in _LOCAL.get(host.lower(), (host,))} for text in (one, other)
+        {
+            address
+            for host in text.split(",")
+            if not host.startswith(UNIX)
+            for address in _LOCAL.get(host.lower(), (host,))
+        }
+        for text in (one, other)
     )
     return not here.isdisjoint(there) or _covers(here, there) or _covers(there, here)
 

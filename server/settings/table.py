@@ -11,6 +11,7 @@ from server.settings.readers import (
     event_loop,
     flag,
     hosts,
+    listeners,
     nats_credentials,
     nats_urls,
     node_name,
@@ -30,8 +31,9 @@ SETTINGS: tuple[Setting, ...] = (
         "HOST",
         "comma-separated addresses",
         "127.0.0.1",
-        "addresses to listen on; 0.0.0.0 for all of IPv4, :: for all of IPv6, 0.0.0.0,:: for both",
-        hosts,
+        "addresses to listen on; 0.0.0.0 for all of IPv4, :: for all of IPv6, 0.0.0.0,:: for both;"
+        " unix:/path for a Unix socket",
+        listeners,
     ),
     Setting("PORT", "a whole number from 0 to 65535", 8080, "port to listen on; 0 picks a free one", whole(0, 65535)),
     Setting(

@@ -336,6 +336,15 @@ async def test_an_address_that_another_program_has_is_an_error(prefix: str) -> N
     assert said == f"cannot listen on {prefix}HOST 127.0.0.1, {prefix}PORT {port}: address already in use"
 
 
+async def test_a_unix_socket_needs_a_folder(tmp_path: Path) -> None:
+    port = free_port()
+    assert (await check(HOST=f"unix:{tmp_path}/s", PORT=str(port))).about("listen") == [
+        f"HOST unix:{tmp_path}/s, PORT {port} is free"
+    ]
+    (said,) = (await check(HOST=f"unix:{tmp_path}/no/s")).about("listen", "error")
+    assert said.endswith("no such folder, or it is not writable")
+
+
 async def test_an_address_of_another_machine_is_an_error() -> None:
     found = await check(HOST="192.0.2.1")
     assert found.result == (1, "a server would not start")

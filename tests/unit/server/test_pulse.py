@@ -11,6 +11,7 @@ from chat.chat import Chat
 from chat.delivery.counters import Counters
 from server.metrics.counts import ServerCounts
 from server.pulse import Pulse
+from server.supervisor import Supervisor
 
 
 class Watched:
@@ -24,7 +25,7 @@ class Watched:
             not_ready_reason=lambda: self.reason,
             problem=lambda: f"because of {self.reason}",
         )
-        self.pulse = Pulse(cast(Chat, chat), self.counts)
+        self.pulse = Pulse(cast(Chat, chat), self.counts, Supervisor({}))
 
 
 @pytest.fixture

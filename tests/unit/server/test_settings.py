@@ -26,6 +26,7 @@ RIGHT: dict[str, list[tuple[str, Any]]] = {
     "ADMIN_HOST": [("::1", "::1")],
     "ADMIN_PORT": [("0", 0), ("9100", 9100)],
     "HOST": [
+        ("unix:/run/parley/s, [::1]", "unix:/run/parley/s,::1"),
         ("0.0.0.0", "0.0.0.0"),
         ("::", "::"),
         ("[::1]", "::1"),
@@ -112,9 +113,22 @@ OF_MAIL = {"PUBLIC_URL", "SMTP_URL", "MAIL_FROM"}  # test_mail_settings.py
 NO_WHOLE = ["-1", "x", "1.5", "1e3", "0x10", "99999999999999999999"]
 NO_SECONDS = ["-1", "x", "nan", "inf", "-inf", "1e400", "20s"]
 WRONG: dict[str, list[str]] = {
-    "ADMIN_HOST": ["a..b"],
+    "ADMIN_HOST": ["a..b", "unix:/s"],
     "ADMIN_PORT": ["65536", *NO_WHOLE],
-    "HOST": ["a..b", "x" * 300, ".example", "[::1", "::1]x", "1::2::3", "0.0.0.0,", ",", "[localhost]"],
+    "HOST": [
+        "unix:",
+        "unix:s",
+        "unix:/" + "s" * 107,
+        "a..b",
+        "x" * 300,
+        ".example",
+        "[::1",
+        "::1]x",
+        "1::2::3",
+        "0.0.0.0,",
+        ",",
+        "[localhost]",
+    ],
     "PORT": ["65536", *NO_WHOLE],
     "DATABASE_URL": ["mysql://u:p@h/d", "chat", "http://h", "postgresql:h"],
     "DB_HOST": ["h:5432", "[h]:5432", "::1:x", "[::1]:5432"],
@@ -278,6 +292,10 @@ def test_the_two_ports_of_one_address_must_differ(host: str, admin_host: str, sa
             assert Settings(given).admin_port == 9100
         assert Settings({**given, "PORT": "9101"}).port == 9101
         assert Settings({**given, "PORT": "0", "ADMIN_PORT": "0"}).port == 0
+
+
+def test_a_unix_socket_has_no_address() -> None:
+    assert Settings({"HOST": "unix:/s", "ADMIN_HOST": "::", "PORT": "9100", "ADMIN_PORT": "9100"}).host == "unix:/s"
 
 
 def test_an_invalid_value_is_not_reported_a_second_time_in_combination() -> None:
