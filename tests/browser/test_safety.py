@@ -75,6 +75,44 @@ async def test_no_character_turns_an_address_round(enter: Enter) -> None:
     assert await ann.page.evaluate(BACKWARDS) == [False] * 4
 
 
+WHOLE = [
+    "我们明天在 Berlin 见面,好吗?带上 3 本书 📚。" * 50,
+    "私はJSが好きです。テストは 3 回。😀" * 40,
+    "내일 서울에서 만나요 3시에 " * 100,
+    "नमस्ते दुनिया, कल मिलते हैं 👍🏽 " * 60,
+    "مرحبا بالعالم، نلتقي غدا 👨‍👩‍👧 " * 60,
+    "สวัสดีชาวโลก " * 140,
+    "Привет, как дела? Hello! " * 90,
+    "😀🇩🇪1️⃣❤️👩🏽‍💻" * 80,
+]
+
+
+async def test_a_text_that_is_slow_to_draw_is_drawn_when_one_wants_it(enter: Enter) -> None:
+    """Where scripts change with each letter, the browser looks for fonts for most of a second. Languages are whole."""
+    ann, eve = await enter("ann"), await enter("eve")
+    slow_text = "字क" * 950
+    await eve.say(*WHOLE, slow_text)
+    await expect(ann.messages).to_have_count(len(WHOLE) + 1)
+    text = ann.log.locator(".text")
+    assert await text.evaluate_all("all => all.map((each) => each.textContent)") == [
+        *(each.strip() for each in WHOLE),
+        slow_text[:120],
+    ]
+    more = ann.messages.get_by_role("button", name="Show more")
+    await expect(more).to_have_count(1)
+    await more.click()
+    await expect(text.last).to_have_text(slow_text)
+    await ann.messages.get_by_role("button", name="Show less").click()
+    await expect(text.last).to_have_text(slow_text[:120])
+    await ann.messages.last.hover()
+    await ann.page.get_by_role("toolbar").get_by_role("button", name="Reply").click()
+    await expect(ann.page.locator("#reply-bar")).to_contain_text(f"{slow_text[:24]}…")
+    await ann.say("indeed")
+    await expect(ann.log.locator(".reply-text")).to_have_text(f"{slow_text[:24]}…")
+    await eve.say("字क" * 950 + "!")
+    await expect(ann.page.locator("[aria-live] p").last).to_have_text(f"eve: {slow_text[:120]}")
+
+
 @pytest.mark.slow
 async def test_a_long_message_is_folded_and_marks_stay_in_their_bubble(enter: Enter) -> None:
     ann = await enter("ann")

@@ -8,6 +8,7 @@ import { Refused } from "../net/api.js";
  */
 
 const HITS = 30;
+const PINS = 50;
 
 /** @param {Context} context */
 export function findingActions({ state, session, reading }) {
@@ -61,18 +62,18 @@ export function findingActions({ state, session, reading }) {
       return page.messages.length > 0;
     },
 
-    /** Read all pinned messages of a room. @param {string} name @throws {Refused} */
-    async pins(name) {
-      /** @type {Message[]} */ let pinned = [];
-      for (let more = true; more; ) {
-        const from = pinned.length ? { before: pinned[0].seq } : {};
-        const page = await session.ask({ type: "history", room: name, pinned: true, limit: state.limits.history_limit, ...from });
-        pinned = [...page.messages, ...pinned];
-        more = page.has_older && page.messages.length > 0;
-      }
+    /** Read the newest pinned messages of a room, or those before. @param {string} name @param {number} [before] @throws {Refused} */
+    async pins(name, before = 0) {
+      const from = before ? { before } : {};
+      /** @type {{messages: Message[], has_older: boolean}} */
+      const page = await session.ask({ type: "history", room: name, pinned: true, limit: Math.min(PINS, state.limits.history_limit), ...from });
       const room = state.rooms.get(name);
-      if (room) room.pinned = pinned;
-      session.meetAuthors(pinned);
+      if (!room) return;
+      const known = (before && room.pinned) || [];
+      const seqs = new Set(known.map(({ seq }) => seq)); // one that was pinned meanwhile
+      room.pinned = [...known, ...page.messages.filter(({ seq }) => !seqs.has(seq))];
+      room.pinnedBefore = page.has_older ? (page.messages[0]?.seq ?? 0) : 0;
+      session.meetAuthors(page.messages);
       state.changed();
     },
 

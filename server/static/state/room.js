@@ -71,6 +71,7 @@ export class Room extends LogWindow {
   /** When I last looked at it on this page, in epoch milliseconds; 0 if I have not. */
   used = 0;
   /** The pinned messages, null until they were asked for. @type {Message[] | null} */ pinned = null;
+  /** Those before this message were not read yet; 0 if all were. */ pinnedBefore = 0;
   /** When the newest message arrived, in epoch milliseconds; 0 if that is unknown. */
   at = 0;
 

@@ -3,6 +3,7 @@ import { kindOf } from "../state/people.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
 import { duration, parts } from "../words/format.js";
+import { start } from "./beginning.js";
 import { icon } from "./icons.js";
 import { plain } from "./markdown/text.js";
 
@@ -109,7 +110,7 @@ function bar(state, room, cancel) {
   const message = state.ui.replyTo.get(room.name);
   if (!message) return nothing;
   const now = room.message(message.seq) ?? message;
-  const text = "deleted_at" in now ? words.replyDeleted : plain(now.content ?? "").slice(0, 200);
+  const text = "deleted_at" in now ? words.replyDeleted : start(plain(now.content ?? "").slice(0, 200));
   return html`<div class="composer-bar" id="reply-bar">
     ${icon("reply")}<span class="cut">${parts(words.replyingTo, { name: html`<b dir="auto">${now.sender}</b>`, text: html`<bdi>${text}</bdi>` })}</span>
     ${cross(words.cancelReply, cancel)}

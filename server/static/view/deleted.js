@@ -3,6 +3,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
 import { words as page } from "../words.js";
 import { find as words } from "../words/find.js";
+import { start } from "./beginning.js";
 import { alikeIn, hit, onArrow } from "./hits.js";
 import { when } from "./when.js";
 
@@ -50,7 +51,7 @@ export function open({ state, act, data, redraw, uncover }) {
         act.reading.open(name, message.seq);
         uncover();
       },
-      text: html`<span class="clamped">${message.content}</span>`,
+      text: html`<span class="clamped">${start(message.content)}</span>`,
       below: html`<div class="hit-below"><span class="cut">${words.deletedAt(when(message.deleted_at ?? message.timestamp))}</span></div>`,
       alike,
     });

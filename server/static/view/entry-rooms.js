@@ -3,6 +3,7 @@ import { repeat } from "../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../net/api.js";
 import { entry as texts } from "../words/entry.js";
 import { avatar } from "./avatar.js";
+import { start } from "./beginning.js";
 import { icon } from "./more-icons.js";
 
 /**
@@ -84,7 +85,7 @@ export class EntryRooms {
       ${icon("hash")}
       <span class="entry-room-words">
         <span class="entry-room-title cut"><bdi>${title || room}</bdi></span>
-        ${topic ? html`<span class="entry-room-topic cut" dir="auto">${topic}</span>` : nothing}
+        ${topic ? html`<span class="entry-room-topic cut" dir="auto">${start(topic)}</span>` : nothing}
       </span>
       <span class="entry-room-count">${count}</span>
     </button></li>`;

@@ -1,4 +1,5 @@
 import { comparable } from "../state/people.js";
+import { quick } from "./beginning.js";
 
 /**
  * The part of a message in which searched words are, with those words marked: as the server finds them, whole words, and
@@ -13,6 +14,7 @@ const NO_SPACES = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Thai}\p{sc=
 const OPTIONAL = /[\u0591-\u05c7\u064b-\u065f\u0670\u0640\u00ad]/g;
 const BEFORE = 48;
 const LENGTH = 180;
+const STRETCHES = 48; // of other scripts
 
 /** @param {string} text */
 const fold = (text) => comparable(text).replace(OPTIONAL, "");
@@ -34,7 +36,7 @@ export function excerpt(content, q) {
     else if (NO_SPACES.test(word)) hits.push(...within(match[0], searched).map(([from, to]) => /** @type {[number, number]} */ ([match.index + from, match.index + to])));
   }
   const start = hits.length && hits[0][0] > BEFORE ? startOf(text, hits[0][0] - BEFORE) : 0;
-  const end = Math.max(endOf(text, start + LENGTH), hits[0]?.[1] ?? 0);
+  const end = start + quick(text.slice(start, Math.max(endOf(text, start + LENGTH), hits[0]?.[1] ?? 0)), STRETCHES).length;
   /** @type {Piece[]} */ const pieces = start ? [{ text: "…", marked: false }] : [];
   let at = start;
   for (const [from, to] of hits.filter((hit) => hit[1] <= end)) {

@@ -4,6 +4,7 @@ import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { Refused } from "../../net/api.js";
 import { dialogs as words } from "../../words/dialogs.js";
 import { words as common } from "../../words.js";
+import { start } from "../beginning.js";
 import { goTo } from "../go.js";
 import { icon } from "../more-icons.js";
 
@@ -64,7 +65,7 @@ export function open({ state, act, redraw, close }) {
       <span class="room-sign">${icon("hash")}</span>
       <span class="found-words">
         <span class="found-title cut"><bdi>${title}</bdi></span>
-        ${each.topic ? html`<span class="found-topic cut" dir="auto">${each.topic}</span>` : nothing}
+        ${each.topic ? html`<span class="found-topic cut" dir="auto">${start(each.topic)}</span>` : nothing}
         <span class="found-facts">${each.members ? html`<span>${words.members(each.members)}</span>` : nothing}${each.online
           ? html`<span>${words.online(each.online)}</span>`
           : nothing}</span>

@@ -2,6 +2,7 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { repeat } from "../../vendor/lit-html/directives/repeat.js";
 import { words as common } from "../../words.js";
 import { reports as words } from "../../words/manage.js";
+import { beginning } from "../beginning.js";
 import { avatar } from "../avatar.js";
 import { Attempts } from "../manage/rows.js";
 import { mark, nameOf, namesakes } from "../names.js";
@@ -79,7 +80,7 @@ export function open({ state, act, data, redraw, close }) {
     return html`<li class="report">
       <div class="report-head">${avatar(sender)}<span class="report-who">${who(sender, alike)}</span>
         <span class="report-time">${when(report.posted_at)}${room ? nothing : html` <bdi>${words.inRoom(state.rooms.get(report.room)?.title ?? report.room)}</bdi>`}</span></div>
-      <blockquote class="report-text" dir="auto">${content}</blockquote>
+      <blockquote class="report-text" dir="auto">${beginning(content)}</blockquote>
       <p class="report-reason" dir="auto">${reason || words.noReason}</p>
       <p class="report-by">${words.reportedBy(reporter.name, when(report.created_at))} ${mark(reporter.id)}</p>
       ${report.state === "open"

@@ -1,4 +1,5 @@
 import { words } from "../../words.js";
+import { STRETCHES, quick } from "../beginning.js";
 import { plain } from "../markdown/text.js";
 
 /**
@@ -40,7 +41,7 @@ export class Announcer {
     }
     this.#heard = last;
     if (fresh.length > BULK) this.#say(words.log.newMessages(fresh.length));
-    else for (const { name, message } of fresh) this.#say(words.log.said(name, plain(message?.content ?? "")));
+    else for (const { name, message } of fresh) this.#say(words.log.said(name, quick(plain(message?.content ?? ""), STRETCHES)));
   }
 
   /** @param {string} text */

@@ -6,6 +6,7 @@ import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { words } from "../../words.js";
 import { list } from "../../words/format.js";
 import { colors, initials, shapeOf } from "../avatar.js";
+import { beginning, start as startOf } from "../beginning.js";
 import { goTo } from "../go.js";
 import { icon } from "../icons.js";
 import { addressOf, isForBrowser } from "../links.js";
@@ -23,9 +24,6 @@ import { foot, footOf, tick } from "./delivery.js";
  *   the keys of the long messages that are not folded; `alike`: what tells authors of one name apart
  */
 
-/** Longer messages are folded at first: more than 20 lines, or more characters than fit into 20 lines on any screen. */
-const LINES = 20;
-const CHARS = 2500;
 /** About how many elements a message may have at first, and when it is unfolded. */
 const ELEMENTS = 120;
 const MORE_ELEMENTS = 1200;
@@ -44,7 +42,7 @@ function record(line, { state, room, now, target, opened, alike }) {
   const { message: sent, unsent } = line;
   const edit = state.ui.edits.get(editKey(room.name, line.seq ?? unsent?.id));
   const content = edit?.saving ? edit.text : (sent?.content ?? unsent?.content ?? "");
-  const long = content.length > CHARS || content.split("\n", LINES + 2).length > LINES + 1;
+  const long = beginning(content) !== content;
   return {
     sent,
     content,
@@ -81,6 +79,7 @@ function draw(line, shown, context) {
   const classes = ["msg", start && "start", own && "own", shown.mention && "mentions-me", shown.target && "target",
     shown.editing && "editing", shown.delivered !== "sent" && "unsent"].filter(Boolean).join(" ");
   const edited = sent?.edited_at ? editedText(sent.edited_at) : "";
+  const drawn = shown.fold === "folded" ? beginning(content) : content;
   const most = shown.fold === "open" ? MORE_ELEMENTS : ELEMENTS;
   const above = sent?.pinned_at || replyOf(line) ? over(line, shown, context) : start ? head(shown, context) : nothing;
   const below = (own && (shown.last || shown.delivered !== "sent")) || shown.fold || shown.reactors
@@ -90,7 +89,7 @@ function draw(line, shown, context) {
   return html`<div class=${classes} role="listitem" tabindex="-1" data-key=${keyOf(line)} data-seq=${shown.seq ?? nothing}
     data-state=${shown.delivered} data-time=${start ? nothing : shortTimeText(at)} aria-label=${label(shown, edited, context.state)}
     .style=${start ? colors(author) : ""}>${above}<div class=${textClass(shown)} dir="auto" data-edited=${edited || nothing}>${
-      guard([content, shown.me, most], () => text(content, textOptions(context), most))}</div>${below} </div>`;
+      guard([drawn, shown.me, most], () => text(drawn, textOptions(context), most))}</div>${below} </div>`;
 }
 
 /** Few messages have any of these: what is not there costs one marker in the page, not one each.
@@ -171,7 +170,7 @@ function replyHead(line, { muffled, answered }, { act, room }) {
   const name = shownName({ id: answered, name: reply.sender });
   return html`<button type="button" class="reply" tabindex="-1" aria-label=${words.log.replyTo(name, content)}
     @click=${() => act.reading.toMessage(room.name, reply.seq)}>${icon("reply")}<bdi class="reply-name">${name}</bdi> <bdi
-    class="reply-text">${content}</bdi></button>`;
+    class="reply-text">${startOf(content)}</bdi></button>`;
 }
 
 /** @param {MessageLine} line @param {Shown} shown @param {Context} context */
