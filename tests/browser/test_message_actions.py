@@ -125,6 +125,41 @@ async def test_the_toolbar_follows_the_pointer(enter: Enter) -> None:
     await expect(toolbar(ann)).to_have_count(0)
 
 
+COVERED = """() => {
+  const bar = document.querySelector(".tools").getBoundingClientRect();
+  const range = document.createRange();
+  range.selectNodeContents(document.querySelector(".tools").closest(".msg").querySelector(".text"));
+  return [...range.getClientRects()].some((line) =>
+    line.top < bar.bottom && line.bottom > bar.top && line.left < bar.right && line.right > bar.left);
+}"""
+
+
+@pytest.mark.slow
+async def test_the_toolbar_covers_no_text_of_its_message(enter: Enter, room: str) -> None:
+    """What ends in a link beside the right edge can be clicked there, also at the upper edge of the log."""
+    ann = await enter("ann", viewport={"width": 1280, "height": 720})
+    width = await ann.page.locator(".lines").evaluate("lines => lines.clientWidth")
+    long = "word " * ((width - 130) // 38)  # up to the toolbar, in one line
+    links = [f"{long}{i} and so on #other-{room}" for i in range(40)]
+    await ann.say("one", "two", *links)
+    await ann.delivered(links[-1])
+    for link in (links[-1], links[-9]):
+        at = ann.page.locator(".msg", has_text=link).locator(".text a").last
+        await at.hover()
+        assert not await ann.page.evaluate(COVERED)
+        await at.hover()
+    await ann.page.locator(".msg", has_text=links[20]).evaluate("msg => msg.scrollIntoView({ block: 'start' })")
+    await ann.page.locator(".msg", has_text=links[21]).locator(".text a").last.hover()
+    assert not await ann.page.evaluate(COVERED)
+    bar = await toolbar(ann).bounding_box()
+    log = await ann.page.locator("#log").bounding_box()
+    assert bar
+    assert log
+    assert bar["y"] >= log["y"], "it cannot be reached"
+    await toolbar(ann).get_by_role("button", name="More actions").hover()
+    await ann.page.locator(".msg", has_text=links[21]).locator(".text a").last.click()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("item", [None, "Seen by"])
 async def test_the_toolbar_follows_the_pointer_after_escape(enter: Enter, item: str | None) -> None:

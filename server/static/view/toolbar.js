@@ -24,6 +24,7 @@ const SLOP = 10; // px that a resting finger moves
 export class MessageTools {
   #bar = document.createElement("div");
   /** The message that has the toolbar. @type {HTMLElement | null} */ #at = null;
+  /** As it was when the toolbar was placed. @type {Message | null} */ #placed = null;
   /** Whether the focus came into the log by the pointer: then keys are text for the message box. */
   #byPointer = false;
   /** Where the mouse was last. */ #pointer = { x: NaN, y: NaN };
@@ -86,7 +87,7 @@ export class MessageTools {
     if (element !== this.#at && this.#bar.contains(document.activeElement)) this.#at?.focus({ preventScroll: true });
     if (!element || !message || !room) {
       this.#bar.remove();
-      this.#at = null;
+      this.#at = this.#placed = null;
       return;
     }
     if (this.#bar.parentElement !== element) element.append(this.#bar);
@@ -94,8 +95,24 @@ export class MessageTools {
     this.#at = element;
     this.#bar.setAttribute("aria-label", words.label(message.sender));
     render(messageActions(message, this.state, this.act, (action, anchor) => this.#run(message, room.name, action, anchor)), this.#bar);
+    if (this.#placed !== message) this.#place(element);
+    this.#placed = message;
     const buttons = this.#buttons;
     if (!buttons.some((button) => button.tabIndex === 0) && buttons[0]) buttons[0].tabIndex = 0;
+  }
+
+  /** Over the upper edge of the message, where its name is; beside that edge if its text would be covered there. @param {HTMLElement} element */
+  #place(element) {
+    const bar = this.#bar;
+    bar.className = "tools";
+    const text = element.querySelector(".text");
+    if (!text) return;
+    const { top, bottom, left, right, height } = bar.getBoundingClientRect();
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    const covers = [...range.getClientRects()].some((line) => line.top < bottom && line.bottom > top && line.left < right && line.right > left);
+    const space = element.getBoundingClientRect().top - this.log.getBoundingClientRect().top;
+    if (covers) bar.classList.add(space < height ? "below" : "above");
   }
 
   get #buttons() {
