@@ -116,7 +116,6 @@ WRONG: dict[str, list[str]] = {
     "ADMIN_HOST": ["a..b", "unix:/s"],
     "ADMIN_PORT": ["65536", *NO_WHOLE],
     "HOST": [
-        "unix:",
         "unix:s",
         "unix:/" + "s" * 107,
         "a..b",
