@@ -416,3 +416,47 @@ async def test_a_shared_address_names_nobody(enter: Enter, room: str) -> None:
     await ann.choose("More about this room", "Copy link")
     copied = await ann.page.evaluate("navigator.clipboard.readText()")
     assert copied == ann.page.url
+
+
+# What is kept, and what somebody has made of it: by the key, of all tabs or of one.
+UNREADABLE = {
+    "no user": ("localStorage", "guest:ann", '{"token": "x", "name": "ann", "at": 1}'),
+    "former": ("localStorage", "guest:ann", '{"token": "x", "name": "ann", "at": 1, "user": null, "former": 5}'),
+    "no name of the user": ("localStorage", "guest:ann", '{"token": "x", "name": "ann", "at": 1, "user": {"id": 5}}'),
+    "entered": ("localStorage", "entered:guest:ann", "[null]"),
+    "recent": ("localStorage", "recent:guest:ann", "[null, {}]"),
+    "hidden": ("localStorage", "hidden:guest:ann", "{}"),
+    "blocked": ("localStorage", "blocked:guest:ann", "5"),
+    "marked": ("localStorage", "marked:guest:ann", "[null, 5]"),
+    "drafts": ("localStorage", "drafts:guest:ann", "[[5]]"),
+    "applied": ("localStorage", "applied", "5"),
+    "settings": ("localStorage", "settings", '{"emoji": [null], "keywords": [5], "levels": {"x": null}}'),
+    "outbox": ("localStorage", "outbox:t-x", '{"person": "guest:ann"}'),
+    "quote": (
+        "localStorage",
+        "outbox:t-x",
+        '{"person": "guest:ann", "entries": [{"id": "x", "room": "ROOM", "content": "kept", "at": 1,'
+        ' "author": {"id": "g_x", "name": "ann"}, "state": "failed", "reason": "x",'
+        ' "replyTo": {"seq": 1, "content": {}}}]}',
+    ),
+    "writing": ("sessionStorage", "writing", '{"person": "guest:ann"}'),
+    "edits": ("sessionStorage", "writing", '{"person": "guest:ann", "replyTo": [], "apart": [], "edits": [null]}'),
+    "staying": ("sessionStorage", "rooms", '{"person": "guest:ann", "names": ["ROOM"]}'),
+    "names": ("sessionStorage", "rooms", '{"person": "guest:ann", "names": [null], "staying": [], "front": ""}'),
+    "token": ("sessionStorage", "token", "5"),
+    "name": ("sessionStorage", "name", '{"x": 1}'),
+}
+
+
+@pytest.mark.parametrize("kept", [pytest.param(name, id=name, marks=pytest.mark.slow) for name in UNREADABLE])
+async def test_what_cannot_be_read_counts_as_absent(enter: Enter, room: str, kept: str) -> None:
+    """The page opens, whatever an extension or another version has left in the browser."""
+    ann = await enter("ann")
+    area, key, value = UNREADABLE[kept]
+    await ann.page.add_init_script(f"{area}.setItem('parley.{key}', `{value.replace('ROOM', room)}`)")
+    await ann.page.goto(ann.page.url.partition("?")[0] + f"?r={room}&u=ann")
+    await ann.connected()
+    await ann.say("hello")
+    await ann.delivered("hello")
+    if kept == "quote":
+        await expect(ann.message("kept")).to_be_visible()

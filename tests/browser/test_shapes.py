@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import ConsoleMessage, WebSocketRoute, expect
+from playwright.async_api import ConsoleMessage, Page, WebSocketRoute, expect
 
 from tests.browser.chat_page import Enter, Frame, OnFrame, Wire, link, pass_on
+from tests.browser.test_modules import run
 from tests.support.browser import Pages
 from tests.support.marks import slow
 from tests.support.server import ServerProcess
@@ -140,3 +141,21 @@ async def test_changes_that_cannot_be_read_change_nothing(enter: Enter, wire: Wi
     await expect(ann.message("first")).to_have_count(1)
     await expect(ann.page.get_by_text("spoiled")).to_have_count(0)
     await expect(ann.page.locator(".reaction")).to_have_count(0)
+
+
+@pytest.mark.slow
+async def test_a_mute_without_a_readable_end(page: Page) -> None:
+    """In a frame about one member, and in the list of all."""
+    fits = await run(
+        page,
+        {"net/shapes.js": "readable"},
+        """
+        const bob = { id: "g_b", name: "bob" };
+        const ends = [undefined, null, "9999-12-31T23:59:59Z", 5, {}, "soon"];
+        return ends.flatMap((muted_until) => [
+          { type: "member", action: "muted", member: { ...bob, muted_until } },
+          { type: "members", members: [bob, { ...bob, muted_until }] },
+        ]).map((frame) => readable(frame) !== null);
+        """,
+    )
+    assert fits == [True] * 6 + [False] * 6

@@ -1,27 +1,15 @@
+import { all, has, maybe, moment, number, object, replyHead, text, user, whole } from "../state/shape.js";
+
 /**
  * What the page needs of each frame. One that does not fit, of another server or a proxy that alters it, is dropped: it would
  * empty the log, or stop the page. Fields that the page can do without are not listed. See docs/protocol.md.
  *
- * @typedef {(value: any) => boolean} Fits
+ * @typedef {import("../state/shape.js").Fits} Fits
  */
 
-/** @type {Fits} */ const text = (value) => typeof value === "string";
-/** @type {Fits} */ const number = (value) => Number.isFinite(value);
-/** @type {Fits} */ const whole = (value) => Number.isSafeInteger(value);
-/** @type {Fits} */ const moment = (value) => text(value) && !Number.isNaN(Date.parse(value));
-/** @param {Fits} fits @returns {Fits} */ const maybe = (fits) => (value) => value === undefined || value === null || fits(value);
-/** @param {Fits} fits @returns {Fits} */ const all = (fits) => (value) => Array.isArray(value) && value.every(fits);
-/** @type {Fits} */ const object = (value) => typeof value === "object" && value !== null;
-
-/** @param {Record<string, Fits>} fields @returns {Fits} */
-const has = (fields) => {
-  const entries = Object.entries(fields);
-  return (value) => object(value) && entries.every(([name, fits]) => fits(value[name]));
-};
-
-const user = has({ id: text, name: text });
 const info = has({ kind: text, title: maybe(text), topic: maybe(text) });
 const invitation = { room: text, info, by: user };
+const member = has({ id: text, name: text, muted_until: maybe(moment), banned_until: maybe(moment) });
 const place = { seq: whole };
 const change = { ...place, version: whole };
 /** @type {Fits} */ const ids = (value) => object(value) && Object.values(value).every(all(text));
@@ -37,7 +25,7 @@ const message = has({
   alias_of: maybe(text),
   mentions: maybe(all(text)),
   reactions: maybe(ids),
-  reply_to: maybe(has({ ...place, sender: maybe(text), content: maybe(text) })),
+  reply_to: maybe(replyHead),
 });
 const most = maybe(number);
 const limits = has({ max_frame_bytes: most, max_content_chars: most, max_rooms: most, history_limit: most, name_chars: most, edit_window: most });
@@ -54,8 +42,8 @@ const FRAMES = {
   invitation: (frame) => has(frame.open ? invitation : { room: text })(frame),
   joined: has({ room: text, epoch: text, head: whole, members: all(user), count: number, info: maybe(info), peer: maybe(user) }),
   left: has({ by: maybe(user), text: maybe(text) }),
-  member: has({ action: text, member: user, by: maybe(user) }),
-  members: has({ members: all(user) }),
+  member: has({ action: text, member, by: maybe(user) }),
+  members: has({ members: all(member) }),
   message,
   pinned: has({ ...change, pinned_at: maybe(moment), by: maybe(user) }),
   presence: has({ count: number, joined: maybe(all(user)), left: maybe(all(user)) }),

@@ -1,3 +1,5 @@
+import { replyHead } from "./shape.js";
+
 /**
  * Messages written in this tab that are not known to be stored. Only the server's `ack` or the user removes an entry.
  * No page, no socket, no clock: times come from the caller.
@@ -41,7 +43,7 @@ export class Outbox {
         reason: failed ? String(entry.reason) : "",
         attempts: 0,
         retryAt: 0,
-        replyTo: typeof entry.replyTo?.seq === "number" ? entry.replyTo : null,
+        replyTo: replyHead(entry.replyTo) ? entry.replyTo : null,
         closed: entry.closed === true,
       });
     }

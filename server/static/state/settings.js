@@ -1,3 +1,5 @@
+import { text } from "./shape.js";
+
 /**
  * What a person has chosen, kept in the browser for all of its tabs.
  *
@@ -40,7 +42,9 @@ export class Settings {
     this.values = { ...DEFAULTS };
     for (const key of /** @type {(keyof Values)[]} */ (Object.keys(DEFAULTS))) {
       const value = saved[key];
-      const fits = typeof value === typeof DEFAULTS[key] && Array.isArray(value) === Array.isArray(DEFAULTS[key]) && value !== null;
+      const usual = DEFAULTS[key];
+      const fits = typeof value === typeof usual && Array.isArray(value) === Array.isArray(usual) && value !== null &&
+        (typeof value !== "object" || Object.values(value).every(text));
       if (fits) /** @type {any} */ (this.values)[key] = value;
     }
   }

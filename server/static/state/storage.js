@@ -1,3 +1,5 @@
+import { readable } from "./stored.js";
+
 /**
  * What the browser keeps of this page, as JSON: in `sessionStorage` for a tab across its reloads, in `localStorage` for
  * all tabs and for later.
@@ -24,7 +26,7 @@ export class Stored {
   get(key) {
     const kept = this.#memory.get(key);
     try {
-      return JSON.parse(kept ?? this.area().getItem(PREFIX + key) ?? "null");
+      return readable(key, JSON.parse(kept ?? this.area().getItem(PREFIX + key) ?? "null"));
     } catch {
       return null;
     }
