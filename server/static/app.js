@@ -143,6 +143,7 @@ export class App {
     const { state, session } = this;
     const other = !state.proven && name !== state.name;
     if (state.known && !other) return "";
+    if (state.known) await this.act.messages.settle();
     await this.#prepare(name);
     session.start();
     return session.settled();

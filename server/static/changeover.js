@@ -53,10 +53,11 @@ export class Changeover {
   /** Forget the person, and the address of the room. @param {boolean} unsent whether also what was not sent
    * @param {string} [news] @param {boolean} [asked] whether it is asked for in this tab */
   async signOut(unsent, news, asked = true) {
+    const lost = await this.app.act.messages.settle();
     this.app.session.transport.stop();
     await this.app.forget(unsent);
     history.replaceState(null, "", location.pathname);
-    return asked ? this.reload(news) : this.#interrupt(news);
+    return asked ? this.reload(news || lost) : this.#interrupt(news || lost);
   }
 
   /** Tell the user what was to be told when the page began again, and after signing in offer what they wrote as a guest. */

@@ -48,8 +48,9 @@ export function accountActions(context) {
     /** Sign out of this browser: an account in all of its tabs, a guest by forgetting it. Unsent messages are lost.
      * @param {string} [news] what to tell the user then */
     async signOut(news) {
+      const lost = await context.messages.settle();
       if (state.account || app.login.denied) await app.login.signOut();
-      app.changeover.signOut(true, news);
+      app.changeover.signOut(true, news || lost);
     },
 
     /** The invite link of this tab was used, or is of no use. */

@@ -15,6 +15,7 @@ export function askingActions(context) {
   return {
     /** Give up the membership, on all devices. @param {string} name */
     async quit(name) {
+      await context.messages.settle(name);
       await session.ask({ type: "leave", room: name, quit: true });
       context.rooms.close(name);
     },

@@ -7,7 +7,7 @@
  */
 
 /** @param {Context} context */
-export function meActions({ state, session, api, app }) {
+export function meActions({ state, session, api, app, messages: { settle } }) {
   const { login } = app;
 
   /** The account has changed. */
@@ -78,9 +78,10 @@ export function meActions({ state, session, api, app }) {
     /** Delete the account. @param {Proof} proof @param {boolean} messages whether to delete its messages, too
      * @param {string} news what to tell the user then */
     async remove(proof, messages, news) {
+      const lost = await settle();
       await api.ask("DELETE", "me", { ...proof, messages: messages ? "delete" : "keep" });
       login.announce(login.me?.id);
-      app.changeover.signOut(true, news);
+      app.changeover.signOut(true, [news, lost].join(" ").trim());
     },
   };
 }

@@ -1,4 +1,5 @@
 import { Refused } from "../net/api.js";
+import { DELETING } from "../state/state.js";
 import { mark } from "../state/unread.js";
 import { words } from "../words.js";
 
@@ -10,12 +11,15 @@ import { words } from "../words.js";
  */
 
 /** How long a deletion can be undone, in milliseconds. */
-export const UNDO = 5000;
+const UNDO = 5000;
+/** How long the server may take to confirm the deletions of a person who leaves. */
+const PATIENCE = 3000;
 
 /** @param {Context} context */
 export function messageActions(context) {
   const { state, session } = context;
-  /** Deletions that can still be undone. @type {Map<string, {send: () => void, timer: ReturnType<typeof setTimeout>}>} */
+  /** Deletions that can still be undone: the browser has those of all tabs.
+   * @type {Map<string, {room: string, send: () => void, end: () => boolean, timer: ReturnType<typeof setTimeout>}>} */
   const deleting = new Map();
   // A page that is not in sight may end at any time, and must not take them with it.
   const sendAll = () => [...deleting.values()].forEach(({ send }) => send());
@@ -52,13 +56,38 @@ export function messageActions(context) {
       const end = () => {
         clearTimeout(deleting.get(key)?.timer);
         context.ui.dismiss(`delete:${key}`);
-        const was = deleting.delete(key);
+        const due = deleting.delete(key) && state.browser.get(DELETING + key); // else another tab has sent it
+        state.browser.remove(DELETING + key);
         state.changed();
-        return was;
+        return Boolean(due);
       };
       const send = () => end() && change({ type: "delete", room, seq });
-      deleting.set(key, { send, timer: setTimeout(send, UNDO) });
+      state.browser.set(DELETING + key, { person: state.person, room, seq });
+      deleting.set(key, { room, send, end, timer: setTimeout(send, UNDO) });
       context.ui.toast(words.common.deletingMessage, { key: `delete:${key}`, action: { label: words.common.undo, run: end } });
+    },
+
+    /** Send the deletions of all tabs that can still be undone: the person leaves. @param {string} [room] only this one
+     * @returns {Promise<string>} "", or that some could not be sent, which is also said */
+    async settle(room) {
+      const leaves = (/** @type {{room: string}} */ each) => room === undefined || each.room === room;
+      const due = state.browser.keys(DELETING).map((key) => state.browser.get(key));
+      const mine = due.filter((each) => each?.person === state.person && leaves(each));
+      for (const each of [...deleting.values()]) if (leaves(each)) each.end();
+      if (!mine.length) return "";
+      const sent = Promise.all(mine.map(({ room: name, seq }) => {
+        state.browser.remove(DELETING + keyOf(name, seq));
+        return session.ask({ type: "delete", room: name, seq });
+      }));
+      const late = new Promise((_, reject) => setTimeout(() => reject(new Refused("", "")), PATIENCE));
+      try {
+        await Promise.race([sent, late]);
+        return "";
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        context.ui.toast(words.common.notDeleted, { error: true });
+        return words.common.notDeleted;
+      }
     },
 
     /** Begin to count as unread from a message on. The server's cursor never moves back: this is for this page alone.

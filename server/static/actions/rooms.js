@@ -10,7 +10,8 @@ import { words } from "../words.js";
  */
 
 /** @param {Context} context */
-export function roomActions({ state, session, ui }) {
+export function roomActions(context) {
+  const { state, session, ui } = context;
   const { membership, entrance } = session;
 
   /** Put a room in front that the page has. @param {string} name */
@@ -64,6 +65,7 @@ export function roomActions({ state, session, ui }) {
 
   /** Leave a room in this tab. @param {import("../state/room.js").Room} room */
   function exit(room) {
+    context.messages.settle(room.name);
     entrance.depart(room);
     goFrom(room.name);
   }

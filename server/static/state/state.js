@@ -22,6 +22,8 @@ const OF_PERSON = ["drafts", "recent", "entered", "hidden", "marked", "blocked"]
 
 /** Where each tab keeps what it has not sent. */
 export const OUTBOX = "outbox:";
+/** Where the browser keeps the deletions that can still be undone, by room/seq. */
+export const DELETING = "deleting:";
 
 const KEPT_TOASTS = 3;
 
@@ -133,7 +135,8 @@ export class State {
   /** Remove what the browser keeps for a person. @param {string} person @param {boolean} unsent also what was not sent, in all tabs */
   drop(person, unsent) {
     for (const what of OF_PERSON) this.browser.remove(`${what}:${person}`);
-    if (unsent) for (const key of this.#outboxes(person)) this.browser.remove(key);
+    const deletions = this.browser.keys(DELETING).filter((key) => this.browser.get(key)?.person === person);
+    if (unsent) for (const key of [...this.#outboxes(person), ...deletions]) this.browser.remove(key);
   }
 
   /** How many messages a person has not sent, in all tabs. @param {string} [person] */

@@ -10,6 +10,7 @@ export const common = table({
   undo: "Undo",
   reload: "Reload",
   deletingMessage: "Deleting…",
+  notDeleted: "A message was not deleted: the server could not be reached in time.",
   discarded: "Message discarded",
   discardedLate: "Message discarded. It may have been sent: if so, it is deleted as soon as it arrives.",
   dismiss: "Dismiss",
