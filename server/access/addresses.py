@@ -113,8 +113,8 @@ class Addresses:
 
     def _is_trusted(self, address: str) -> bool:
         """Return whether an address is that of a trusted proxy."""
-        if address in ("", LOCAL):
-            return True  # no proxy after it has named the client
+        if address == LOCAL:
+            return True
         try:
             ip = ip_address(address)
         except ValueError:

@@ -166,6 +166,13 @@ def test_a_proxy_that_names_no_client_does_not_count() -> None:
     assert addresses.peer("2001:db8::1") == Client("2001:db8::1", "2001:db8::/64")
 
 
+def test_a_peer_at_a_unix_socket_is_a_trusted_proxy_without_an_address() -> None:
+    addresses = Addresses()
+    assert addresses.client("unix", headers()) == addresses.peer("unix") == Client("", "")
+    assert addresses.client("unix", headers(X_Forwarded_For="203.0.113.9, 192.0.2.1")).address == "192.0.2.1"
+    assert addresses.client("unix", headers(X_Forwarded_For="203.0.113.9, unknown")) == Client("", "")
+
+
 def test_trusted_networks_are_parsed() -> None:
     addresses = Addresses(trusted_networks("192.0.2.7/24,::ffff:10.0.0.0/104, ::1"))
     assert [addresses.trusts(one) for one in ("192.0.2.200", "10.1.2.3", "::1")] == [True] * 3
