@@ -8,6 +8,7 @@ from typing import NamedTuple
 from chat.chat import Chat, NotReadyReason
 from server.metrics.counts import ServerCounts
 from server.supervisor import Supervisor
+from utils.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -92,19 +93,21 @@ class Pulse:
         """Log what clients have done since the last summary, if they have done anything."""
         before, seen = self._seen, self._look()
         self._seen = seen
-        said = [f"{seen.opened - before.opened} connections opened"] if seen.opened > before.opened else []
+        opened = seen.opened - before.opened
+        said = [counted(opened, "connection was opened", "connections were opened")] if opened else []
         said += [
-            f"{more.total()} {what} ({_named(more)})"
-            for what, more in (
-                ("closed", seen.closed - before.closed),
-                ("handshakes refused", seen.handshakes - before.handshakes),
-                ("commands refused", seen.commands - before.commands),
-                ("requests refused", seen.requests - before.requests),
+            f"{counted(more.total(), one, many)} ({_named(more)})"
+            for one, many, more in (
+                ("was closed", "were closed", seen.closed - before.closed),
+                ("handshake was refused", "handshakes were refused", seen.handshakes - before.handshakes),
+                ("command was refused", "commands were refused", seen.commands - before.commands),
+                ("request was refused", "requests were refused", seen.requests - before.requests),
             )
             if more
         ]
         if said:
-            log.info("%s; %d connections are open", ", ".join(said), len(self._chat.parts.hub.sessions))
+            left = counted(len(self._chat.parts.hub.sessions), "connection is open", "connections are open")
+            log.info("in the last minute %s; %s", ", ".join(said), left)
 
     def _look(self) -> _Seen:
         counts, counters = self._counts, self._chat.parts.counters

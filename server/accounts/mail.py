@@ -64,6 +64,7 @@ class Mailer:
         self._addresses = Allowances(*ADDRESSES)
         self._again_to = Allowances(*AGAIN_TO)
         self._busy = 0
+        self._away = False  # the mail server was out of reach at the last attempt
         self._again = 0  # letters that wait for another attempt
         self._senders = asyncio.Semaphore(SENDERS)
         self._writing = asyncio.Lock()  # one at a time: each counts those before it
@@ -165,7 +166,11 @@ class Mailer:
             return False
         except (aiosmtplib.SMTPException, OSError) as error:
             log.warning("a mail could not be sent for now: %s", _reason(error))
+            self._away = True
             return False
+        if self._away:
+            self._away = False
+            log.info("the mail server takes mail again")
         return True
 
     async def _attempt(self, letter: Letter) -> None:

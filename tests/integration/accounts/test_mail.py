@@ -1,5 +1,7 @@
 """E-mail addresses and forgotten passwords, with a real mail server on loopback."""
 
+import logging
+
 import pytest
 
 from chat.delivery.ratelimit import Allowances
@@ -231,6 +233,23 @@ async def test_mail_is_sent_again_if_the_mail_server_is_busy(
     mail.refusals.clear()
     await until(server.accounts.mailer.is_idle)
     assert [to for to, _ in mail.letters] == [ANN]
+
+
+async def test_an_outage_of_the_mail_server_has_a_line_for_its_end(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "server.accounts.mail")
+    monkeypatch.setattr(mail_module, "PAUSES", (0.01,) * 10_000)
+    mail = MailServer()
+    server = await serve(**mail.settings)
+    await signed_in(server, "ann", email=ANN)
+    await until(lambda: len(caplog.messages) >= 2)
+    assert {message.split(": ")[0] for message in caplog.messages} == {"a mail could not be sent for now"}
+    with mail:
+        await until(lambda: bool(mail.letters))
+        await until(server.accounts.mailer.is_idle)
+    assert caplog.messages[-1] == "the mail server takes mail again"
+    assert caplog.messages.count("the mail server takes mail again") == 1
 
 
 async def test_a_mail_that_is_refused_for_now_does_not_hold_up_others(

@@ -1,6 +1,8 @@
 """What an edge does when the server with the rooms is lost, changes, or has much to do."""
 
 import asyncio
+import io
+import logging
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from chat.one_shot import CommandRunner
 from model.room import FOREVER
 from server.app import Server
 from server.http import forwarding
+from server.logs.formats import TextFormat
 from storage.ports.storage import READER
 from tests.contract.records import until
 from tests.support.accounts import noted
@@ -290,9 +293,18 @@ async def test_a_handler_that_fails_is_an_internal_error(
         raise LookupError(name)
 
     monkeypatch.setattr(owner.chat.parts.storage.rooms, "find_room", broken)
-    reply = await Web(edge.port).get("/api/rooms/some")
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormat())
+    logging.getLogger("server.http.forwarding").addHandler(handler)
+    try:
+        reply = await Web(edge.port, "ann").get("/api/rooms/some")
+    finally:
+        logging.getLogger("server.http.forwarding").removeHandler(handler)
     assert (reply.status, code(reply)) == (500, "internal")
     assert "LookupError" in caplog.text
+    told = f"[request={reply.headers['x-request-id']} principal=u_ann address=127.0.0.1]"
+    assert told in stream.getvalue(), "the owner names the request that the edge has received"
 
 
 async def test_a_user_who_was_suspended_on_the_way_to_the_rooms_does_nothing(edge: Server, owner: Server) -> None:

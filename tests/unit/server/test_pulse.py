@@ -60,13 +60,13 @@ def test_a_summary_has_what_has_happened_since_the_last_one(watched: Watched, sa
     watched.pulse.summarize()
     (line,) = said()
     assert line == (
-        "INFO 12 connections opened, 4 closed (3 client 1001, 1 lost 1006), 1 handshakes refused (1 origin), "
-        "4 commands refused (4 rate_limited), 7 requests refused (1 a, 1 b, 1 c, 1 d, 1 e, 2 other kinds); "
-        "7 connections are open"
+        "INFO in the last minute 12 connections were opened, 4 were closed (3 client 1001, 1 lost 1006), "
+        "1 handshake was refused (1 origin), 4 commands were refused (4 rate_limited), "
+        "7 requests were refused (1 a, 1 b, 1 c, 1 d, 1 e, 2 other kinds); 7 connections are open"
     )
     counts.ended("client", 1001)
     watched.pulse.summarize()
-    assert said() == ["INFO 1 closed (1 client 1001); 7 connections are open"]
+    assert said() == ["INFO in the last minute 1 was closed (1 client 1001); 7 connections are open"]
     watched.pulse.summarize()
     assert said() == []
 
