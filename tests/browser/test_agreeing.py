@@ -119,3 +119,22 @@ async def test_a_link_with_the_name_of_another_guest_asks_first(
     await expect(watcher.people).to_have_count(2)
     await tab.page.goto(link(server, f"{room}-b", "whistle"))  # this tab's own guest
     await tab.connected()
+
+
+async def test_a_link_to_a_private_room_asks_for_its_password_at_once(
+    enter: Enter, new_page: Pages, server: ServerProcess
+) -> None:
+    """In words that do not tell whether there is such a room."""
+    await Web(server.port, "mod", secret=SECRET).create(vault := new_room(), title="The vault", password="sesame")
+    ann = await enter("ann")
+    tab = ChatPage(await new_page(home(server, vault), same_context_as=ann.page))
+    await asks(tab.page, vault)
+    await expect(tab.page.locator("#room-hint")).to_have_text(
+        "A link leads to this room. Others there see you come in."
+    )
+    await tab.agree_to_enter(vault)
+    await expect(tab.page.get_by_text(f"There is no room “{vault}”, or it is private.")).to_be_visible()
+    await expect(tab.page.get_by_label("Password of the room")).to_be_focused()
+    await tab.page.keyboard.type("sesame")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.page.get_by_role("heading", level=1)).to_have_text("The vault")

@@ -54,6 +54,6 @@ export function accountActions(context) {
     },
 
     /** The invite link of this tab was used, or is of no use. */
-    forgetLink: () => state.tab.remove("invite"),
+    forgetLink: () => ["invite", "accepted"].forEach((what) => state.tab.remove(what)),
   };
 }

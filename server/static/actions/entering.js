@@ -6,7 +6,7 @@ import { words } from "../words.js";
  * `act.account`.
  *
  * @typedef {import("./index.js").Context} Context
- * @typedef {{registers: boolean, room?: string, title?: string}} Invite what an invite link is for
+ * @typedef {{registers: boolean, room?: string, title?: string, mine: boolean}} Invite what an invite link is for; `mine`: I am in that room
  */
 
 /** @param {Context} context */
@@ -30,6 +30,30 @@ export function enteringActions(context) {
     throw new Refused("reserved_name", wrong, { fields: refused ? {} : { name: wrong } });
   }
 
+  /** Enter a room, which may refuse the name of a guest: that stays the same one under another name.
+   * @param {string} room @param {{password?: string, create?: boolean, seq?: number}} [options] @throws {Refused} */
+  async function admit(room, options) {
+    try {
+      await context.rooms.open(room, options);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.code !== "reserved_name" || error.fields.room) throw error;
+      identity.renames();
+      throw new Refused(error.code, error.message, { fields: { name: error.message } });
+    }
+  }
+
+  /** Whether a room is listed as mine. @param {string} room */
+  async function isMine(room) {
+    if (state.known || !(state.proven || identity.token)) return state.rooms.has(room);
+    try {
+      const { rooms } = await api.ask("GET", "rooms?mine=true&limit=500", undefined, { token: identity.token });
+      return rooms.some((/** @type {any} */ each) => each.room === room);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return false;
+    }
+  }
+
   /** Enter a room from a page about accounts. @param {string} room */
   function goTo(room) {
     ui.page = null;
@@ -48,15 +72,13 @@ export function enteringActions(context) {
     async enter(name, room, { password = "", create = false } = {}) {
       state.entryError = null;
       await connect(name);
-      if (create) return context.rooms.enter(clean(room), room === ui.proposed ? { seq: ui.seq } : {});
+      const seq = room === ui.proposed ? ui.seq : undefined;
       try {
-        await context.rooms.open(clean(room), { password });
+        await admit(clean(room), { password, create, seq });
       } catch (error) {
-        if (!(error instanceof Refused) || error.code !== "reserved_name" || error.fields.room) throw error;
-        identity.renames(); // the room refuses the name of a guest, who stays the same one under another name
-        throw new Refused(error.code, error.message, { fields: { name: error.message } });
+        if (!(error instanceof Refused) || !error.retryable || !create) throw error;
+        context.rooms.enter(clean(room), { seq }); // which tries again
       }
-      return undefined;
     },
 
     /** Forget a guest that this browser knows. @param {string} name */
@@ -109,12 +131,25 @@ export function enteringActions(context) {
     },
 
     /** Find out where an invite link leads. @param {string} token @returns {Promise<Invite>} */
-    findLink: (token) => api.ask("POST", "links/find", { token }),
+    async findLink(token) {
+      const found = await api.ask("POST", "links/find", { token });
+      return { ...found, mine: !found.registers && (await isMine(found.room)) };
+    },
+
+    /** Enter the room of an invite link, in which I am already. @param {string} room */
+    async openLinked(room) {
+      context.account.forgetLink();
+      goTo(room);
+    },
 
     /** Accept an invite link to a room, and enter that. @param {string} token @param {string} [name] of a guest */
     async acceptLink(token, name) {
       if (name !== undefined) await connect(name);
-      const { room } = await api.ask("POST", "links/accept", { token }, { token: identity.token });
+      const before = state.tab.get("accepted"); // and then the room has refused my name: a used link is not accepted twice
+      const again = before?.token === token && before.by === state.me?.id;
+      const { room } = again ? before : await api.ask("POST", "links/accept", { token }, { token: identity.token });
+      state.tab.set("accepted", { token, by: state.me?.id, room });
+      if (name !== undefined) await admit(room);
       context.account.forgetLink();
       goTo(room);
     },

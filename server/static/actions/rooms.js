@@ -87,16 +87,16 @@ export function roomActions(context) {
 
     /**
      * Enter a room whose name was typed: one that does not exist is not created before the user agrees.
-     * @param {string} name @param {{password?: string}} [options]
+     * @param {string} name @param {{password?: string, create?: boolean, seq?: number}} [options] `create`: they have; `seq`: the message to show
      * @throws {import("../net/api.js").Refused} `no_such_room`, also for a wrong password
      */
-    async open(name, { password } = {}) {
-      if (state.rooms.get(name)?.status === "joined") return show(name);
+    async open(name, { password, create = false, seq } = {}) {
+      if (state.rooms.get(name)?.status === "joined") return enter(name, { seq });
       entrance.spare();
-      const joined = await session.ask({ type: "join", room: name, create: false, ...(password ? { password } : {}) });
+      const joined = await session.ask({ type: "join", room: name, ...(create ? {} : { create }), ...(password ? { password } : {}) });
       const room = membership.add(joined.room, joined.peer);
       entrance.onJoined(room, joined);
-      return show(joined.room);
+      return enter(joined.room, { seq });
     },
 
     /** Leave a room in this browser. It can be undone. @param {string} name */

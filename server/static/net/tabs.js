@@ -64,7 +64,7 @@ export class Tabs {
 
   /** The person has signed out. */
   forget() {
-    for (const what of ["rooms", "writing", "name", "guest", "invite", "token"]) this.state.tab.remove(what);
+    for (const what of ["rooms", "writing", "name", "guest", "invite", "accepted", "token"]) this.state.tab.remove(what);
   }
 
   /** @param {string} id @returns {{person: string, entries: any[], withdrawn?: any[]} | null} */

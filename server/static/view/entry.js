@@ -116,7 +116,9 @@ export class EntryView {
   /** What the proposed room is, and the way back to one's own. */
   #hint() {
     const { room, title, topic, members = 0 } = this.#listed ?? { room: "" };
-    return room && room === this.#room ? [title, topic, texts.members(members)].filter(Boolean).map((text) => html`<bdi class="cut">${text}</bdi> `) : nothing;
+    const about = room === this.#room ? [title, topic, texts.members(members)].filter(Boolean) : [];
+    if (this.#room !== this.state.ui.proposed) return nothing;
+    return [about.map((text) => html`<bdi class="cut">${text}</bdi> `), html`<span class="cut">${texts.linked}</span>`];
   }
 
   /** A room of mine, if the page is connected. */
@@ -242,20 +244,21 @@ export class EntryView {
       await this.act.account.enter(name, room, how);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (attempt === this.#attempt) this.#explain(error, room, how.password !== undefined);
+      if (attempt === this.#attempt) this.#explain(error, room, how);
     }
     if (attempt !== this.#attempt) return undefined;
     this.#busy = false;
     return this.state.changed();
   }
 
-  /** @param {Refused} error @param {string} room @param {boolean} tried whether a password was tried */
-  #explain(error, room, tried) {
+  /** @param {Refused} error @param {string} room @param {{create?: boolean, password?: string}} how */
+  #explain(error, room, { create, password }) {
     if (error.fields.name) this.#refuse("name", error.fields.name);
     else if (error.code !== "no_such_room") this.#refuse(error.code && !this.state.entryError ? "room" : "", error.message);
-    else if (tried) this.#refuse("password", texts.passwordWrong);
+    else if (password !== undefined) this.#refuse("password", texts.passwordWrong);
     else {
       this.#missing = room;
+      if (create) return this.#unlock(); // it would have been made
       this.#input("room")?.focus();
     }
   }

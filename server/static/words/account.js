@@ -79,7 +79,14 @@ export const account = table({
   invitedSignIn: "To the room {room}. Sign in to enter.",
   invitedSignInOnly: "To the room {room}. Sign in to enter. New accounts need a link of their own.",
   accept: "Accept",
+  invitedIn: "You are in the room {room} already, as {name}.",
+  openRoom: "Open the room",
   yourName: "Your name",
+  /** @param {string} name of a guest of this browser */
+  enterAs: (name) => fill("Enter as {name}", { name }),
+  otherGuest: "Enter under another name",
+  /** @param {string} name */
+  otherGuestHint: (name) => fill("Under another name you are somebody else: the rooms and messages of {name} stay with {name}.", { name }),
   asGuest: "Enter as a guest",
   notYou: "You may not enter this room.",
   notGuest: "You may not enter this room as a guest. Sign in to use the link.",

@@ -17,6 +17,7 @@ export const entry = table({
   forgetOf: (name) => fill("Sign out {name}", { name }),
   room: "Room",
   roomMissing: "Choose a room.",
+  linked: "A link leads to this room. Others there see you come in.",
   enter: "Enter",
   entering: "Entering…",
   away: "The server cannot be reached. Trying again…",

@@ -42,7 +42,14 @@ function toRegister(pages, link) {
 function toRoom(pages, link) {
   const { me, proven } = pages.state;
   const room = html`<bdi class="me-name">${link.title || link.room}</bdi>`;
+  if (link.mine && me) return already(pages, link, room, me.name);
   return me && proven ? asAccount(pages, link, room, me.name) : asVisitor(pages, link, room);
+}
+
+/** @param {Pages} pages @param {Link} link @param {unknown} room @param {string} name @returns {Page} */
+function already(pages, link, room, name) {
+  const form = formOf(pages, { button: words.openRoom, submit: () => pages.act.account.openLinked(link.room ?? "") });
+  return { title: words.invited, lead: parts(words.invitedIn, { room, name: html`<bdi>${name}</bdi>` }), body: () => form.draw() };
 }
 
 /** @param {Pages} pages @param {Link} link @param {unknown} room @param {string} name @returns {Page} */
@@ -70,15 +77,43 @@ function asVisitor(pages, link, room) {
     ${registration === "open" ? pages.link(words.register, "register", { invite: link }) : nothing}
     ${pages.link(words.signIn, "signIn", { invite: link })}
   </div>`;
-  const form = formOf(pages, {
-    fields: [{ ...NAME, label: words.yourName, optional: false, hint: "", value: state.name }],
-    button: words.asGuest,
-    submit: ({ name }) => act.account.acceptLink(link.token, name).catch((error) => explain(act, link.token, error, words.notGuest)),
-  });
+  const enter = (/** @type {string} */ name) => act.account.acceptLink(link.token, name).catch((error) => explain(act, link.token, error, words.notGuest));
+  const named = (/** @type {string} */ value, /** @type {string} */ hint) =>
+    formOf(pages, {
+      fields: [{ ...NAME, label: words.yourName, optional: false, hint, value }],
+      button: words.asGuest,
+      submit: ({ name }) => enter(name),
+    });
+  const known = state.guests.list();
+  let chosen = state.guests.get(state.name)?.name ?? known[0]?.name ?? "";
+  const asKnown = () =>
+    formOf(pages, {
+      button: words.enterAs(chosen),
+      submit: () =>
+        enter(chosen).catch((error) => {
+          if (!(error instanceof Refused) || !error.fields.name) throw error;
+          show("", named(chosen, "")); // the same guest under another name
+          form.errors = { name: error.message };
+          pages.draw();
+          form.focus();
+        }),
+    });
+  let form = chosen ? asKnown() : named(state.name, "");
+  /** @param {string} name of the guest whom a button proposes, "" for none @param {import("../form.js").Form} [next] */
+  function show(name, next) {
+    chosen = name;
+    form = next ?? asKnown();
+    pages.draw();
+    form.focus();
+  }
+  const others = () => html`<div class="links">
+    ${known.filter(({ name }) => name !== chosen).map(({ name }) => html`<button type="button" class="link" @click=${() => show(name)}>${words.enterAs(name)}</button>`)}
+    ${chosen ? html`<button type="button" class="link" @click=${() => show("", named("", words.otherGuestHint(chosen)))}>${words.otherGuest}</button>` : nothing}
+  </div>`;
   const choose = guests || registration === "open";
   const only = registration === "invite";
   const [lead, leadOnly] = choose ? [words.invitedChoose, words.invitedChooseOnly] : [words.invitedSignIn, words.invitedSignInOnly];
-  return { title: words.invited, lead: parts(only ? leadOnly : lead, { room }), body: () => [guests ? form.draw() : nothing, links()] };
+  return { title: words.invited, lead: parts(only ? leadOnly : lead, { room }), body: () => [guests ? [form.draw(), known.length ? others() : nothing] : nothing, links()] };
 }
 
 /** Say why a link did not work. @param {Pages["act"]} act @param {string} token @param {unknown} error @param {string} notIn */
