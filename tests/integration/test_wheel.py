@@ -90,6 +90,7 @@ def test_the_sdist_has_every_file_the_documents_name(source: Path) -> None:
         names = {member.partition("/")[2] for member in archive.getnames()}
         archive.extractall(source.parent / "unpacked")  # noqa: S202 - our own archive
     wanted = {"client.html", "constraints.txt", ".env.example", "CHANGELOG.md", "README.md", "LICENSE", "dev.py"}
+    wanted |= {"Dockerfile", ".dockerignore", "compose.yaml", "compose.cluster.yaml", "docs/deploy/image/build.sh"}
     files = [
         *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "docs").rglob("*.png"),
