@@ -57,7 +57,7 @@ async def test_rooms_whose_titles_look_alike_show_their_names(visit: Visit, serv
         await eve.ask(type="invite", room=f"{made}-2", user=account.id)
     invitation = ann.page.get_by_role("region", name="Invitations").get_by_role("listitem")
     await expect(invitation).to_contain_text(f"{made}-2")
-    await expect(invitation).to_contain_text("eve invites you guest")
+    await expect(invitation).to_contain_text("eve guest invites you")
     await invitation.get_by_role("button", name="Accept").click()
     for room in (made, f"{made}-2"):
         await expect(ann.page.locator(f'[data-room="{room}"] .id-end')).to_have_text(room)

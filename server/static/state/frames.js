@@ -151,7 +151,7 @@ const ELSEWHERE = {
     const others = state.invitations.filter((each) => each.room !== room);
     const again = others.length < state.invitations.length;
     const invitation = { room, info, by, at };
-    state.invitations = open ? [invitation, ...others] : others;
+    state.invitations = open ? [...others, invitation] : others;
     if (open && !again) effects.invited(invitation);
   },
   room(state, { room: name, info, role, peer }, effects) {

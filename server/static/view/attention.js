@@ -11,11 +11,14 @@ import { twins } from "./names.js";
  * @typedef {import("../state/room.js").Room} Room
  * @typedef {import("../state/types.js").Message} Message
  * @typedef {import("../state/types.js").Invitation} Invitation
- * @typedef {{key: string, title: string, text: string, room: string, seq: number | null}} Notice `key`: one of a room at a time
+ * @typedef {{key: string, title: string, text: string, room: string, seq: number | null, again?: boolean}} Notice `key`: one of a room at a
+ *   time; `again`: it takes the place of one that was told, quietly
  */
 
 /** A message waits this long for another tab in which I see it, and for the ones after it. In milliseconds. */
 const PAUSE = 400;
+/** The key of the one notification of invitations. */
+const INVITED = "/invitations";
 
 export class Attention {
   /** The newest message of each room that is to be told. @type {Map<string, Message>} */ #waiting = new Map();
@@ -44,8 +47,12 @@ export class Attention {
 
   /** Somebody invites me. @param {Invitation} invitation */
   async onInvited({ room, info, by }) {
-    if (!this.#wanted || this.state.ui.attentive || !(await this.act.attention.take(`${room}/invitation`))) return;
-    this.#show({ key: `${room}/invitation`, title: words.invitation(both(info.title ?? "", room)), text: words.invitedBy(shownName(by)), room, seq: null });
+    const { settings, ui, invitations } = this.state;
+    if (!this.#wanted || ui.attentive || settings.get("notify") === "none") return;
+    if (!(await this.act.attention.take(`${room}/invitation`))) return;
+    const again = this.#shown.has(INVITED); // anybody may invite me, to any number of rooms
+    const title = again ? words.invitations(invitations.length) : words.invitation(both(info.title ?? "", room));
+    this.#show({ key: INVITED, title, text: words.invitedBy(shownName(by)), room, seq: null, again });
   }
 
   /** After each change: what was read elsewhere, deleted or answered needs no notification any more. */
@@ -54,7 +61,7 @@ export class Attention {
     if (desktop || sound) this.#load();
     if (sound) this.#unlock();
     for (const { key, room, seq } of this.#shown.values()) {
-      const open = seq === null ? this.state.invitations.some((each) => each.room === room) : this.act.attention.isUnread(room, seq);
+      const open = seq === null ? this.state.invitations.length > 0 : this.act.attention.isUnread(room, seq);
       if (open) continue;
       this.#shown.delete(key);
       this.#load().then((loaded) => loaded?.hide(key));
@@ -114,7 +121,7 @@ export class Attention {
   async #show(notice) {
     const { desktop, sound } = this.state.settings.values;
     const loaded = await this.#load();
-    if (sound) loaded?.chime();
+    if (sound && !notice.again) loaded?.chime();
     if (!desktop || !loaded) return;
     this.#shown.set(notice.key, notice);
     loaded.show(notice, `${this.state.person}/${notice.key}`, () => this.#open(notice.room, notice.seq));

@@ -38,8 +38,8 @@ export function plain(content) {
  */
 export async function show(notice, tag, onClick) {
   if (permission() !== "granted") return;
-  const { key, title, text, room, seq } = notice;
-  const options = { body: text, icon: ICON, tag, renotify: true, dir: /** @type {const} */ ("auto"), data: { room, seq } };
+  const { key, title, text, room, seq, again = false } = notice;
+  const options = { body: text, icon: ICON, tag, renotify: !again, dir: /** @type {const} */ ("auto"), data: { room, seq } };
   try {
     const made = new Notification(title, options);
     shown.set(key, made);

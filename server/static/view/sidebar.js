@@ -1,13 +1,11 @@
 import { html, nothing, render } from "../vendor/lit-html/lit-html.js";
 import { repeat } from "../vendor/lit-html/directives/repeat.js";
-import { parts } from "../words/format.js";
 import { words } from "../words.js";
 import { avatar } from "./avatar.js";
 import { Drawer } from "./drawer.js";
-import { attempt } from "./go.js";
 import { icon } from "./icons.js";
 import { addressOf, isForBrowser } from "./links.js";
-import { beside, mark, twins } from "./names.js";
+import { beside, twins } from "./names.js";
 import { badge, openRoomMenu, sign, withMenus } from "./room-parts.js";
 import { SWITCH, inOrder } from "./shortcuts.js";
 
@@ -30,6 +28,8 @@ export class Sidebar {
   /** What tells rooms of one title apart. @type {Map<string, string>} */ #alike = new Map();
 
   /** The rooms that have one. @type {Set<string>} */ #drafts = new Set();
+
+  /** Draws the invitations, once that is loaded. @type {(() => unknown) | null} */ #invited = null;
 
   /** @param {State} state @param {Actions} act */
   constructor(state, act) {
@@ -63,7 +63,6 @@ export class Sidebar {
         ${icon("search")}<span class="cut">${words.rooms.jump}</span><kbd>${SWITCH}</kbd>
       </button>
       <div class="side-scroll">
-        ${state.invitations.length ? this.#invitations() : nothing}
         <section aria-labelledby="rooms-heading">
           <div class="side-title">
             <h2 id="rooms-heading">${words.rooms.heading}</h2>
@@ -93,6 +92,7 @@ export class Sidebar {
                 : nothing}
             </section>`
           : nothing}
+        ${state.invitations.length ? this.#invitations() : nothing}
       </div>
       ${this.#me()}`;
   }
@@ -128,27 +128,15 @@ export class Sidebar {
   }
 
   #invitations() {
-    const { state, act } = this;
-    return html`<section aria-labelledby="invitations-heading">
-      <div class="side-title"><h2 id="invitations-heading">${words.rooms.invitations}</h2><span class="badge mention" aria-hidden="true">${state.invitations.length}</span>${state.invitations.length > 1
-        ? html`<button type="button" class="link" @click=${() => attempt(act, () => act.rooms.declineAll())}>${words.rooms.declineAll}</button>`
-        : nothing}</div>
-      <ul class="invitations">
-        ${repeat(state.invitations, (each) => each.room, (each) => {
-          const title = each.info.title || each.room;
-          return html`<li class="invitation">
-            <span class="invited-to cut"><bdi>${title}</bdi> ${title === each.room ? nothing : html`<bdi class="id-end">${each.room}</bdi>`}</span>
-            <span class="invited-by">${parts(words.rooms.invitedBy, { name: html`<bdi>${each.by.name}</bdi>` })} ${mark(each.by.id)}</span>
-            <span class="invitation-answers">
-              <button type="button" class="primary small" aria-label=${words.rooms.acceptTo(title)}
-                @click=${() => this.#leaveFor(() => act.rooms.accept(each))}>${words.rooms.accept}</button>
-              <button type="button" class="button small" aria-label=${words.rooms.declineTo(title)}
-                @click=${() => attempt(act, () => act.rooms.decline(each.room))}>${words.rooms.decline}</button>
-            </span>
-          </li>`;
-        })}
-      </ul>
-    </section>`;
+    if (!this.#invited) {
+      this.#invited = () => "";
+      this.act.ui.eventually(() => import("./invitations.js")).then(({ Invitations }) => {
+        const list = new Invitations(this.state, this.act, (next) => this.#leaveFor(next), () => this.draw());
+        this.#invited = () => list.draw();
+        this.draw();
+      });
+    }
+    return this.#invited();
   }
 
   #me() {

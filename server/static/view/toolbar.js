@@ -5,6 +5,7 @@ import { loadPicker } from "./composer.js";
 import { copy } from "./links.js";
 import { messageActions, openSheet } from "./message-actions.js";
 import { isLate, offers } from "./offers.js";
+import { guardClicks } from "./resting.js";
 import { styled } from "./style.js";
 import { watchUnseen } from "./unseen.js";
 
@@ -37,6 +38,7 @@ export class MessageTools {
   constructor(state, act, log, composer) {
     this.state = state;
     const side = /** @type {HTMLElement} */ (document.getElementById("sidebar"));
+    guardClicks(side);
     styled("unseen").then(() => watchUnseen(side), () => {}); // without it: as where no room is out of sight
     this.act = act;
     this.log = log;

@@ -38,7 +38,7 @@ export const settings = table({
   tryOut: "Play it now",
   notify: "Notify me of",
   levels: { all: "All messages", mentions: "Mentions and keywords", none: "Nothing" },
-  notifyHint: "Direct messages and invitations always notify you, unless you mute them.",
+  notifyHint: "Direct messages always notify you, unless you mute them. Invitations do, unless you choose “Nothing”.",
   keywords: "Keywords",
   keywordsHint: "Separate them with commas. A message that contains one of them notifies you like a mention.",
   exceptions: "Rooms with other settings",
