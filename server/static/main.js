@@ -3,7 +3,6 @@ import { App } from "./app.js";
 import { keepPage } from "./net/offline.js";
 import { AccountView } from "./view/account-view.js";
 import { giveKeys, takeKeys } from "./view/ahead.js";
-import { Attention } from "./view/attention.js";
 import { Composer } from "./view/composer.js";
 import { LogView } from "./view/log/log.js";
 import { drawLook } from "./view/look.js";
@@ -15,9 +14,9 @@ import { styled } from "./view/style.js";
 
 const app = new App({
   onChange: schedule,
-  onMessage: (room, message, mention) => attention.onMessage(room, message, mention),
-  onInvited: (invitation) => attention.onInvited(invitation),
-  onSignOut: () => attention.end(),
+  onMessage: (room, message, mention) => attend((attention) => attention.onMessage(room, message, mention)),
+  onInvited: (invitation) => attend((attention) => attention.onInvited(invitation)),
+  onSignOut: () => attention?.end(),
 });
 const { state, act } = app;
 drawLook(state);
@@ -31,8 +30,9 @@ const loadTools = async () => {
   return new MessageTools(state, act, log.box, composer);
 };
 const tools = onceLoaded(loadTools, { asked: false });
-/** @type {Attention} */
-const attention = new Attention(state, act);
+/** What tells of messages. @type {import("./view/attention.js").Attention | null} */ let attention = null;
+/** What it is to tell once it is loaded. @type {((part: import("./view/attention.js").Attention) => void)[]} */ const untold = [];
+const attend = (/** @type {typeof untold[number]} */ tell) => (attention ? tell(attention) : untold.push(tell));
 const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act), { failed: act.ui.closeDialog });
 const shell = new Shell(state, act, dialogs);
 const entry = onceLoaded(async () => {
@@ -72,7 +72,7 @@ function draw() {
   accounts.draw();
   shell.draw(view);
   if (view === "entry" || entry.loaded) entry.draw();
-  attention.draw();
+  attention?.draw();
   app.covers?.sync();
   watchReports();
   if (!shown && state.room?.loaded) setTimeout(afterRoom); // once the browser has painted it
@@ -86,6 +86,11 @@ function afterRoom() {
   keepPage();
   app.keep();
   app.watchCovers();
+  act.ui.eventually(() => import("./view/attention.js")).then((part) => {
+    attention = new part.Attention(state, act);
+    for (const tell of untold) tell(attention);
+    schedule();
+  });
   act.ui.eventually(() => import("./view/lookalikes.js")).then((part) => part.compareLooks(schedule));
   act.ui.eventually(() => import("./view/log/copying.js")).then((part) => part.copyConversation(log.lines, (key) => log.lineOf(key)));
   withMenus(act, () => {}, { asked: false });

@@ -96,7 +96,7 @@ async def test_the_invitations_of_a_blocked_user_are_gone(visit: Visit, server: 
         await expect(invitations.get_by_role("listitem")).to_have_count(4)
         await block(ann, "Bob")
         await expect(invitations.get_by_role("listitem")).to_have_count(1)
-        await expect(invitations).to_contain_text("carl invites you")
+        await expect(invitations).to_contain_text("carl guest invites you")
         await expect(invitations.get_by_role("button", name="Decline all")).to_have_count(0)
         await ann.page.reload()
         await expect(invitations.get_by_role("listitem")).to_have_count(1)
