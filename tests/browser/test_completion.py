@@ -222,6 +222,17 @@ async def test_emoji_are_completed_from_two_letters(enter: Enter) -> None:
     await ann.delivered("so 😄 :tada: :nothinglikeit:")
 
 
+@pytest.mark.slow
+async def test_pasted_short_codes_are_sent_as_emoji(enter: Enter) -> None:
+    ann = await enter("ann")
+    async with ann.page.expect_response("**/emoji.json"):
+        await ann.page.keyboard.insert_text("at 10:30:20 :tada: `:tada:` :nothinglikeit: :+1:")
+    await ann.page.wait_for_load_state("networkidle")
+    await ann.box.press("Enter")
+    await expect(ann.page.locator(".msg .text code")).to_have_text(":tada:")
+    await expect(ann.page.locator(".msg .text")).to_have_text("at 10:30:20 🎉 :tada: :nothinglikeit: 👍")
+
+
 @pytest.mark.parametrize(("width", "height"), [slow(1280, 800), (390, 844)])
 async def test_the_list_is_in_sight(enter: Enter, width: int, height: int) -> None:
     ann = await enter("ann", viewport={"width": width, "height": height})

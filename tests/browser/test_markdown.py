@@ -57,6 +57,10 @@ MARKS = [
     ("```\nunclosed", "```\nunclosed"),
     ("# no heading\n| no | table |\n---", "# no heading\n| no | table |\n---"),
     ("<b>x</b> &amp; <img src=x>", "<b>x</b> &amp; <img src=x>"),
+    (
+        "@here: @all, @Everyone. @allan @all-in",
+        "@here: @all, @Everyone. <bdi.at-name>@allan</bdi> <bdi.at-name>@all-in</bdi>",
+    ),
     ("@ann @[Bob B] a@b", "<bdi.at-name>@ann</bdi> <bdi.at-name>@Bob B</bdi> a@b"),
     ("@[x\\y\\\\] @[z\\]", "<bdi.at-name>@x\\y\\</bdi> @[z]"),
     ("@[x\\]y] @me", "<bdi.at-name>@x]y</bdi> <bdi.at-name at-me>@me</bdi>"),

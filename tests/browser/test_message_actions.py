@@ -135,6 +135,20 @@ COVERED = """() => {
 
 
 @pytest.mark.slow
+async def test_a_clock_that_is_ahead_does_not_end_editing(enter: Enter) -> None:
+    """How old a message is, is measured by the server's clock."""
+    ann = await enter("ann")
+    await ann.page.add_init_script("const real = Date.now; Date.now = () => real() + 120_000;")
+    await ann.page.reload()
+    await ann.connected()
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await ann.box.press("ArrowUp")
+    await expect(ann.page.locator("#edit-bar")).to_be_visible()
+    await expect(ann.box).to_have_value("hello")
+
+
+@pytest.mark.slow
 async def test_the_toolbar_covers_no_text_of_its_message(enter: Enter, room: str) -> None:
     """What ends in a link beside the right edge can be clicked there, also at the upper edge of the log."""
     ann = await enter("ann", viewport={"width": 1280, "height": 720})

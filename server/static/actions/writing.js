@@ -201,7 +201,7 @@ export function writingActions(context) {
       const { edit_window } = state.limits;
       const last = state.rooms.get(name)?.messages.findLast(({ deleted_at, alias_of, sender_id }) => !deleted_at && state.isMine(alias_of ?? sender_id));
       if (!last) return;
-      if (inTime(last, edit_window, Date.now())) return this.edit(name, last.seq);
+      if (inTime(last, edit_window, Date.now() - (state.ahead ?? 0))) return this.edit(name, last.seq);
       const loaded = await context.ui.load(() => import("../words/actions.js"));
       if (loaded) context.ui.toast(loaded.actions.editEnded(edit_window));
     },

@@ -30,6 +30,7 @@ const IN_ROOM = {
     room.typing.delete(frame.sender_id);
     state.meet([{ id: frame.alias_of ?? frame.sender_id, name: frame.sender }]);
     const late = room.onMessage(frame);
+    if (late && room.synced) state.ahead = Math.min(state.ahead ?? Infinity, effects.now() - Date.parse(frame.timestamp));
     if (late) room.at = effects.now();
     const mine = state.isMine(frame.alias_of ?? frame.sender_id);
     if (late && mine) room.slowUntil = effects.now() + (room.info.slow_mode ?? 0) * 1000;

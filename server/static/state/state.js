@@ -83,6 +83,7 @@ export class State {
   /** @type {Map<string, Room>} */ rooms = new Map();
   /** The name of the room in front, "" for none. */ front = "";
   /** @type {import("./types.js").Invitation[]} */ invitations = [];
+  /** By how many milliseconds this clock is ahead of the server's, by what has arrived; null if nothing has. @type {number | null} */ ahead = null;
   /** @type {import("./types.js").Announcement[]} */ announcements = [];
   /** @type {import("./types.js").Toast[]} */ toasts = [];
   /** Why entering failed: shown next to that field. @type {{field: EntryField, text: string} | null} */ entryError = null;

@@ -9,6 +9,10 @@ import { shortCodeAt, tokenAt } from "./token.js";
 /** So long nobody types on: the server is asked. */
 const PAUSE = 200;
 
+/** Short codes, but not in times and addresses. */
+const CODES = /(?<![\p{L}\p{N}:/]):([a-z0-9_+-]+):(?![\p{L}\p{N}:/])/giu;
+const CODE = /(```[^]*?(?:```|$)|(?<!`)(?:``[^\n]+?``|`[^`\n]+`)(?!`))/;
+
 /**
  * The list above the message box that completes what is typed, by the pattern of WAI-ARIA: the focus stays in the box.
  *
@@ -27,6 +31,7 @@ export class Completion {
   /** Where the token begins that was dismissed with Escape: it is not completed again. */
   #dismissed = -1;
   #timer = 0;
+  /** The short codes that became emoji while they were typed. @type {Set<string>} */ #replaced = new Set();
   /** Where the caret was at the last update. */
   #caret = 0;
 
@@ -48,6 +53,7 @@ export class Completion {
   update(box, typed) {
     clearTimeout(this.#timer);
     const { selectionStart: caret, selectionEnd: end, value } = box.input;
+    if (value.search(CODES) >= 0) loadEmoji().catch(() => []);
     const code = typed ? shortCodeAt(value, caret) : null;
     if (code) this.#replaceCode(box, code);
     const token = caret === end ? tokenAt(value, caret) : null;
@@ -65,6 +71,18 @@ export class Completion {
       if (found && this.#token === token) this.#show(found);
     };
     this.#timer = setTimeout(more, token.kind === "emoji" ? 0 : PAUSE);
+  }
+
+  /** A message as it is sent: short codes that were pasted, or typed too fast, are emoji; not in code, nor if that was undone.
+   * @param {string} text */
+  sent(text) {
+    const undone = this.#replaced;
+    this.#replaced = new Set();
+    const emoji = (/** @type {string} */ all, /** @type {string} */ code) => {
+      const found = undone.has(code) ? undefined : emojiOf(code);
+      return found ? toned(found, this.state.settings.get("tone")) : all;
+    };
+    return text.split(CODE).map((part, i) => (i % 2 ? part : part.replaceAll(CODES, emoji))).join("");
   }
 
   close() {
@@ -119,7 +137,9 @@ export class Completion {
     await loadEmoji().catch(() => []); // not loaded: it stays as it is typed
     const emoji = emojiOf(code.typed);
     const end = code.start + code.typed.length + 2;
-    if (emoji && box.text === typed) box.insert(toned(emoji, this.state.settings.get("tone")), code.start, end);
+    if (!emoji || box.text !== typed) return;
+    this.#replaced.add(code.typed);
+    box.insert(toned(emoji, this.state.settings.get("tone")), code.start, end);
   }
 
   /** @param {Suggestion[]} found */

@@ -241,7 +241,8 @@ export class Composer {
     }
     const room = this.state.rooms.get(box.room);
     if (room && slowUntil(room) > Date.now()) return this.#refuse(box, words.slowWait);
-    if (this.act.writing.post(box.room, text.replace(/^\/\//, "/")) === false) return this.focus();
+    const sent = text.replace(/^\/\//, "/");
+    if (this.act.writing.post(box.room, this.#completion?.sent(sent) ?? sent) === false) return this.focus();
     this.#empty(box);
     this.log.toEnd();
   }

@@ -38,7 +38,7 @@ export function offers(message, state, room, now) {
   const all = [
     ["react", writes],
     ["reply", writes],
-    ["edit", writes && mine && inTime(message, state.limits.edit_window, now)],
+    ["edit", writes && mine && inTime(message, state.limits.edit_window, now - (state.ahead ?? 0))],
     ["remove", joined && ((mine && room.mayWrite) || room.mayModerate)],
     ["pin", joined && room.mayModerate],
     ["copyText", true],

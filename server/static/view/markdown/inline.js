@@ -18,13 +18,15 @@ const DEEPEST = 6; // deeper marks stay as typed: nobody sees the difference, an
 const NAME = "[\\p{L}\\p{N}\\p{M}_]+(?:[.-]+[\\p{L}\\p{N}\\p{M}_]+)*";
 // Each character in one way only: what two ways can take costs a time that doubles with each of them.
 const QUOTED = "\\[(?:\\\\[\\\\\\]]|\\\\(?![\\\\\\]])|[^\\]\\\\\\n]){1,140}\\]";
+// What notifies everybody elsewhere, and nobody here.
+const NOBODY = "(?!(?:everyone|here|all)(?![.-]*[\\p{L}\\p{N}\\p{M}_]))";
 // In the order of precedence. An @ or # within a word or an address starts nothing.
 const TOKEN = new RegExp(
   "¯\\\\_\\(ツ\\)_\\/¯" + // as everybody types it
     "|(?<escape>\\\\[\\\\`*_~\\[\\]@#>.+)-])" +
     "|(?<ticks>`+)" +
     `|(?<address>${ADDRESS})` +
-    `|(?<![a-z0-9._%+-])(?<mention>@(?:${QUOTED}|${NAME}))` +
+    `|(?<![a-z0-9._%+-])(?<mention>@(?:${QUOTED}|${NOBODY}${NAME}))` +
     `|(?<![\\p{L}\\p{N}_/#&])(?<room>#(?:${QUOTED}|(?=[\\p{N}_.-]*\\p{L})${NAME}))` +
     "|(?<run>\\*+|_+|~+)" +
     "|(?<open>!?\\[)|(?<close>\\])",
