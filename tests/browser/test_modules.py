@@ -73,6 +73,37 @@ async def test_what_a_new_log_has_lost(page: Page) -> None:
     assert answers == ["", "", "", "", *["newestLost"] * 3, "anew", "anew"]
 
 
+async def test_what_comes_under_a_resting_pointer_is_not_clicked(page: Page) -> None:
+    clicked = await run(
+        page,
+        {"view/resting.js": "guardClicks"},
+        """const box = document.createElement("div");
+        const clicked = [];
+        const [a, b] = ["a", "b"].map((name) => {
+          const button = document.createElement("button");
+          button.addEventListener("click", () => clicked.push(name));
+          box.append(button);
+          return button;
+        });
+        guardClicks(box);
+        const usual = { bubbles: true, cancelable: true, pointerType: "mouse", detail: 1 };
+        const send = (on, type, screenX, more) =>
+          on.dispatchEvent(new PointerEvent(type, { ...usual, screenX, ...more }));
+        send(a, "pointermove", 5);
+        send(a, "click", 5);
+        send(b, "click", 5); // it has come there, and the hand was on a
+        send(b, "pointerover", 5);
+        send(b, "click", 5);
+        clicked.push("-");
+        send(b, "click", 5, { pointerType: "touch" });
+        send(b, "click", 5, { detail: 0 }); // by a key
+        send(b, "pointermove", 6);
+        send(b, "click", 6);
+        return clicked.join("");""",
+    )
+    assert clicked == "a-bbb"
+
+
 async def test_backoff_is_fully_jittered_and_capped(page: Page) -> None:
     """Any value from 0 to a bound that doubles up to 30 s; `reset` starts again."""
     bounds = await run(
