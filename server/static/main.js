@@ -23,7 +23,7 @@ drawLook(state);
 
 const frame = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 /** @type {LogView} */
-const log = new LogView(frame("log-frame"), state, act, () => composer.focus());
+const log = new LogView(frame("log-frame"), state, act);
 const composer = new Composer(frame("composer-frame"), state, act, log);
 const loadTools = async () => {
   const [{ MessageTools }] = await Promise.all([import("./view/toolbar.js"), styled("toolbar")]);
@@ -93,6 +93,7 @@ function afterRoom() {
   });
   act.ui.eventually(() => import("./view/lookalikes.js")).then((part) => part.compareLooks(schedule));
   act.ui.eventually(() => import("./view/log/copying.js")).then((part) => part.copyConversation(log.lines, (key) => log.lineOf(key)));
+  act.ui.eventually(() => import("./view/log/walk-keys.js")).then((part) => part.walkByKeys(log.walk, { end: () => log.toEnd(), leave: () => composer.focus() }));
   withMenus(act, () => {}, { asked: false });
   act.ui.eventually(() => import("./view/watch-reports.js")).then((part) => {
     watchReports = part.watchReports(state, act);

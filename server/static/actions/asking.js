@@ -20,6 +20,13 @@ export function askingActions(context) {
       context.rooms.close(name);
     },
 
+    /** Follow a link to a room. One that is not mine asks first: its members see who comes in. @param {string} name @param {number} [seq] */
+    async visit(name, seq) {
+      if (state.rooms.has(name)) return context.rooms.enter(name, { seq });
+      state.ui.seq = seq;
+      return context.app.showEntry(name);
+    },
+
     /** Hide the conversations that I have not opened on this device. It can be undone. */
     async hideRequests() {
       const away = [...state.requests];

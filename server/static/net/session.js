@@ -230,6 +230,7 @@ export class Session {
         return room && !asked ? this.entrance.onJoined(room, frame) : undefined;
       case "room":
         if (asked && frame.action !== "update_room") this.membership.add(frame.room, frame.peer).status = "joining"; // `joined` follows
+        else if (room?.code === "no_such_room") this.entrance.enter(room); // somebody has made me a member
         break;
       case "read":
         if (!room && state.isMine(frame.user.id)) this.membership.onElsewhere(frame.room);

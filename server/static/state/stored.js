@@ -15,9 +15,11 @@ const edit = has({ room: text, text, seq: maybe(whole), id: maybe(text), error: 
 /** By the part of the key before the colon. @type {Record<string, Fits>} */
 const KEPT = {
   account: has({ id: text, username: text, name: text }),
+  accepted: has({ token: text, room: text }),
   agreed: text,
   applied: has({ token: text }),
   blocked: names,
+  deleting: has({ person: text, room: text, seq: whole }),
   drafts: object,
   entered: names,
   guest: (value) => text(value) || has({ token: text, name: text, user: (each) => each === null || user(each), former: maybe(names), at: number })(value),

@@ -1,5 +1,5 @@
 import { cleanContent, countChars } from "../state/content.js";
-import { kindOf } from "../state/people.js";
+import { kindOf, shownName } from "../state/people.js";
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
 import { duration, parts } from "../words/format.js";
@@ -110,9 +110,10 @@ function bar(state, room, cancel) {
   const message = state.ui.replyTo.get(room.name);
   if (!message) return nothing;
   const now = room.message(message.seq) ?? message;
+  const { alias_of, sender_id = "" } = /** @type {Partial<import("../state/types.js").Message>} */ (now);
   const text = "deleted_at" in now ? words.replyDeleted : start(plain(now.content ?? "").slice(0, 200));
   return html`<div class="composer-bar" id="reply-bar">
-    ${icon("reply")}<span class="cut">${parts(words.replyingTo, { name: html`<b dir="auto">${now.sender}</b>`, text: html`<bdi>${text}</bdi>` })}</span>
+    ${icon("reply")}<span class="cut">${parts(words.replyingTo, { name: html`<b dir="auto">${shownName({ id: alias_of ?? sender_id, name: now.sender })}</b>`, text: html`<bdi>${text}</bdi>` })}</span>
     ${cross(words.cancelReply, cancel)}
   </div>`;
 }
@@ -149,7 +150,7 @@ function notice(why, now, act) {
 
 /** Who is typing in a room. @param {State} state @param {Room} room @param {number} now */
 function typists(state, room, now) {
-  const names = [...room.typing.values()].filter(({ user, until }) => until > now && !state.isMine(user.id)).map(({ user }) => user.name);
+  const names = [...room.typing.values()].filter(({ user, until }) => until > now && !state.isMine(user.id)).map(({ user }) => shownName(user));
   if (!names.length) return nothing;
   if (names.length > 2) return words.typingMany;
   const [name, other] = names.map((each) => html`<bdi>${each}</bdi>`);

@@ -49,9 +49,8 @@ export class LogView {
   /**
    * @param {HTMLElement} frame an empty element, which the log fills
    * @param {any} state @param {any} act
-   * @param {() => void} leave put the focus where it goes from the log
    */
-  constructor(frame, state, act, leave) {
+  constructor(frame, state, act) {
     this.state = state;
     this.act = act;
     render(html`<div id="log" class="log" role="log" aria-live="off" tabindex="-1"><div id="log-top"
@@ -64,7 +63,7 @@ export class LogView {
     this.bottom = at("log-bottom");
     this.jumps = at("jumps");
     this.scroll = new Scroll(this.box, this.lines);
-    this.walk = new Walk(this.lines, { end: () => this.toEnd(), leave });
+    this.walk = new Walk(this.lines);
     this.announcer = new Announcer(at("heard"));
     this.box.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     // Another width or a keyboard on the screen: what was read stays, as does the end.

@@ -7,7 +7,7 @@ import { words } from "../../words.js";
 import { list } from "../../words/format.js";
 import { colors, initials, shapeOf } from "../avatar.js";
 import { beginning, start as startOf } from "../beginning.js";
-import { goTo } from "../go.js";
+import { attempt, goTo } from "../go.js";
 import { icon } from "../icons.js";
 import { addressOf, isForBrowser } from "../links.js";
 import { isOnlyEmoji, plain, text } from "../markdown/text.js";
@@ -229,6 +229,15 @@ function textOptions({ state, act }) {
         if (isForBrowser(event)) return;
         event.preventDefault();
         goTo(state, act, name);
+      },
+      openLink(event) {
+        const link = /** @type {HTMLAnchorElement} */ (event.currentTarget);
+        const asked = new URLSearchParams(link.search);
+        const room = asked.get("r");
+        const here = link.origin + link.pathname === location.origin + location.pathname;
+        if (!here || !room || link.hash || asked.has("u") || isForBrowser(event)) return;
+        event.preventDefault();
+        attempt(act, () => act.rooms.visit(room, Number(asked.get("m")) || undefined));
       },
     };
     options.set(act, found);

@@ -10,8 +10,8 @@ import { plainInline } from "./inline.js";
  * @typedef {import("./inline.js").Inline} Inline
  * @typedef {import("./blocks.js").Block} Block
  * @typedef {{isMe?: (name: string) => boolean, roomAddress?: (name: string) => string,
- *   openRoom?: (name: string, event: MouseEvent) => void, tab?: boolean}} Options `isMe`: whether a mention is of me; with the
- *   next two, names of rooms become links; `tab`: whether links are tab stops
+ *   openRoom?: (name: string, event: MouseEvent) => void, openLink?: (event: MouseEvent) => void, tab?: boolean}} Options `isMe`: whether a mention is of me; with the
+ *   next two, names of rooms become links; `openLink`: a link was clicked; `tab`: whether links are tab stops
  * @typedef {Options & {left: number}} Pen `left`: how many elements may still be made
  */
 
@@ -123,6 +123,7 @@ function drawInline(part, pen, linked = false) {
   // With a direction of its own, so that no character before it or in it can turn the address round.
   const dir = part.host ? "auto" : "ltr";
   const link = make("a", { href: part.href, target: "_blank", rel: "noopener noreferrer nofollow", tabindex: tabOf(pen), dir }, children);
+  if (pen.openLink) link.addEventListener("click", pen.openLink);
   return part.host ? fragment([link, " ", make("bdi", { class: "host", dir: "ltr" }, [`(${part.host})`])]) : link;
 }
 
