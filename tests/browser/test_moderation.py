@@ -81,16 +81,21 @@ async def test_mute_and_unmute(visit: Visit, owner: Web, screen: dict[str, objec
 
 
 @pytest.mark.slow
-async def test_a_mute_spares_other_guests_of_the_network_if_asked(visit: Visit, owner: Web) -> None:
-    """By default it concerns them, too: all guests of this test have one address."""
+async def test_a_mute_spares_other_guests_of_the_network_and_a_ban_tells_them_why(visit: Visit, owner: Web) -> None:
+    """All guests of this test have one address. A ban concerns them, too, by default."""
     bob, cat, ann = await visit("Bob"), await visit("Cat"), await visit(account=owner)
     await ann.card("Bob")
     await ann.press("Mute")
-    await ann.dialog.get_by_label("Also other guests of the same network").select_option(label="No")
+    await expect(ann.dialog.get_by_label("Also other guests of the same network")).to_have_value("0")
     await ann.confirm("Mute")
     await expect(bob.box).to_be_hidden()
     await cat.say("I may write")
     await cat.delivered("I may write")
+    await ann.press("Ban")
+    await expect(ann.dialog).to_contain_text("Everyone here without an account who uses the same network")
+    await ann.confirm("Ban")
+    await expect(bob.closed).to_contain_text("You were banned by")
+    await expect(cat.closed).to_contain_text("Guests from your network are banned from this room.")
 
 
 @pytest.mark.slow

@@ -108,7 +108,9 @@ export class Entrance {
   onRemoved(room, reason, { by, text }) {
     const { left, leftOther } = words.trouble;
     const guests = this.session.isGuest && room.guests === "no" && reason === "kicked";
-    const tell = left[guests ? "guests" : reason];
+    // Of another guest's ban only I am told that I am removed.
+    const network = this.session.isGuest && reason === "banned" && !room.members.get(this.state.me?.id ?? "")?.banned_until;
+    const tell = left[guests ? "guests" : network ? "network" : reason];
     const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? quoted(text) : "" }) : leftOther;
     if (room.name === this.state.front) return this.#close(room, told, reason === "deleted" ? reason : "");
     this.session.membership.remove(room);

@@ -73,7 +73,11 @@ export const sanctions = table({
   unit: "Unit",
   units: { 60: "minutes", 3600: "hours", 86400: "days" },
   guests: "Also other guests of the same network",
-  guestsHint: "A guest can come back under a new name at any time.",
+  /** @type {Record<string, string>} */
+  guestsHints: {
+    ban: "Everyone here without an account who uses the same network, such as that of a home or an office, is removed and banned as well. Without it, this guest can come back under a new name.",
+    mute: "Everyone here without an account who uses the same network, such as that of a home or an office, is muted as well. Without it, this guest can come back under a new name.",
+  },
   guestsFor: { 0: "No", 600: "For 10 minutes", 3600: "For 1 hour", 21600: "For 6 hours", 86400: "For 1 day" },
   roleTitle: (/** @type {string} */ name) => fill("Role of {name}", { name }),
   role: "Role",

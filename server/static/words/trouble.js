@@ -24,6 +24,7 @@ export const trouble = table({
       if (!who) return "You were banned from this room.";
       return fill(why ? "You were banned by {who}: {why}" : "You were banned by {who}.", { who, why });
     },
+    network: () => "Guests from your network are banned from this room.",
     deleted: ({ who }) => (who ? fill("The room was deleted by {who}.", { who }) : "The room was deleted."),
     closed: () => "The room had no messages and was closed to make space.",
     name: () => "Your name looks like that of a moderator here. Choose another one.",

@@ -20,7 +20,7 @@ export function open({ act, data, redraw, close }) {
     { name: "unit", label: words.unit, value: "3600", options: Object.entries(words.units), when: own },
   ];
   /** @type {import("../form.js").Field} */
-  const guests = { name: "guests", label: words.guests, hint: words.guestsHint, value: "3600", options: Object.entries(words.guestsFor) };
+  const guests = { name: "guests", label: words.guests, hint: words.guestsHints[what], value: what === "ban" ? "3600" : "0", options: Object.entries(words.guestsFor) };
   const form = new Form({
     fields: [
       ...(what === "kick" ? [] : times),
