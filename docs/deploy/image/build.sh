@@ -8,7 +8,8 @@ fail() {
     exit 1
 }
 [ "$(id -u)" = 0 ] || fail "must run as root, in the root file system that it is to change"
-[ -f /src/pyproject.toml ] || fail "/src is not a checkout of Parley"
+# A clone there is somebody's work, not a copy.
+{ [ -f /src/pyproject.toml ] && [ ! -e /src/.git ]; } || fail "/src is not a copy of Parley's files"
 
 export DEBIAN_FRONTEND=noninteractive PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 apt-get -q update
