@@ -300,6 +300,26 @@ async def test_a_room_that_entering_has_made_is_on_other_devices(
     await expect(entry(later, room)).to_be_visible()
 
 
+@pytest.mark.slow
+async def test_a_private_room_that_was_left_is_found_again(enter: Enter, server: ServerProcess, room: str) -> None:
+    ann = await enter("ann")
+    async with peer(server, room, "bob") as bob:
+        await bob.ask(type="create_room", room=f"{room}-den", private=True, title="The den")
+        await bob.ask(type="invite", room=f"{room}-den", user=await ann.identity())
+    await ann.page.get_by_role("button", name="Accept: The den").click()
+    heading = ann.page.get_by_role("heading", level=1)
+    await expect(heading).to_have_text("The den")
+    await entry(ann, f"{room}-den").click(button="right")
+    await ann.page.get_by_role("menuitem", name="Leave").click()
+    await expect(heading).to_have_text(room)
+    await ann.page.reload()
+    await ann.connected()
+    await expect(entry(ann, f"{room}-den")).to_have_count(0)
+    await ann.page.keyboard.press("Control+k")
+    await ann.page.get_by_role("option", name="The den").click()
+    await expect(heading).to_have_text("The den")
+
+
 async def test_leaving_is_undone_and_quitting_is_confirmed(enter: Enter, server: ServerProcess, room: str) -> None:
     """The focus is never lost on the way."""
     owner = web(server, "owner")

@@ -105,6 +105,7 @@ export function roomActions(context) {
       if (!room) return;
       const { stays, title } = room;
       membership.hide([name]);
+      state.left.set(name, room.info);
       exit(room);
       const unsent = state.outbox.of(name).length > 0;
       const text = unsent ? words.rooms.leftUnsent(title) : words.rooms.left(title);

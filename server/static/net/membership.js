@@ -188,9 +188,13 @@ export class Membership {
   /** @param {any} list the answer to `rooms` */
   #onList({ rooms, invitations = [] }) {
     const hidden = new Set(this.hidden);
+    this.state.left.clear();
     for (const { room: name, role, peer, read, unread, mentions, members, online, ...info } of rooms) {
       const known = this.state.rooms.get(name);
-      if (!known && hidden.has(name)) continue;
+      if (!known && hidden.has(name)) {
+        this.state.left.set(name, info);
+        continue;
+      }
       const room = known ?? this.add(name, peer);
       room.doubtful = false;
       if (room.status !== "joined") room.onInfo(info);

@@ -83,6 +83,7 @@ export class State {
   /** @type {Map<string, Room>} */ rooms = new Map();
   /** The name of the room in front, "" for none. */ front = "";
   /** @type {import("./types.js").Invitation[]} */ invitations = [];
+  /** The rooms that I have left on this device, and am still a member of. @type {Map<string, import("./types.js").Info>} */ left = new Map();
   /** By how many milliseconds this clock is ahead of the server's, by what has arrived; null if nothing has. @type {number | null} */ ahead = null;
   /** @type {import("./types.js").Announcement[]} */ announcements = [];
   /** @type {import("./types.js").Toast[]} */ toasts = [];
@@ -155,6 +156,7 @@ export class State {
     this.rooms.clear();
     this.front = "";
     this.invitations = [];
+    this.left.clear();
     this.announcements = [];
     this.blocked.clear();
     const { replyTo, apart, editing, edits } = this.ui;

@@ -42,13 +42,17 @@ export function open({ state, act, data, redraw, close }) {
     const alike = namesakes(people);
     if (data.people) return [...group(true), ...people.map((user) => personChoice(user, alike))];
     const exact = state.rooms.has(q) || q.startsWith("@");
+    const lasting = (/** @type {import("../state/types.js").Info} */ { kind }) => kind === "public" || kind === "private";
+    const fits = (/** @type {string} */ room, /** @type {string} */ text) => contains(text, q) || contains(room, q);
+    const left = [...state.left].filter(([room, info]) => lasting(info) && !state.rooms.has(room) && fits(room, info.title ?? "")).slice(0, MOST);
     // What the server finds comes last: it must not move what is about to be chosen.
     return [
       ...group(false),
       ...group(true),
       ...people.slice(0, MOST).map((user) => personChoice(user, alike)),
       ...(q && !exact ? [typedChoice(q)] : []),
-      ...others.filter(({ room }) => q && room !== q && !state.rooms.has(room)).slice(0, MOST).map((each) => otherChoice(each)),
+      ...left.map(([room, info]) => leftChoice(room, info)),
+      ...others.filter(({ room }) => q && room !== q && !state.rooms.has(room) && !state.left.has(room)).slice(0, MOST).map((each) => otherChoice(each)),
     ];
   }
 
@@ -81,6 +85,12 @@ export function open({ state, act, data, redraw, close }) {
   function otherChoice({ room, title }) {
     const content = html`<span class="room-sign">${icon("hash")}</span><span class="cut"><bdi>${title || room}</bdi></span>${title && title !== room ? html`<bdi class="id-end">${room}</bdi>` : nothing}`;
     return { key: `other ${room}`, group: words.switcherOther, content, run: () => goTo(state, act, room) };
+  }
+
+  /** A room that I have left on this device, as a member. @param {string} room @param {import("../state/types.js").Info} info @returns {Choice} */
+  function leftChoice(room, { title, kind }) {
+    const content = html`<span class="room-sign">${icon(kind === "private" ? "lock" : "hash")}</span><span class="cut"><bdi>${title || room}</bdi></span>`;
+    return { key: `left ${room}`, group: words.switcherLeft, content, run: () => act.rooms.enter(room, { stays: true }) };
   }
 
   async function ask() {

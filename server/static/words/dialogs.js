@@ -84,6 +84,7 @@ export const dialogs = table({
   switcherField: "Find a room or a person",
   switcherRooms: "Rooms",
   switcherPeople: "People",
+  switcherLeft: "Rooms you left on this device",
   switcherOther: "Rooms you are not in",
   switcherNone: "Nothing found.",
   switcherEmpty: "Type the name of a room or a person.",
