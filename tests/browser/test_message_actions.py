@@ -135,6 +135,23 @@ COVERED = """() => {
 
 
 @pytest.mark.slow
+async def test_the_toolbar_goes_with_the_focus(enter: Enter) -> None:
+    """The keyboard has left the message for the message box, and no pointer is there."""
+    ann = await enter("ann")
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await focus_message(ann, "hello")
+    await expect(toolbar(ann)).to_be_visible()  # it is loaded after the first view
+    await ann.page.keyboard.press("Enter")
+    await expect(toolbar(ann).get_by_role("button").first).to_be_focused()
+    await ann.page.keyboard.press("Escape")
+    await ann.page.keyboard.press("r")
+    await expect(ann.page.locator("#reply-bar")).to_be_visible()
+    await ann.page.keyboard.press("Escape")
+    await expect(toolbar(ann)).to_have_count(0)
+
+
+@pytest.mark.slow
 async def test_a_clock_that_is_ahead_does_not_end_editing(enter: Enter) -> None:
     """How old a message is, is measured by the server's clock."""
     ann = await enter("ann")

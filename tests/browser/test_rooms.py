@@ -320,6 +320,7 @@ async def test_a_private_room_that_was_left_is_found_again(enter: Enter, server:
     await expect(heading).to_have_text("The den")
 
 
+@pytest.mark.slow
 async def test_leaving_is_undone_and_quitting_is_confirmed(enter: Enter, server: ServerProcess, room: str) -> None:
     """The focus is never lost on the way."""
     owner = web(server, "owner")

@@ -57,7 +57,7 @@ export class EntryRooms {
       ? html`<section class="entry-part" aria-labelledby="entry-recent">
           <h2 id="entry-recent">${texts.recent}</h2>
           <div class="entry-chips">
-            ${recent.map((room) => html`<button type="button" class="chip" @click=${() => this.choose(room)}>${icon("hash")}<bdi class="cut">${room}</bdi></button>`)}
+            ${recent.map((room) => html`<button type="button" class="chip" @click=${() => this.choose(room)}><bdi class="cut">${room}</bdi></button>`)}
           </div>
         </section>`
       : nothing}

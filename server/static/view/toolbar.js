@@ -58,6 +58,7 @@ export class MessageTools {
     }
     log.addEventListener("pointermove", (event) => this.#onPointerMove(event), { passive: true });
     log.addEventListener("contextmenu", (event) => this.#press && event.preventDefault()); // the sheet opens instead
+    if (log.contains(document.activeElement)) this.#show(messageAt(document.activeElement)); // the keyboard was there before this was loaded
   }
 
   /** Bring the toolbar up to date: the message has changed, or may no longer be edited. */
@@ -158,6 +159,7 @@ export class MessageTools {
     begin();
     this.composer.draw(); // now: the next key belongs there
     this.composer.focus();
+    if (!this.log.matches(":hover")) this.#show(null);
   }
 
   /** @param {string} text @param {string} said */
