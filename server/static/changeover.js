@@ -38,10 +38,10 @@ export class Changeover {
     return this.app.session.membership.recent.includes(front) ? front : "";
   }
 
-  /** The person has signed in here, perhaps for the room that the entry page proposes. @param {string} [news] */
+  /** The person has signed in here, perhaps for the room that the link or the entry page proposes. @param {string} [news] */
   onSignedIn(news) {
     const { front, ui } = this.app.state;
-    this.reload(news, front || this.#ended ? undefined : ui.proposed);
+    this.reload(news, this.#ended ? undefined : front || ui.proposed);
   }
 
   /** Begin again, although nobody in this tab has asked for it. @param {string} [news] */
