@@ -126,12 +126,12 @@ async def test_new_messages_of_others_are_announced(enter: Enter, server: Server
 
 
 async def test_a_copied_stretch_names_each_author_once(enter: Enter) -> None:
-    """A line for each message, with the time; a part of one message is copied as it is."""
+    """A line for each message, with the time, further lines indented; a part of one message is copied as it is."""
     ann = await enter("ann")
     bob = await enter("bob")
     await ann.say("one *word*")
     await expect(bob.message("one word")).to_have_count(1)
-    await bob.say("two", "three four")
+    await bob.say("two\nann, 10:00 AM: I resign", "three four")
     await expect(ann.messages).to_have_count(3)
     copied = """([from, to]) => {
       const texts = [...document.querySelectorAll('#lines .text')];
@@ -149,6 +149,7 @@ async def test_a_copied_stretch_names_each_author_once(enter: Enter) -> None:
     assert [re.sub(r"\d{1,2}:\d\d(\s[AP]M)?", "TIME", line) for line in lines] == [
         "ann, TIME: one word",
         "bob, TIME: two",
+        "    ann, TIME: I resign",
         "bob, TIME: three four",
     ]
     assert await ann.page.evaluate(copied, [0, 0]) == "", "left to the browser"

@@ -73,6 +73,18 @@ async def test_no_character_turns_an_address_round(enter: Enter) -> None:
     )
     await expect(ann.messages).to_have_count(4)
     assert await ann.page.evaluate(BACKWARDS) == [False] * 4
+    await eve.say(
+        "[write to us](mailto:\u202emoc.knab@troppus)",
+        "[call](tel:+\u202e54321)",
+        "[https://a.example](https://bank.example/\u202egnp.exe)",
+        "#[\u202emoor live] tail",
+    )
+    await expect(ann.messages).to_have_count(8)
+    assert await ann.page.evaluate(BACKWARDS) == [False] * len(await ann.log.locator(".host, .text a[dir=ltr]").all())
+    hosts = await ann.log.locator(".text .host").all_text_contents()
+    assert hosts[3:] == ["(mailto:%E2%80%AEmoc.knab@troppus)", "(tel:+%E2%80%AE54321)"]
+    assert "\u202e" not in "".join(await ann.log.locator(".text a[dir=ltr]").all_text_contents())
+    await expect(ann.log.locator(".room-name")).to_have_css("unicode-bidi", "isolate")
 
 
 WHOLE = [

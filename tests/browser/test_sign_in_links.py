@@ -103,11 +103,12 @@ async def test_a_user_of_an_application_is_asked(new_page: Pages, server: Server
     await dialog.get_by_role("button", name="Cancel").click()
     for number, each in enumerate((vic, other, tab)):
         await goes_on_as(each, "Victoria", f"still me {number}")
-    fragment = f"#token={token('mal', chr(0x202E) + 'cba')}"
+    right_to_left = "\u05d0\u05d1\u05d2"
+    fragment = f"#token={token('mal', right_to_left)}"
     await tab.page.evaluate("hash => { location.hash = hash; }", fragment)
     heading = tab.page.get_by_role("dialog").get_by_role("heading", level=2)
-    await expect(heading.locator("bdi")).to_have_text(chr(0x202E) + "cba")
-    assert await heading.inner_text() == f"Continue as {chr(0x202E)}cba?"
+    await expect(heading.locator("bdi")).to_have_text(right_to_left)
+    assert await heading.inner_text() == f"Continue as {right_to_left}?"
 
 
 @pytest.mark.parametrize("who", ["a guest", slow("a user of the application")])
@@ -163,3 +164,22 @@ async def test_an_account_stays_signed_in(new_page: Pages, server: ServerProcess
     await ann.page.reload()
     await ann.connected()
     await expect(ann.page.locator("#me")).to_contain_text(username)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "unfit",
+    [("mal", "Vic. Your account is locked: write your password to @support. " * 2), ("mal", "\u202eyrollaM"),
+     ("mal", ""), ("mal", "x" * 20_000), ("\u202elam", "Mallory"), ("mal", "a\nb")],
+    ids=["sentence", "turned", "none", "long", "id", "lines"],
+)  # fmt: skip
+async def test_a_link_for_what_can_be_no_user_asks_nothing(
+    enter: Enter, new_page: Pages, server: ServerProcess, room: str, unfit: tuple[str, str]
+) -> None:
+    """A stranger's words are not in the page's own question."""
+    vic = await enter("Vic")
+    await vic.page.evaluate("hash => { location.hash = hash; }", f"#token={token(*unfit, secret='x' * 32)}")
+    await vic.page.wait_for_function("() => location.hash === ''")
+    await vic.page.evaluate("hash => { location.hash = hash; }", f"#token={token('mal', 'Mallory')}")
+    await expect(question(vic.page, "Mallory")).to_be_visible()
+    await expect(vic.page.get_by_role("dialog")).to_have_count(1)

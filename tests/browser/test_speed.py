@@ -7,7 +7,9 @@ counts only if the machine is quiet: see `judge`. The server and the people who 
 import asyncio
 import contextlib
 import os
+import random
 import statistics
+import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +49,8 @@ LOADED = 10_000
 NODES = 3000
 KEY = 20  # milliseconds
 TASK = 50
+OPENING = 3000  # 14,000 if all letters are drawn
+RARE = [char for char in map(chr, range(0x250, 0x32000)) if unicodedata.category(char)[0] in "LS"]
 RATE = 500  # messages a second
 BUSY = 30  # milliseconds from a key to the screen
 SENT = 50  # milliseconds from the program that sends a message, through the server, to the screen
@@ -150,6 +154,22 @@ async def test_a_long_log_scrolls_without_long_tasks(open_page: Open, browser: B
         return {"longest task": max(took), "nodes": max(up[0], down[0])}
 
     await judge(measure, {"longest task": TASK, "nodes": NODES})
+
+
+async def test_messages_of_random_letters_do_not_stop_the_page(
+    open_page: Open, browser: Browser, shared_server: ServerProcess
+) -> None:
+    """A room with 55 messages of 1,900 letters of all scripts opens without a task of many seconds."""
+    room, letters = new_room(), random.Random(1)
+    async with peer(shared_server, room, "eve") as eve:
+        await eve.say("".join(letters.choices(RARE, k=1900)) for _ in range(55))
+
+    async def measure() -> Measured:
+        async with tasks(browser) as took:
+            await open_page(room)
+        return {"longest task": max(took)}
+
+    await judge(measure, {"longest task": OPENING})
 
 
 async def test_a_key_in_a_long_log_is_painted_at_once(open_page: Open, long_room: str) -> None:

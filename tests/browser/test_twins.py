@@ -1,5 +1,6 @@
 """Rooms and people of one name are told apart where one goes to them."""
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.browser.chat_page import SECRET
@@ -62,3 +63,24 @@ async def test_rooms_whose_titles_look_alike_show_their_names(visit: Visit, serv
     for room in (made, f"{made}-2"):
         await expect(ann.page.locator(f'[data-room="{room}"] .id-end')).to_have_text(room)
     await expect(ann.page.locator(".heading-title")).to_contain_text(f"{made}-2")
+
+
+@pytest.mark.slow
+async def test_rooms_whose_names_look_alike_are_spelled(visit: Visit, server: ServerProcess, made: str) -> None:
+    """In the invitation, before one accepts it, in the sidebar and the header."""
+    account = web(server, new_name())
+    name = f"{made}-general"
+    fake = name.replace("a", "\u0430")
+    spelled = fake.lower().replace("\u0430", "(U+0430)")
+    await account.create(name)
+    ann = await visit(account=account)
+    await expect(ann.page.locator(f'[data-room="{name}"]')).to_have_text(name)
+    async with peer(server, made, "eve") as eve:
+        await eve.ask(type="create_room", room=fake, private=True)
+        await eve.ask(type="invite", room=fake, user=account.id)
+    invitation = ann.page.get_by_role("region", name="Invitations").get_by_role("listitem")
+    await expect(invitation.locator(".id-end")).to_have_text(spelled)
+    await invitation.get_by_role("button", name="Accept").click()
+    await expect(ann.page.locator(f'[data-room="{fake}"] .id-end')).to_have_text(spelled)
+    await expect(ann.page.locator(".heading-title .id-end")).to_have_text(spelled)
+    await expect(ann.page.locator(f'[data-room="{name}"] .id-end')).to_have_count(0 if name == name.lower() else 1)

@@ -1,8 +1,8 @@
-import { all, has, maybe, number, object, replyHead, text, user, whole } from "./shape.js";
+import { all, has, maybe, number, replyHead, text, user, whole } from "./shape.js";
 
 /**
  * What the page needs of each thing that the browser keeps: extensions, older versions and people at the console write there, too.
- * What does not fit counts as absent. Without an entry, its reader takes anything.
+ * What does not fit counts as absent. What has no entry here is read with care where it is used.
  *
  * @typedef {import("./shape.js").Fits} Fits
  */
@@ -16,23 +16,15 @@ const edit = has({ room: text, text, seq: maybe(whole), id: maybe(text), error: 
 const KEPT = {
   account: has({ id: text, username: text, name: text }),
   accepted: has({ token: text, room: text }),
-  agreed: text,
-  applied: has({ token: text }),
   blocked: names,
   deleting: has({ person: text, room: text, seq: whole }),
-  drafts: object,
   entered: names,
   guest: (value) => text(value) || has({ token: text, name: text, user: (each) => each === null || user(each), former: maybe(names), at: number })(value),
   hidden: names,
-  invite: text,
-  marked: pairs(whole),
   name: text,
-  news: text,
-  offer: text,
   outbox: has({ person: text, entries: Array.isArray, withdrawn: maybe(Array.isArray) }),
   recent: names,
   rooms: has({ person: text, names, staying: names, front: text }),
-  settings: object,
   token: text,
   writing: has({ person: text, replyTo: pairs(replyHead), apart: pairs(text), edits: all(edit) }),
 };

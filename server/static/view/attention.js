@@ -95,6 +95,7 @@ export class Attention {
       this.#unlocking = Boolean(loaded); // or else at the next thing
     };
     for (const each of gestures) addEventListener(each, done, true);
+    if (navigator.userActivation?.hasBeenActive) done(); // before this was loaded
   }
 
   /** @param {string} name */
@@ -114,7 +115,8 @@ export class Attention {
 
   /** A room's title, with its name if another one has the same. @param {Room} room */
   #titled({ name, title }) {
-    return twins([...this.state.rooms.values()]).has(name) ? both(title, name) : title;
+    const more = twins(this.state.rooms.values()).get(name);
+    return more && more !== title ? both(title, more) : title;
   }
 
   /** @param {Notice} notice */

@@ -7,7 +7,7 @@
 
 /** Scripts in use today; Japanese and Chinese are one, since one font has them. */
 const SCRIPTS = ("Hani Hira Kana Bopo,Hang,Arab,Hebr,Deva,Beng,Thai,Taml,Telu,Knda,Mlym,Gujr,Guru,Orya,Sinh,Mymr,Khmr,Laoo,Tibt,Ethi,Geor,Armn," +
-  "Mong,Thaa,Syrc,Nkoo,Tfng,Cher,Cans,Yiii,Adlm,Java,Bali,Cham,Cakm,Olck,Mtei,Vaii,Lisu").split(",");
+  "Thaa,Nkoo,Tfng,Adlm").split(",");
 const of = (/** @type {string} */ names) => names.split(" ").map((name) => `\\p{scx=${name}}`).join("");
 const EMOJI = "\\p{Emoji_Presentation}|\\p{Emoji}\\ufe0f|[\\u{e0020}-\\u{e007f}]"; // which come with a font of their own
 const WITHIN = `(?!${EMOJI}|[\\u{10000}-\\u{10ffff}])[\\p{sc=Zyyy}\\p{sc=Zinh}]`;

@@ -23,7 +23,8 @@ export class Invitations {
     this.redraw = redraw;
   }
 
-  draw() {
+  /** @param {Map<string, string>} alike what tells rooms apart that look alike */
+  draw(alike) {
     const { act } = this;
     const all = this.state.invitations;
     if (all.length <= FOLDED) this.#unfolded = false;
@@ -32,20 +33,21 @@ export class Invitations {
       <div class="side-title"><h2 id="invitations-heading">${words.heading}</h2><span class="badge mention" aria-hidden="true">${all.length}</span>${all.length > 1
         ? html`<button type="button" class="link" @click=${() => attempt(act, () => act.rooms.declineAll())}>${words.declineAll}</button>`
         : nothing}</div>
-      <ul class="invitations">${repeat(shown, (each) => each.room, (each) => this.#invitation(each))}</ul>
+      <ul class="invitations">${repeat(shown, (each) => each.room, (each) => this.#invitation(each, alike))}</ul>
       ${all.length > shown.length
         ? html`<button type="button" class="side-entry" @click=${this.#unfold}>${words.more(all.length - shown.length)}</button>`
         : nothing}
     </section>`;
   }
 
-  /** @param {import("../state/types.js").Invitation} invitation */
-  #invitation(invitation) {
+  /** @param {import("../state/types.js").Invitation} invitation @param {Map<string, string>} alike */
+  #invitation(invitation, alike) {
     const { act, leaveFor } = this;
     const { room, info, by } = invitation;
     const title = info.title || room;
+    const name = alike.get(room) ?? room;
     return html`<li class="invitation">
-      <span class="invited-to cut"><bdi>${title}</bdi> ${title === room ? nothing : html`<bdi class="id-end">${room}</bdi>`}</span>
+      <span class="invited-to cut"><bdi>${title}</bdi> ${title === name ? nothing : html`<bdi class="id-end">${name}</bdi>`}</span>
       <span class="invited-by">${parts(words.by, { name: html`<bdi>${by.name}</bdi> ${mark(by.id)}` })}</span>
       <span class="invitation-answers">
         <button type="button" class="primary small" aria-label=${words.acceptTo(title)}

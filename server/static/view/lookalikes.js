@@ -25,6 +25,9 @@ function zip(from, to) {
   return [...from].map((char, i) => [char, to[i]]);
 }
 
+/** A name with the numbers of its letters that are not in ASCII: "gener(U+0430)l". @param {string} name */
+const spelled = (name) => name.toLowerCase().replace(/[^ -~]/gu, (char) => `(U+${char.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0")})`);
+
 /** From now on, names are compared by what they look like. @param {() => void} onChange called now, and when the table is there */
 export function compareLooks(onChange) {
   let asked = false;
@@ -44,6 +47,7 @@ export function compareLooks(onChange) {
     }
   }
 
+  names.spelled = spelled;
   const plain = skeletons(OF_ASCII);
   use((name) => {
     if (!asked && !ASCII.test(name)) load();

@@ -10,8 +10,9 @@ import { words } from "../words.js";
 
 const LEAST = 3; // letters of an id: fewer look like a typo
 
-/** How a name looks: names with one look are told apart. `view/lookalikes.js` knows more about this than the first view. */
-export const looks = { of: comparable };
+/** How a name looks, and how its letters are told: names with one look are told apart. `view/lookalikes.js` knows more about this
+ * than the first view. */
+export const looks = { of: comparable, spelled: (/** @type {string} */ name) => name };
 
 /** The mark of users whose name proves nothing; accounts have none. @param {string} id */
 export function mark(id) {
@@ -43,8 +44,9 @@ export function namesakes(users) {
 }
 
 /**
- * The rooms whose title looks like that of another one, with what tells them apart: the name, and of direct rooms the end of the
- * other user's id. @param {Iterable<import("../state/room.js").Room>} rooms @returns {Map<string, string>} name -> "board15", "#x7p"
+ * The rooms whose title looks like that of another one, with what tells them apart: the name, its letters if the names look alike,
+ * too, and of direct rooms the end of the other user's id.
+ * @param {Iterable<{name: string, title: string, peer?: User | null}>} rooms @returns {Map<string, string>} name -> "board15", "#x7p"
  */
 export function twins(rooms) {
   /** @type {Map<string, string[]>} */ const names = new Map();
@@ -53,9 +55,12 @@ export function twins(rooms) {
   for (const { name, title, peer } of rooms) {
     const end = peer && peers.get(peer.id);
     if (end) found.set(name, `#${end}`);
-    if (!peer) names.set(comparable(title), [...(names.get(comparable(title)) ?? []), name]);
+    if (!peer) names.set(looks.of(title), [...(names.get(looks.of(title)) ?? []), name]);
   }
-  for (const group of names.values()) if (group.length > 1) for (const name of group) found.set(name, name);
+  for (const group of names.values()) {
+    const alike = (/** @type {string} */ name) => group.some((other) => other !== name && looks.of(other) === looks.of(name));
+    if (group.length > 1) for (const name of group) found.set(name, alike(name) ? looks.spelled(name) : name);
+  }
   return found;
 }
 

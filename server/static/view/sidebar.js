@@ -49,7 +49,8 @@ export class Sidebar {
     const { state, act } = this;
     this.#drafts = new Set(state.drafts.rooms());
     const all = inOrder(state);
-    this.#alike = twins([...state.rooms.values()]);
+    const invited = state.invitations.map(({ room: name, info }) => ({ name, title: info.title || name }));
+    this.#alike = twins([...state.rooms.values(), ...invited]);
     const requests = state.requests.size;
     const rooms = all.filter((room) => !room.direct);
     const direct = all.filter((room) => room.direct);
@@ -132,7 +133,7 @@ export class Sidebar {
       this.#invited = () => "";
       this.act.ui.eventually(() => import("./invitations.js")).then(({ Invitations }) => {
         const list = new Invitations(this.state, this.act, (next) => this.#leaveFor(next), () => this.draw());
-        this.#invited = () => list.draw();
+        this.#invited = () => list.draw(this.#alike);
         this.draw();
       });
     }

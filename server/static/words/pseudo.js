@@ -3,19 +3,19 @@
  * longer, as in German or Finnish. Names in braces stay. No letter of ASCII is left: one that is on the page comes from elsewhere.
  */
 
-const PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-const ACCENTED = "àƀçđéƒĝĥîĵķļɱñöþǫŕšţûṽŵẋýžÀƁÇÐÉƑĜĤÎĴĶĻṀÑÖÞǪŔŠŢÛṼŴẊÝŽ";
+const ACCENTED = "àƀçđéƒĝĥîĵķļɱñöþǫŕšţûṽŵẋýž";
 const [OPEN, CLOSE] = ["⟦", "⟧"];
 
 /** @param {string} text @returns {string} */
 export function pseudo(text) {
   if (!text.trim() || text.includes(OPEN)) return text; // nothing, or made of templates that are done
   let letters = 0;
-  const accented = text.replace(/\{\w+\}|[a-z]/gi, (found) => {
+  const all = text.replace(/\{\w+\}|[a-z]/gi, (found) => {
     if (found.length > 1) return found;
     letters += 1;
-    return ACCENTED[PLAIN.indexOf(found)];
+    const accented = ACCENTED[(found.charCodeAt(0) & 31) - 1];
+    return found < "a" ? accented.toUpperCase() : accented;
   });
   if (!letters) return text; // a sign, or a number
-  return `${OPEN}${accented}${" ·".repeat(Math.ceil(letters / 6))}${CLOSE}`;
+  return `${OPEN}${all}${" ·".repeat(Math.ceil(letters / 6))}${CLOSE}`;
 }

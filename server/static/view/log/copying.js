@@ -9,6 +9,9 @@ import { timeText } from "../time.js";
  * @typedef {import("../../state/timeline.js").MessageLine} MessageLine
  */
 
+/** Lines after the first are indented: one with a name and a time would look like a message of somebody else. */
+const BREAK = /\r\n?|[\n\v\f\u0085\u2028\u2029]/g;
+
 /** @param {HTMLElement} lines @param {(key: string) => MessageLine | undefined} lineOf the line that an element shows */
 export function copyConversation(lines, lineOf) {
   lines.addEventListener("copy", (event) => {
@@ -19,7 +22,7 @@ export function copyConversation(lines, lineOf) {
     const told = selected.flatMap((each) => {
       const line = lineOf(/** @type {HTMLElement} */ (each).dataset.key ?? "");
       const part = line ? partOf(each, range, line) : "";
-      return line && part.trim() ? [words.log.copy(line.name, timeText(line.at), part)] : [];
+      return line && part.trim() ? [words.log.copy(line.name, timeText(line.at), part.replace(BREAK, "\n    "))] : [];
     });
     if (selected.length < 2 || !told.length) return;
     event.preventDefault();

@@ -204,7 +204,7 @@ class Parser {
     if (depth > DEEPEST || !told.trim() || children.some(holdsLink)) {
       this.#out.push("[", ...children, "](", { kind: "link", href: where.href, host: "", depth: 1, children: [where.shown] }, ")");
     } else {
-      const host = where.host && told.toLowerCase() !== where.host ? where.host : where.host ? "" : target[1];
+      const host = where.host && told.toLowerCase() !== where.host ? where.host : where.host ? "" : where.shown;
       this.#out.push({ kind: "link", href: where.href, host, depth, children });
     }
     return 1 + target[0].length;

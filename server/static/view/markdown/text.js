@@ -131,7 +131,7 @@ function drawInline(part, pen, linked = false) {
 function drawRoom(name, typed, options) {
   const { roomAddress, openRoom } = options;
   if (!roomAddress || !openRoom) return typed;
-  const link = make("a", { class: "room-name", href: roomAddress(name), tabindex: tabOf(options) }, [`#${name}`]);
+  const link = make("a", { class: "room-name", href: roomAddress(name), tabindex: tabOf(options), dir: "auto" }, [`#${name}`]);
   link.addEventListener("click", (event) => openRoom(name, event));
   return link;
 }
