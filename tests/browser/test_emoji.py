@@ -240,10 +240,3 @@ async def test_the_picker_is_in_sight(enter: Enter, width: int, height: int) -> 
     cell = await picker.get_by_role("gridcell").first.bounding_box()
     assert cell
     assert cell["width"] >= 30
-
-
-async def test_the_groups_are_one_row_on_a_phone(enter: Enter) -> None:
-    ann = await enter("ann", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    picker = await open_picker(ann)
-    tops = await picker.get_by_role("tab").evaluate_all("all => [...new Set(all.map((tab) => tab.offsetTop))]")
-    assert len(tops) == 1
