@@ -103,7 +103,7 @@ async def test_new_conversations_are_opened_or_hidden_together(start_server: Sta
     await expect(conversations(vic, 6)).to_have_count(0)
     await expect(vic.page.locator('[data-room^="@"]')).to_have_count(1)
     await vic.page.get_by_role("button", name="Undo").click()
-    await conversations(vic, 6).click()
+    await conversations(vic, 6).press("Enter")  # a click on what has just come under the pointer does nothing
     await expect(dialog.get_by_role("listitem").filter(has_text="1 unread")).to_have_count(6)
     await dialog.get_by_role("button", name="Hide all").click()
     await vic.page.reload()
