@@ -27,6 +27,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", INPUTS)
 async def test_interrupted_input_leaves_nothing_in_memory(memory_victim: Victim, kind: str) -> None:
     """Send 50 MB of it twice."""

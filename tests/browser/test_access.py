@@ -49,6 +49,7 @@ CONTRAST = """() => {
 }"""
 
 
+@pytest.mark.slow
 async def test_the_page_works_by_keyboard_alone(server: ServerProcess, new_page: Pages, room: str) -> None:
     """Join, post, scroll back, switch rooms and leave, without a pointer."""
     page = await new_page(f"{server.http_url}/client.html?r={room}")
@@ -209,6 +210,7 @@ async def test_a_screen_reader_finds_landmarks_names_and_live_regions(enter: Ent
     assert await ann.page.evaluate("document.documentElement.lang") == "en"
 
 
+@pytest.mark.slow
 async def test_loaded_history_is_not_announced(enter: Enter, server: ServerProcess, room: str) -> None:
     """Neither the first page nor older ones; later messages are."""
     async with peer(server, room) as bob:
@@ -279,6 +281,7 @@ async def test_the_page_fits_a_phone(enter: Enter) -> None:
     await _no_sideways_scroll(ann.page)
 
 
+@pytest.mark.slow
 async def test_back_closes_what_covers_the_room_and_nothing_else(enter: Enter, room: str) -> None:
     """A panel, the drawer, a dialog. A room that is chosen in the drawer takes its place."""
     ann = await enter("ann", **PHONE)

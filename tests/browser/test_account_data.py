@@ -29,6 +29,7 @@ async def registered(enter: Enter) -> tuple[AccountPage, str]:
     return ann, username
 
 
+@pytest.mark.slow
 async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
     """ "Keep what I wrote", right after registering: the messages are shown as the account's, to it and to others."""
     bob = await enter("bob")
@@ -101,6 +102,7 @@ async def test_a_conversation_with_a_deleted_account_says_so(new_page: Pages, se
     await expect(person.box).to_be_hidden()
 
 
+@pytest.mark.slow
 async def test_a_user_downloads_their_data(new_page: Pages, server: ServerProcess, room: str) -> None:
     """As a zip file with what they wrote, also when the access token has just ended."""
     new_page.expect_error(REFUSED)

@@ -95,6 +95,7 @@ async def test_signing_in_in_another_tab_answers_no_question(
     assert await members(owner, name) == ["mod"]
 
 
+@pytest.mark.slow
 async def test_a_link_with_the_name_of_another_guest_asks_first(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str
 ) -> None:

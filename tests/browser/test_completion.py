@@ -189,6 +189,7 @@ async def test_absent_members_are_found(enter: Enter, server: ServerProcess, roo
     assert asked == [frame.get("cursor") for frame in wire.sent if frame["type"] == "members"]
 
 
+@pytest.mark.slow
 async def test_rooms_are_completed(enter: Enter, server: ServerProcess, room: str) -> None:
     """Mine at once, and those that everyone can find."""
     await Web(server.port, token=admin()).create(f"{room} x", title="Holiday plans")
@@ -290,6 +291,7 @@ async def test_commands_are_offered_to_those_who_may_use_them(enter: Enter, serv
     await expect(suggestions(ann)).to_have_count(9)
 
 
+@pytest.mark.slow
 async def test_a_moderator_acts_by_commands(enter: Enter, server: ServerProcess, room: str) -> None:
     await Web(server.port, token=admin()).create(room)
     ann = await enter("ann")

@@ -26,6 +26,7 @@ async def signs_out(chat: ChatPage) -> None:
     await expect(chat.page.get_by_label("Your name")).to_have_value("")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [slow("guest"), "account", slow("user of an application")])
 async def test_signing_out_sends_the_deletions_of_all_tabs(
     person: Callable[[str], Awaitable[ChatPage]], new_page: Pages, enter: Enter, kind: str

@@ -84,6 +84,7 @@ async def test_a_room_with_a_password_is_entered(new_page: Pages, server: Server
     await is_in(ann, room)
 
 
+@pytest.mark.slow
 async def test_public_rooms_are_offered_and_searched(new_page: Pages, own_server: ServerProcess) -> None:
     """With their titles and how many people they have; private ones are not there."""
     mod = Web(own_server.port, "mod", secret=SECRET)

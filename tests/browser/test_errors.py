@@ -203,6 +203,7 @@ async def test_a_browser_without_storage_is_reported(enter: Enter) -> None:
     await expect(ann.page.get_by_role("alert")).to_contain_text(["does not allow the page to store anything"])
 
 
+@pytest.mark.slow
 async def test_a_failed_history_load_can_be_retried(enter: Enter, wire: Wire, server: ServerProcess, room: str) -> None:
     """If loading the page before the oldest message fails, the reason and a button are shown."""
 

@@ -201,6 +201,7 @@ async def test_a_long_session_keeps_the_page_small(enter: Enter, server: ServerP
         await ann.at_end()
 
 
+@pytest.mark.slow
 async def test_messages_are_grouped_by_day(enter: Enter) -> None:
     """Yesterday's messages are below a heading for yesterday."""
     ann = await enter("ann")

@@ -105,6 +105,7 @@ async def test_signing_out_forgets_the_guest_in_all_tabs(enter: Enter, new_page:
     assert "ann" not in stored.replace("channel", "")
 
 
+@pytest.mark.slow
 async def test_a_link_with_an_unknown_name_asks_first(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str
 ) -> None:
@@ -163,6 +164,7 @@ async def test_a_link_to_a_new_room_asks_first(
     await expect(ann.page.get_by_role("heading", level=1)).to_have_text("The trap")
 
 
+@pytest.mark.slow
 async def test_no_guest_is_forgotten_for_another_one(enter: Enter, wire: Wire) -> None:
     """However many there are: it may be open, and have what it has not sent."""
     wire.to_server = swallow("message")

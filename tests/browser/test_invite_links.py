@@ -74,6 +74,7 @@ async def test_a_guest_accepts_an_invite_link(server: ServerProcess, new_page: P
     await ann.delivered("here I am")
 
 
+@pytest.mark.slow
 async def test_a_link_to_a_room_waits_until_its_user_has_an_account(
     server: ServerProcess, new_page: Pages, room: str
 ) -> None:

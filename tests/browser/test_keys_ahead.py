@@ -52,6 +52,7 @@ async def press(page: Page, *keys: str) -> None:
         await page.keyboard.press(key)
 
 
+@pytest.mark.slow
 async def test_what_is_typed_after_the_first_ctrl_k_is_searched_and_not_sent(
     enter: Enter, new_page: Pages, server: ServerProcess, room: str, parts: Parts, wire: Wire
 ) -> None:

@@ -109,6 +109,7 @@ async def test_only_what_one_may_do_is_offered(page: Any, about: str, without: s
 # --- with a mouse --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_the_toolbar_follows_the_pointer(enter: Enter) -> None:
     ann, bob = await two(enter)
     await bob.say("hi")
@@ -292,6 +293,7 @@ async def test_a_message_under_the_pointer_has_the_toolbar_as_soon_as_it_is_sent
     await expect(toolbar(ann)).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_text_and_link_are_copied(enter: Enter) -> None:
     ann = await enter("ann")
     await ann.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -312,6 +314,7 @@ async def test_text_and_link_are_copied(enter: Enter) -> None:
         await dismiss.click()
 
 
+@pytest.mark.slow
 async def test_a_message_is_marked_unread(enter: Enter) -> None:
     _, bob = await two(enter)
     await (await menu_of(bob, "hello")).get_by_role("menuitem", name="Mark unread").click()
@@ -348,6 +351,7 @@ async def test_a_message_is_reported_with_a_reason(enter: Enter, server: ServerP
     assert [each["reason"] for each in reports["reports"]] == ["insults"]
 
 
+@pytest.mark.slow
 async def test_who_has_read_a_message(enter: Enter, server: ServerProcess, room: str) -> None:
     await Web(server.port, token=admin()).create(room)
     ann, bob = await two(enter)

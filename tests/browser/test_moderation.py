@@ -28,6 +28,7 @@ async def test_kick(visit: Visit, owner: Web, screen: dict[str, object]) -> None
     await expect(ann.panel).to_contain_text("Here now")
 
 
+@pytest.mark.slow
 async def test_ban_with_own_time_and_lift_it(visit: Visit, owner: Web) -> None:
     """A time of one's own choice; the card says until when and why, and lifts it."""
     bob, ann = await visit("Bob"), await visit(account=owner)

@@ -73,6 +73,7 @@ async def test_every_part_can_be_loaded_after_it_could_not(enter: Enter, new_pag
     assert [path for path, exported in found.items() if not exported or exported == "TypeError"] == []
 
 
+@pytest.mark.slow
 async def test_what_could_not_be_opened_opens_when_the_server_is_back(
     server: ServerProcess, new_page: Pages, room: str
 ) -> None:

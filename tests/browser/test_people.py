@@ -90,6 +90,7 @@ async def test_message_to_somebody_who_blocks_me_is_refused_next_to_the_button(v
     await expect(ann.page.get_by_role("heading", level=1, name="Plans")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_mention_puts_the_name_into_the_box(visit: Visit) -> None:
     """With brackets if it needs them; what was typed stays before it."""
     await visit("Bob B")

@@ -88,6 +88,7 @@ async def test_the_log_is_one_tab_stop_and_walked_with_arrows(enter: Enter, serv
     await expect(ann.log.locator(".msg[tabindex='0']")).to_have_attribute("data-seq", seqs[2])
 
 
+@pytest.mark.slow
 async def test_the_focus_stays_when_lines_change(enter: Enter, server: ServerProcess, room: str) -> None:
     """The message that has it may be deleted, or get an answer above or below."""
     ann = await enter("ann")
@@ -177,6 +178,7 @@ async def test_folding_a_long_message_keeps_the_place(
     await expect(more).to_be_in_viewport()
 
 
+@pytest.mark.slow
 async def test_a_room_opens_where_it_was_left(enter: Enter, server: ServerProcess, room: str) -> None:
     """Another room and back: the message that was read is where it was."""
     other = f"{room}-b"

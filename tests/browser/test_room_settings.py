@@ -68,6 +68,7 @@ async def test_slow_mode_and_guests(visit: Visit, owner: Web) -> None:
     await expect(bob.closed).to_contain_text("Sign in")
 
 
+@pytest.mark.slow
 async def test_password_and_privacy(visit: Visit, owner: Web, made: str) -> None:
     """A password makes the room private; it is never shown; taking it away keeps the room private."""
     ann = await visit(account=owner)
@@ -94,6 +95,7 @@ async def test_password_and_privacy(visit: Visit, owner: Web, made: str) -> None
     assert "password" not in after
 
 
+@pytest.mark.slow
 async def test_retention(visit: Visit, owner: Web, made: str) -> None:
     """One of the usual lengths, or another one, which is then among them."""
     ann = await visit(account=owner)
@@ -129,6 +131,7 @@ async def test_moderators_change_less(visit: Visit, owner: Web, server: ServerPr
     await expect(page.page.locator("#topic")).to_have_text("by a moderator")
 
 
+@pytest.mark.slow
 async def test_export(visit: Visit, owner: Web, made: str) -> None:
     """One JSON object a line, with the deleted message."""
     ann = await visit(account=owner)

@@ -180,6 +180,7 @@ async def test_an_invitation_does_not_move_under_the_hand(enter: Enter, server: 
         await expect(invitations.get_by_role("listitem")).to_have_count(4)
 
 
+@pytest.mark.slow
 async def test_a_direct_message_comes_with_the_name_of_its_sender(enter: Enter, room: str) -> None:
     """Begun in the sidebar on one side; a room with an unread message on the other."""
     ann = await enter("ann")

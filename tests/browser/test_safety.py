@@ -99,6 +99,7 @@ WHOLE = [
 ]
 
 
+@pytest.mark.slow
 async def test_a_text_that_is_slow_to_draw_is_drawn_when_one_wants_it(enter: Enter) -> None:
     """Where scripts change with each letter, the browser looks for fonts for most of a second. Languages are whole."""
     ann, eve = await enter("ann"), await enter("eve")

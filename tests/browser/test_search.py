@@ -208,6 +208,7 @@ async def test_marked_words(visit: Visit, owner: Web, made: str, content: str, q
     assert await found.evaluate("(each) => each.scrollWidth <= each.clientWidth + 1")
 
 
+@pytest.mark.slow
 async def test_jump_to_a_date(visit: Visit, owner: Web, made: str) -> None:
     """To the first message of the day or after it; next to the field it says that there is none, and the log stays."""
     for i in range(80):

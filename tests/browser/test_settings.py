@@ -120,6 +120,7 @@ async def test_the_clock_is_of_12_or_24_hours(enter: Enter, locale: str, automat
     await expect(ann.page.get_by_text(re.compile(r"^Now: [1-9]\d?:\d\d [AP]M$"))).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_enter_sends_or_starts_a_line(enter: Enter) -> None:
     ann = await enter("ann")
     beside = await enter("ann", room=new_room(), beside=ann)

@@ -248,6 +248,7 @@ async def test_a_menu_is_used_by_keys(enter: Enter) -> None:
     await expect(menu).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_arrow_keys_go_through_the_rooms(enter: Enter, room: str) -> None:
     """They are one stop of the Tab key, before the menu of the room; Alt and arrows change the room from anywhere."""
     ann = await enter("ann")

@@ -70,6 +70,7 @@ async def test_a_guest_is_asked_and_says_no(
     assert not {"parley.applied", "parley.token"} & set(kept)
 
 
+@pytest.mark.slow
 async def test_a_guest_agrees(enter: Enter, new_page: Pages, server: ServerProcess, room: str) -> None:
     """The other tabs follow, and say so; what the guest had not sent is not sent as the other user."""
     wire = Wire()

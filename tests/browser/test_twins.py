@@ -12,6 +12,7 @@ from tests.support.web import token_of
 __all__ = ["made", "owner", "visit"]  # fixtures
 
 
+@pytest.mark.slow
 async def test_two_people_of_one_name_are_told_apart(visit: Visit, server: ServerProcess, made: str) -> None:
     """In the sidebar, in the switcher and in the header; a guest is marked there, and where it is quoted."""
     account, name = web(server, new_name()), new_name()

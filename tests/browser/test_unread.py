@@ -107,6 +107,7 @@ async def test_what_is_in_sight_in_another_room_is_read(
     await expect(ann.page).to_have_title(f"{other_room} · Parley")
 
 
+@pytest.mark.slow
 async def test_the_line_stands_above_what_is_new_since_the_last_look(
     enter: Enter, server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -154,6 +155,7 @@ async def test_two_tabs_of_a_guest_agree(enter: Enter, server: ServerProcess, ro
     await expect(two.page).to_have_title(f"{other_room} · Parley")
 
 
+@pytest.mark.slow
 async def test_two_devices_of_an_account_agree(
     new_page: Pages, server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -302,6 +304,7 @@ async def test_a_deleted_message_is_not_unread(
     await expect(ann.page).to_have_title(f"{other_room} · Parley")
 
 
+@pytest.mark.slow
 async def test_a_room_can_be_marked_as_unread_and_as_read(
     enter: Enter, server: ServerProcess, room: str, other_room: str
 ) -> None:
@@ -363,6 +366,7 @@ async def test_what_is_read_without_a_connection_is_read(
     await expect(badge(ann.page, room)).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_a_muted_room_does_not_count(enter: Enter, server: ServerProcess, room: str, other_room: str) -> None:
     ann = await enter("ann", viewport={"width": 1280, "height": 800})
     await add_room(ann, other_room)
@@ -400,6 +404,7 @@ async def test_many_are_cut_alike_everywhere(enter: Enter, server: ServerProcess
     await expect(badge(ann.page, room)).to_have_text("99+")
 
 
+@pytest.mark.slow
 async def test_coming_back_to_many_unread_messages(
     enter: Enter, server: ServerProcess, room: str, other_room: str
 ) -> None:

@@ -122,6 +122,7 @@ async def test_what_arrived_while_the_page_was_away_is_deleted_when_it_is_back(e
     await expect(ann.message("never mind")).to_have_count(0)
 
 
+@pytest.mark.slow
 async def test_an_edited_message_is_sent_once_and_keeps_its_place(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann, slow = await enter("ann", wire=wire), Slow(wire)
@@ -185,6 +186,7 @@ async def test_a_message_that_arrives_while_it_is_edited_is_edited_as_a_sent_one
     await expect(ann.box).to_have_value("")
 
 
+@pytest.mark.slow
 async def test_discarding_can_be_undone(enter: Enter, wire: Wire) -> None:
     ben = await enter("ben")
     ann = await enter("ann", wire=wire)

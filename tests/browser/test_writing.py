@@ -421,6 +421,7 @@ async def test_an_edit_is_kept_when_another_message_is_edited_or_answered(enter:
     await expect(ann.page.locator("#reply-bar")).to_contain_text("two")
 
 
+@pytest.mark.slow
 async def test_edits_and_replies_survive_a_reload(enter: Enter, wire: Wire) -> None:
     """With the draft below them, also one that was not answered yet."""
     ann = await enter("ann", wire=wire)
@@ -507,6 +508,7 @@ async def test_the_limit_is_shown_before_it_is_reached(enter: Enter) -> None:
     await ann.delivered("a" * 4000)
 
 
+@pytest.mark.slow
 async def test_slow_mode_counts_down_and_keeps_what_is_typed(enter: Enter, server: ServerProcess, room: str) -> None:
     owner = Web(server.port, token=admin())
     await owner.create(room)

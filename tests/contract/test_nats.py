@@ -323,6 +323,7 @@ async def test_a_nats_that_carries_too_little_is_named(listen: Listen) -> None:
         await end.leave()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["kill", "stop", "freeze"])
 async def test_a_loss_of_nats_is_two_lines(listen: Listen, caplog: pytest.LogCaptureFixture, fault: str) -> None:
     """That the connection was lost, and why it does not come back."""

@@ -25,6 +25,7 @@ def postgres_elsewhere(database_url: str) -> Iterator[Elsewhere]:
         yield elsewhere
 
 
+@pytest.mark.slow
 # One database for all examples: each has its own users and rooms.
 @settings(max_examples=examples(9), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(play=plays())

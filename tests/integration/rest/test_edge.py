@@ -160,6 +160,7 @@ async def pair(serve: Serve) -> AsyncIterator[Pair]:
         yield pair
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 async def test_an_edge_answers_as_the_server_that_has_the_rooms(pair: Pair, name: str) -> None:
     statuses = []

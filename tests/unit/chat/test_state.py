@@ -51,7 +51,7 @@ def freed_rooms() -> None:
     """Keep freed rooms, as a server does."""
 
 
-@settings(max_examples=examples(100), suppress_health_check=TOO_SLOW)
+@settings(max_examples=examples(50), suppress_health_check=TOO_SLOW)
 @given(play=plays())
 @example(play=REMOVED_ROW)
 @example(play=OWN_ROLE)
