@@ -158,7 +158,7 @@ async def test_a_computer_that_slept_for_a_night(new_page: Pages, server: Server
     asked: list[str] = []
     ann.page.on("request", lambda request: asked.append(request.url) if "/api/refresh" in request.url else None)
     before = wire.connections
-    await ann.page.clock.fast_forward("26:00:00")
+    await ann.page.clock.fast_forward("24:00:00")
     await ann.page.evaluate("dispatchEvent(new Event('online'))")
     await ann.page.wait_for_function("() => document.querySelector('#banner').classList.contains('empty')")
     await expect(ann.log.get_by_role("separator", name="Yesterday")).to_be_visible()

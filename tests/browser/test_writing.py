@@ -505,6 +505,7 @@ async def test_the_limit_is_shown_before_it_is_reached(enter: Enter) -> None:
     await ann.box.press("Backspace")
     await expect(ann.page.locator("#composer-error")).to_be_empty()
     await ann.box.press("Enter")
+    await ann.messages.get_by_role("button", name="Show more").click()
     await ann.delivered("a" * 4000)
 
 
@@ -595,17 +596,17 @@ async def test_others_see_who_is_typing(enter: Enter, server: ServerProcess, roo
     bob = await enter("bob")
     await expect(ann.notices.last).to_contain_text("bob")
     await bob.box.press_sequentially("he")
-    await expect(line).to_have_text("bob is typing")
+    await expect(line).to_have_text("bob (guest) is typing")
     async with peer(server, room, "cat") as cat, peer(server, room, "dan") as dan:
         await cat.tell(type="typing")
-        await expect(line).to_have_text("bob and cat are typing")
+        await expect(line).to_have_text("bob (guest) and cat (guest) are typing")
         await dan.tell(type="typing")
         await expect(line).to_have_text("Several people are typing")
     await bob.box.press("Enter")
     await expect(line).to_be_empty()  # a message has come, the others are gone
     await bob.box.press_sequentially("/to")
     await ann.box.press_sequentially("a")
-    await expect(bob.page.locator("#typing")).to_have_text("ann is typing")
+    await expect(bob.page.locator("#typing")).to_have_text("ann (guest) is typing")
     await expect(line).to_be_empty()  # neither myself, nor who writes a command
     await expect(bob.page.locator("#typing")).to_be_empty()  # after five seconds
 
