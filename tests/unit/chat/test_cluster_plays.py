@@ -27,7 +27,7 @@ def test_clients_of_all_nodes_have_what_is_stored(play: ClusterPlay) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-@settings(max_examples=examples(400), suppress_health_check=TOO_SLOW)
+@settings(max_examples=examples(200), suppress_health_check=TOO_SLOW)
 @given(play=cluster_plays(steps=60))
 def test_clients_of_all_nodes_have_what_is_stored_in_more_scenarios(play: ClusterPlay) -> None:
     run_virtually(play.perform(FaultyRepository()))
