@@ -9,7 +9,7 @@ from server.commands.opening import Nouns, add_command
 from server.settings.readers import UNIX, number
 from server.settings.values import SettingError, Settings
 
-# The wildcard addresses, on which a server listens and to which nobody connects.
+# What to connect to where a server listens on all addresses.
 _THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 

@@ -5,8 +5,6 @@ import contextlib
 import errno
 import http.client
 import os
-import socket
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +12,7 @@ from chat.link.bus import LEAST_BYTES
 from server.commands.health import ask
 from server.settings.readers import UNIX
 from server.settings.values import Settings
-from server.wire.listener import is_left
+from server.wire.listener import bound, is_left
 
 if TYPE_CHECKING:
     from server.bus.nats import NatsBus
@@ -55,21 +53,13 @@ async def probe_listening(settings: Settings) -> list[Listening]:
 async def _probe_port(settings: Settings, prefix: str) -> Listening:
     hosts, port = (settings.admin_host, settings.admin_port) if prefix else (settings.host, settings.port)
     address = f"{prefix}HOST {hosts}, {prefix}PORT {port}"
-    look_up = asyncio.get_running_loop().getaddrinfo
     try:
-        found = []
         for host in hosts.split(","):
             if host.startswith(UNIX):
                 _probe_path(host.removeprefix(UNIX))
-            else:
-                found.append(await look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
         with contextlib.ExitStack() as opened:
-            for family, kind, protocol, _, where in dict.fromkeys(chain.from_iterable(found)):
-                bound = opened.enter_context(socket.socket(family, kind, protocol))
-                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                bound.bind(where)
+            async for each in bound([host for host in hosts.split(",") if not host.startswith(UNIX)], port):
+                opened.enter_context(each)
     except OSError as error:
         problem = error.strerror or str(error)
         taken = error.errno == errno.EADDRINUSE

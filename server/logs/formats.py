@@ -21,7 +21,7 @@ class TextFormat(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name in logging
         line = super().formatMessage(record)
         fields = " ".join(f"{name}={_quoted(value)}" for name, value in fields_of(record))
         return f"{line} [{fields}]" if fields else line

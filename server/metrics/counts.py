@@ -1,4 +1,4 @@
-"""What a server counts besides its chat, as plain numbers: an event pays for an addition, a scrape for the rest."""
+"""What a server counts besides its chat. Counting is one addition; the rest of the work is done when it is scraped."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -77,24 +77,13 @@ class Listener:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             self._resume()
             return
-        look_up = asyncio.get_running_loop().getaddrinfo
-        found = [
-            await look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-            for host in hosts
-            if not host.startswith(UNIX)
-        ]
         try:
             for host in hosts:
                 if host.startswith(UNIX):
                     self._listen_at(host.removeprefix(UNIX))
-            for family, kind, protocol, _, address in dict.fromkeys(chain.from_iterable(found)):
-                listening = socket.socket(family, kind, protocol)
+            async for listening in bound([host for host in hosts if not host.startswith(UNIX)], port):
                 self.sockets.append(listening)
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections inherit it
-                listening.bind(address)
                 listening.setblocking(False)
                 listening.listen(BACKLOG)
         except OSError:
@@ -166,6 +155,27 @@ class Listener:
                 error.strerror,
                 self._counters.sockets,
             )
+
+
+async def bound(hosts: Sequence[str], port: int) -> AsyncIterator[socket.socket]:
+    """Yield a socket for each address of some names and addresses, bound to it. The caller closes them.
+
+    Raises:
+        OSError: a name is not known, or an address cannot be used; the socket of that is closed.
+    """
+    look_up = asyncio.get_running_loop().getaddrinfo
+    found = [await look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE) for host in hosts]
+    for family, kind, protocol, _, address in dict.fromkeys(chain.from_iterable(found)):
+        opened = socket.socket(family, kind, protocol)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.bind(address)
+        except OSError:
+            opened.close()
+            raise
+        yield opened
 
 
 def is_left(path: str) -> bool:

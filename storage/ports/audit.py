@@ -53,7 +53,7 @@ def log_entries(entries: Iterable[AuditEntry]) -> None:
         line = " ".join(f"{name}={to_json(value).decode()}" for name, value in values.items() if value)
         # A template for each action: repeated lines are left out by their template.
         log.info(
-            f"action={entry.action} %s",  # noqa: G004
+            f"action={entry.action} %s",  # noqa: G004 - see above
             line,
             extra={"audit": {"action": entry.action, **{name: value for name, value in values.items() if value}}},
         )

@@ -63,7 +63,7 @@ def quietly(command: Sequence[str], cwd: Path | str = ROOT, environment: dict[st
     with process:
         try:
             output = _output_of(process, Path(command[0]).name)
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: it would run on
             process.kill()
             raise
     if process.returncode != 0:

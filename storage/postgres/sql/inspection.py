@@ -49,7 +49,7 @@ _table = Function("to_regclass", _named.name)
 
 
 def _lacking(kind: str, *privileges: str) -> bytes:
-    has: Any = [Function(f"has_{kind}_privilege", _table, privilege) == True for privilege in privileges]  # noqa: E712
+    has: Any = [Function(f"has_{kind}_privilege", _table, privilege) == True for privilege in privileges]  # noqa: E712 - SQL
     return sql_text(Query.from_(_named).select(_named.name).where(_table.notnull() & Not(Criterion.all(has))))
 
 
