@@ -32,7 +32,7 @@ const loadTools = async () => {
 const tools = onceLoaded(loadTools, { asked: false });
 /** What tells of messages. @type {import("./view/attention.js").Attention | null} */ let attention = null;
 /** What it is to tell once it is loaded. @type {((part: import("./view/attention.js").Attention) => void)[]} */ const untold = [];
-const attend = (/** @type {typeof untold[number]} */ tell) => (attention ? tell(attention) : untold.push(tell));
+const attend = (/** @type {typeof untold[number]} */ tell) => (attention ? tell(attention) : untold.push(tell) > 50 && untold.shift());
 const dialogs = onceLoaded(async () => new (await import("./view/dialogs/host.js")).DialogHost(state, act), { failed: act.ui.closeDialog });
 const shell = new Shell(state, act, dialogs);
 const entry = onceLoaded(async () => {
