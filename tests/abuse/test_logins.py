@@ -43,7 +43,7 @@ async def talk(number: int, port: int) -> int:
     """Post messages in a room of ten users; return how many were acknowledged."""
     room = f"room{number % 10}"
     acknowledged = 0
-    async with await Peer.open(port, f"/chat?u=user{number}&r={room}", source=f"127.0.3.{number + 1}") as peer:
+    async with await Peer.open(port, f"/chat?u=talker{number}&r={room}", source=f"127.0.3.{number + 1}") as peer:
         for _ in range(MESSAGES):
             answer = await peer.ask(type="message", room=room, content="hello")
             acknowledged += answer["type"] == "ack"

@@ -62,8 +62,7 @@ WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("size", ["wide", pytest.param("narrow", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("locale", ["pseudo", pytest.param("pseudo-rtl", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("locale", "size"), [("pseudo", "wide"), ("pseudo-rtl", "narrow")])
 async def test_every_text_is_in_the_table_and_has_room(
     new_page: Pages, scene_server: ServerProcess, locale: str, size: str, part: int
 ) -> None:

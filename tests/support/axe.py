@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ AXE = Package(
 )
 # WCAG 2.2 AA and all before it, and what axe-core counts as good practice.
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+# The rules about colours.
+COLOURS = ("color-contrast", "link-in-text-block")
 
 
 def ensure() -> Path:
@@ -28,12 +31,12 @@ def ensure() -> Path:
     return folder / "axe.min.js"
 
 
-async def violations(page: Page) -> list[str]:
-    """Return what is wrong with a page as it is now: the rule, the element and the reason."""
+async def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """Return what is wrong with a page as it is now, by all rules or some: the rule, the element and the reason."""
     await page.evaluate(ensure().read_text() + ";undefined")
     options = {
-        "runOnly": list(TAGS),
-        "rules": {"target-size": {"enabled": True}},  # of WCAG 2.2, and off by default
+        "runOnly": {"type": "rule", "values": list(rules)} if rules else list(TAGS),
+        "rules": {} if rules else {"target-size": {"enabled": True}},  # of WCAG 2.2, and off by default
         "resultTypes": ["violations"],
     }
     found: list[dict[str, Any]] = await page.evaluate(
