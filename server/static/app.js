@@ -1,5 +1,6 @@
 import { makeActions } from "./actions/index.js";
 import { Changeover } from "./changeover.js";
+import { Keeping } from "./keeping.js";
 import { Api, Refused } from "./net/api.js";
 import { takeLink } from "./net/fragment.js";
 import { Login } from "./net/login.js";
@@ -14,8 +15,6 @@ import { words } from "./words.js";
 
 /** Milliseconds without a connection after which the page shows what the browser has kept. */
 const AWAY = 3000;
-/** So long, in milliseconds, the page waits for a browser that does not remove what it has kept. */
-const REMOVING = 2000;
 
 /** The message that an address asks for. @param {URLSearchParams} asked @returns {number | undefined} none if it is no number of one */
 function seqOf(asked) {
@@ -30,11 +29,8 @@ function seqOf(asked) {
  * @typedef {import("./net/session.js").Hooks} Hooks
  */
 export class App {
-  /** @type {Promise<import("./net/kept.js").Kept | null> | null} */ #kept = null;
-  /** @type {import("./net/kept.js").Kept | null} */ #keeper = null;
   /** What covers the room, once one was shown. @type {import("./covers.js").Covers | null} */ covers = null;
   #knowsBlocked = false;
-  /** Whether the server has listed my rooms. */ #listed = false;
   /** Who opened the page, and where it was asked to go. */
   #opened = takeLink(); // first: its secret is not to stay in the address
   /** The room that a link asks for, until it is known whether it is mine. */ #asked = "";
@@ -42,7 +38,8 @@ export class App {
   /** @param {{onChange: () => void, onMessage: Hooks["onMessage"], onInvited: Hooks["onInvited"], onSignOut: () => unknown}} options */
   constructor({ onChange, onMessage, onInvited, onSignOut }) {
     this.onSignOut = onSignOut;
-    this.state = new State({ browser: browserStore(), tab: tabStore(), onChange: () => (onChange(), this.#keeper?.onChange()) });
+    this.keeping = new Keeping(this);
+    this.state = new State({ browser: browserStore(), tab: tabStore(), onChange: () => (onChange(), this.keeping.onChange()) });
     this.tabs = new Tabs(this.state);
     const api = new Api();
     this.changeover = new Changeover(this);
@@ -64,13 +61,12 @@ export class App {
         onTokenRefused: (fresh) => this.changeover.onTokenRefused(fresh),
         onRoom: () => this.#remember(),
         onRooms: () => {
-          this.#listed = true;
           this.#showSome();
           this.#learnBlocked();
-          this.#keeper?.retain();
+          this.keeping.onRooms();
         },
         onAway: () => this.#showKept(),
-        onGone: (room) => this.#keeper?.remove(room),
+        onGone: (room) => this.keeping.onGone(room),
         save: () => this.tabs.save(),
         onMessage,
         onInvited,
@@ -90,7 +86,7 @@ export class App {
     const link = this.#opened;
     const before = login.known;
     const me = await login.load((text) => state.toast(text), { away: true });
-    if (before && !me) await this.dropKept(before.id);
+    if (before && !me) await this.keeping.drop(before.id);
     const asked = new URLSearchParams(location.search);
     const clean = (/** @type {string | null | undefined} */ text) => (text ?? "").normalize("NFC").trim();
     const room = clean(asked.get("r"));
@@ -131,7 +127,7 @@ export class App {
     state.ui.show("chat");
     if (!state.front && state.rooms.size && !this.#asked) this.#showSome();
     session.start();
-    this.#preview();
+    this.keeping.preview(state.room);
     setTimeout(() => this.#showKept(), AWAY);
     state.changed();
     // The connection of a guest would be closed where there are none, but only after 10 s.
@@ -146,7 +142,7 @@ export class App {
     if (state.known) await this.act.messages.settle();
     await this.#prepare(name);
     session.start();
-    return session.settled();
+    return session.admission.settled();
   }
 
   /** Ask what the server allows. If it does not answer, it is assumed to allow everything, and to send no mails. */
@@ -165,13 +161,6 @@ export class App {
     state.changed();
   }
 
-  /** Keep what the rooms of this page show, to be read without a server: where the page opens without one. */
-  keep() {
-    if (!("serviceWorker" in navigator)) return Promise.resolve(null);
-    this.#kept ??= this.#loadKept();
-    return this.#kept;
-  }
-
   /** Have Back close what covers the room. */
   async watchCovers() {
     const { Covers } = await this.act.ui.eventually(() => import("./covers.js"));
@@ -179,17 +168,10 @@ export class App {
     this.state.changed();
   }
 
-  /** Remove the messages that the browser keeps of a user who has signed out. @param {string} [user] an id, mine by default */
-  async dropKept(user = this.state.me?.id) {
-    if (user === this.login.known?.id) this.login.forget();
-    const removed = this.keep().then((kept) => kept?.forget(user));
-    await Promise.race([removed, new Promise((resolve) => setTimeout(resolve, REMOVING))]);
-  }
-
   /** Forget the person of this tab. @param {boolean} unsent also what was not sent in this browser, because they signed out */
   async forget(unsent) {
     const { state } = this;
-    const removed = [state.me?.id, ...state.former].map((id) => this.dropKept(id));
+    const removed = [state.me?.id, ...state.former].map((id) => this.keeping.drop(id));
     if (unsent) {
       state.outbox.entries = [];
       state.outbox.withdrawn = [];
@@ -225,27 +207,11 @@ export class App {
     }
   }
 
-  async #loadKept() {
-    const module = await this.act.ui.load(() => import("./net/kept.js"), { asked: false });
-    if (!module) this.#kept = null; // try again
-    else this.#keeper = new module.Kept(this.state, this.session.membership);
-    if (this.#listed) this.#keeper?.retain();
-    this.#keeper?.onChange(); // what has come meanwhile
-    return this.#keeper;
-  }
-
-  /** Show what the browser has kept of the room in front while the server is asked: a browser that has shown this page
-   * before, and so has all of it. */
-  async #preview() {
-    const { room } = this.state;
-    if (room?.target === null && navigator.serviceWorker?.controller) await (await this.keep())?.preview(room);
-  }
-
   /** The server does not answer: show what the browser has kept. */
   async #showKept() {
     const { state } = this;
     if (state.known) return;
-    await (await this.keep())?.show();
+    await this.keeping.show();
     if (!state.front && state.rooms.size && !state.known) this.#showSome();
   }
 

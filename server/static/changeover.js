@@ -137,7 +137,7 @@ export class Changeover {
     const { session, state } = this.app;
     if (fresh) state.tab.remove("rooms"); // it may have been a link with a forged token, which nobody has agreed to
     if (fresh && (session.identity.appliedToken || state.guests.list().length)) this.#interrupt(words.trouble.tokenRefused);
-    else session.refuse(words.trouble.tokenEnded);
+    else session.admission.refuse(words.trouble.tokenEnded);
   }
 
   /** The server takes this page for another user than the one that it acts for. */
@@ -148,7 +148,7 @@ export class Changeover {
     const now = await login.load(() => {});
     if (now?.id !== before) return this.#interrupt();
     // Reloading would meet the same: the server does not take its own page for its own, or the browser keeps no cookies.
-    return session.refuse(words.trouble.loginNotAccepted);
+    return session.admission.refuse(words.trouble.loginNotAccepted);
   }
 
   /** @param {number} code @returns {boolean} whether a page about accounts says what has happened */
@@ -176,7 +176,7 @@ export class Changeover {
   require(guests) {
     const { login, session, state, act } = this.app;
     if (guests || login.me || session.identity.applied) return;
-    if (!state.entryError) session.refuse(words.trouble.closed[4101]); // else something more important is said
+    if (!state.entryError) session.admission.refuse(words.trouble.closed[4101]); // else something more important is said
     if (state.ui.view !== "account" && !state.ended && !this.#required && state.entryError?.text === words.trouble.closed[4101]) {
       act.account.open("signIn", { lead: words.trouble.closed[4101] });
     }
@@ -230,7 +230,7 @@ export class Changeover {
   #signedOut() {
     const { session, login, act, state } = this.app;
     session.transport.stop();
-    this.app.dropKept(); // perhaps it was ended because this device was lost
+    this.app.keeping.drop(); // perhaps it was ended because this device was lost
     const [lead, username] = [words.trouble.signInAgain, login.me?.username];
     const signIn = () => act.account.open("signIn", { lead, username });
     if (state.ui.view === "chat" && state.room?.loaded) {

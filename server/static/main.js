@@ -84,7 +84,7 @@ function afterRoom() {
   shown = true;
   schedule();
   keepPage();
-  app.keep();
+  app.keeping.begin();
   app.watchCovers();
   act.ui.eventually(() => import("./view/attention.js")).then((part) => {
     attention = new part.Attention(state, act);

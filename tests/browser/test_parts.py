@@ -16,7 +16,8 @@ CALL = re.compile(r"\.importPart\(([^)]*)\)")
 FIRST_VIEW = re.compile(rf"/(?:{FIRST}|{JOINED}|css/first\.css|.*\.(?:svg|png|webmanifest))$")
 IMPORT_PARTS = f"""async ([joined, calls]) => {{
   const {{ $modules }} = await import(joined);
-  const load = (call) => $modules["{LOADER}"].importPart(...call).then(Object.keys, (error) => error.name);
+  const {{ importPart }} = $modules[{CLIENT.joined.index(LOADER)}];
+  const load = (call) => importPart(...call).then(Object.keys, (error) => error.name);
   return Promise.all(calls.map(load));
 }}"""
 # What the page loads by itself after the first view.

@@ -84,7 +84,7 @@ export function enteringActions(context) {
     /** Forget a guest that this browser knows. @param {string} name */
     async forgetGuest(name) {
       const { user, former = [] } = state.guests.get(name) ?? {};
-      for (const id of [user?.id, ...former]) app.dropKept(id);
+      for (const id of [user?.id, ...former]) app.keeping.drop(id);
       state.drop(`guest:${name}`, true);
       if (state.kept === name) identity.forget();
       else state.guests.forget(name);

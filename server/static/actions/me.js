@@ -33,7 +33,7 @@ export function meActions({ state, session, api, app, messages: { settle } }) {
     async keepGuest(name) {
       await login.keep(state.guests.get(name)?.token ?? "");
       session.membership.adopt(`guest:${name}`);
-      app.dropKept(state.guests.get(name)?.user?.id);
+      app.keeping.drop(state.guests.get(name)?.user?.id);
       state.moved(`guest:${name}`, false);
       state.guests.forget(name); // its token says nothing any more
     },

@@ -62,7 +62,7 @@ export class Entrance {
 
   /** Be in a room no longer, on this connection. @param {Room} room */
   depart(room) {
-    if (room.inside) this.session.put({ type: "leave", room: room.name }, () => {}, () => {});
+    if (room.inside) this.session.asked.put({ type: "leave", room: room.name }, () => {}, () => {});
     this.forget(room);
     room.onDisconnect();
   }
@@ -157,7 +157,7 @@ export class Entrance {
     const others = this.state.rooms.size > 1 || room.loaded;
     if (others || (error.code === "no_such_room" && !named)) return this.#close(room, text, error.code);
     this.session.membership.remove(room);
-    return this.session.refuse(text, named ? "name" : "room");
+    return this.session.admission.refuse(text, named ? "name" : "room");
   }
 
   /**
@@ -184,6 +184,6 @@ export class Entrance {
 
   /** @param {Question} asked @param {Room} room @param {object} frame @param {(answer: any) => void} then */
   #ask(asked, room, frame, then) {
-    this.session.put(frame, then, (error) => this.#onRefused(room, asked, error));
+    this.session.asked.put(frame, then, (error) => this.#onRefused(room, asked, error));
   }
 }

@@ -139,7 +139,7 @@ export class Membership {
         if (page.cursor) send(page.cursor, rooms);
         else this.#onList({ ...page, rooms });
       };
-      this.session.put({ type: "rooms", mine: true, limit: 500, ...(cursor ? { cursor } : {}) }, onPage, () => this.#again());
+      this.session.asked.put({ type: "rooms", mine: true, limit: 500, ...(cursor ? { cursor } : {}) }, onPage, () => this.#again());
     };
     clearTimeout(this.#timer);
     this.#timer = setTimeout(send, this.#asked ? COUNT_AGAIN : 0);

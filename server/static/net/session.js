@@ -1,9 +1,11 @@
-import { editKey, newId } from "../state/content.js";
+import { editKey } from "../state/content.js";
 import { apply } from "../state/frames.js";
 import { kindOf } from "../state/people.js";
 import { DEFAULT_LIMITS } from "../state/state.js";
 import { words } from "../words.js";
-import { Refused, sentence, withWait } from "./api.js";
+import { Admission } from "./admission.js";
+import { sentence } from "./api.js";
+import { Asked } from "./asked.js";
 import { Delivery } from "./delivery.js";
 import { Entrance, refusesName } from "./entrance.js";
 import { Identity } from "./identity.js";
@@ -19,7 +21,7 @@ import { readable } from "./shapes.js";
  * @typedef {import("../state/types.js").Message} Message
  * @typedef {import("../state/room.js").Room} Room
  * @typedef {import("./transport.js").Transport} Transport
- * @typedef {{resolve: (frame: any) => void, reject: (error: Refused) => void}} Asked
+ * @typedef {import("./asked.js").Awaited} Awaited
  * @typedef {object} Hooks
  * @property {() => void} onOther the browser acts for another account
  * @property {(code: number) => boolean} onStopped the connection was closed for a reason that a reconnect would meet again:
@@ -35,18 +37,16 @@ import { readable } from "./shapes.js";
  */
 
 export class Session {
-  /** Answers that are awaited, by id. @type {Map<string, Asked>} */ #asked = new Map();
-  /** What the last frame without an id complained about: it explains a close. @type {any} */ #complaint = null;
-  /** What waits for an identity, or for the refusal of the name. @type {((wrong: string) => void)[]} */ #settling = [];
-
   /** @param {{state: State, transport: Transport, hooks: Hooks}} options */
   constructor({ state, transport, hooks }) {
     this.state = state;
     this.transport = transport;
     this.hooks = hooks;
+    this.asked = new Asked((frame) => transport.send(frame));
+    this.admission = new Admission(this);
     this.identity = new Identity({
       state,
-      ask: (type, frame) => this.put(frame, (answer) => this.#onIdentity(type, answer), (error) => this.#onIdentityRefused(type, error)),
+      ask: (type, frame) => this.asked.put(frame, (answer) => this.#onIdentity(type, answer), (error) => this.#onIdentityRefused(type, error)),
       onKnown: (stranger) => this.#onKnown(stranger),
       onOther: hooks.onOther,
       onTokenRefused: hooks.onTokenRefused,
@@ -80,12 +80,9 @@ export class Session {
 
   // --- commands ------------------------------------------------------------------------------------------------------
 
-  /**
-   * Send a command. @param {{type: string, [field: string]: unknown}} frame without an id
-   * @returns {Promise<any>} the first frame that answers it @throws {Refused}
-   */
+  /** Send a command, as `Asked.ask`. @param {{type: string, [field: string]: unknown}} frame @returns {Promise<any>} */
   ask(frame) {
-    return new Promise((resolve, reject) => this.put(frame, resolve, (error) => reject(Refused.of(error)), reject));
+    return this.asked.ask(frame);
   }
 
   /** Send what has no answer. @param {object} frame @returns {boolean} whether it was handed to an open connection */
@@ -97,12 +94,6 @@ export class Session {
   start() {
     this.delivery.outbox = this.state.outbox;
     this.transport.connect();
-  }
-
-  /** Wait for an identity. @returns {Promise<string>} "", or why the name was refused */
-  settled() {
-    if (this.state.known) return Promise.resolve("");
-    return new Promise((resolve) => this.#settling.push(resolve));
   }
 
   /** Send what is due in a room. @param {Room} room */
@@ -124,23 +115,6 @@ export class Session {
     this.state.changed();
   }
 
-  /** Leave the chat for the entry page, which says why; a room that is shown stays until the person goes there. @param {string} text @param {import("../state/state.js").EntryField} [field] */
-  refuse(text, field = "") {
-    this.transport.stop();
-    const { state } = this;
-    const stays = state.room?.loaded && !this.#settling.length;
-    const run = () => {
-      Object.assign(state, { ended: null, entryError: { field, text } });
-      state.ui.show("entry");
-      this.#settle(text);
-      state.changed();
-    };
-    if (!stays) return run();
-    state.entryError = { field, text };
-    state.ended = { text, button: field ? "otherName" : "goOn", run };
-    return state.changed();
-  }
-
   get isGuest() {
     return kindOf(this.state.me?.id ?? "") === "guest";
   }
@@ -152,46 +126,25 @@ export class Session {
     this.state.connection = state;
     if (state.name === "open") this.identity.onOpen();
     else this.#onDisconnect();
-    if (state.name === "stopped" && state.code !== 1000) this.#onStopped(state.code ?? 0);
+    if (state.name === "stopped" && state.code !== 1000) this.admission.onStopped(state.code ?? 0);
     if (state.name === "waiting") this.hooks.onAway();
-    if (state.name !== "connecting") return this.state.changed();
-    this.#complaint = null;
-    this.state.stopped = "";
+    if (state.name === "connecting") this.admission.onConnecting();
     this.state.changed();
   }
 
-  /** @param {number} code */
-  #onStopped(code) {
-    const said = this.#complaint;
-    const text = said ? withWait(sentence(said), said.retry_after) : (words.trouble.closed[code] ?? words.trouble.closedOther);
-    if (code === 4102) this.#refuseName(text);
-    else if (!this.hooks.onStopped(code)) this.#giveUp(text);
-  }
-
-  /** @param {string} text */
-  #giveUp(text) {
-    this.state.stopped = text;
-    if (this.#settling.length) this.state.entryError = { field: "", text };
-    this.#settle(text);
-  }
-
   #onDisconnect() {
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
     this.identity.onDisconnect();
     this.entrance.onDisconnect();
     this.delivery.onDisconnect();
     for (const room of this.state.rooms.values()) room.onDisconnect();
-    const lost = new Refused("", words.trouble.interrupted, { retryable: true });
-    for (const { reject } of asked) reject(lost);
+    this.asked.onDisconnect();
   }
 
   /** @param {any} sent */
   #onFrame(sent) {
     const frame = readable(sent) ?? { type: "unreadable", id: sent.id, kind: sent.type };
     // A message bears its author's id, which is no answer.
-    const asked = sent.type === "message" || frame.id === undefined ? undefined : this.#asked.get(frame.id);
-    if (asked) this.#asked.delete(frame.id);
+    const asked = sent.type === "message" || frame.id === undefined ? undefined : this.asked.take(frame.id);
     if (frame.type === "unreadable") this.#onUnreadable(frame.kind, asked);
     else if (frame.type === "error") this.#onError(frame, asked);
     else {
@@ -201,13 +154,13 @@ export class Session {
     this.state.changed();
   }
 
-  /** The page goes on without a frame that it cannot read, unless it needs it. @param {string} kind @param {Asked} [asked] */
+  /** The page goes on without a frame that it cannot read, unless it needs it. @param {string} kind @param {Awaited} [asked] */
   #onUnreadable(kind, asked) {
     const message = words.trouble.unreadable;
     if (kind === "welcome") {
       this.transport.stop();
-      this.#giveUp(message);
-    } else if (asked) /** @type {any} */ (asked).refuse({ code: "", message, retryable: false });
+      this.admission.giveUp(message);
+    } else if (asked) asked.refuse({ code: "", message, retryable: false });
     else if (["joined", "synced"].includes(kind)) this.state.toast(message, { error: true, key: kind, action: { label: words.common.reload, run: () => location.reload() } });
   }
 
@@ -248,19 +201,18 @@ export class Session {
 
   /** A change is stored. @param {string} id @param {number} seq */
   #onAck(id, seq) {
-    this.#asked.get(id)?.resolve({ type: "ack", seq });
-    this.#asked.delete(id);
+    this.asked.take(id)?.resolve({ type: "ack", seq });
   }
 
-  /** @param {any} error @param {Asked} [asked] */
+  /** @param {any} error @param {Awaited} [asked] */
   #onError(error, asked) {
     const { state } = this;
     const entry = error.id === undefined ? undefined : state.outbox.get(error.id);
     const room = state.rooms.get(entry?.room ?? error.room);
     const lost = error.code === "not_joined" && room?.status === "joined"; // the server knows better
     if (entry) this.#onMessageRefused(entry, error, lost);
-    else if (asked) /** @type {any} */ (asked).refuse(error);
-    else if (error.id === undefined) this.#onComplaint(error);
+    else if (asked) asked.refuse(error);
+    else if (error.id === undefined) this.admission.onComplaint(error);
     if (room && lost) this.entrance.join(room);
   }
 
@@ -284,12 +236,6 @@ export class Session {
     return no ? { ...error, message: words.trouble.guestsNo } : error;
   }
 
-  /** @param {any} error one without an id: it says why the connection ends, or is for no command of this page */
-  #onComplaint(error) {
-    this.#complaint = error;
-    if (error.field === "u") this.#refuseName(sentence(error));
-  }
-
   // --- who I am ------------------------------------------------------------------------------------------------------
 
   /** @param {any} welcome */
@@ -307,7 +253,7 @@ export class Session {
 
   /** @param {"hello"|"name"} type @param {any} error */
   #onIdentityRefused(type, error) {
-    if (type === "hello" && refusesName(error)) this.#refuseName(sentence(error));
+    if (type === "hello" && refusesName(error)) this.admission.refuseName(sentence(error));
     else if (type === "hello") this.identity.onRefused(error);
   }
 
@@ -316,22 +262,8 @@ export class Session {
     const { trouble } = words;
     if (stranger) this.state.toast(() => (this.state.outbox.entries.length ? trouble.strangerUnsent : trouble.stranger), { error: true, key: "stranger" });
     this.state.entryError = this.state.ended = null;
-    this.#settle("");
+    this.admission.settle("");
     this.membership.onKnown();
-  }
-
-  /** @param {string} wrong */
-  #settle(wrong) {
-    for (const resolve of this.#settling.splice(0)) resolve(wrong);
-  }
-
-  /** @param {string} text */
-  #refuseName(text) {
-    this.identity.renames();
-    const asked = this.#settling.length > 0;
-    this.transport.stop();
-    this.#settle(text);
-    if (!asked) this.refuse(text, "name"); // else it is said where the name was typed
   }
 
   // --- small parts ---------------------------------------------------------------------------------------------------
@@ -345,17 +277,5 @@ export class Session {
   /** Learn the names of those who wrote. @param {Message[]} messages */
   meetAuthors(messages) {
     this.state.meet(messages.map((message) => ({ id: message.alias_of ?? message.sender_id, name: message.sender })));
-  }
-
-  /**
-   * Send a command. @param {object} frame @param {(answer: any) => void} resolve @param {(error: any) => void} refuse gets the server's
-   *   `error` @param {(error: Refused) => void} [lost] the connection broke before the answer
-   */
-  put(frame, resolve, refuse, lost = () => {}) {
-    const id = newId("q-");
-    this.#asked.set(id, /** @type {any} */ ({ resolve, refuse, reject: lost }));
-    if (this.transport.send({ ...frame, id })) return;
-    this.#asked.delete(id);
-    lost(new Refused("", words.trouble.notReached, { retryable: true }));
   }
 }
