@@ -232,8 +232,22 @@ class RoomWork(Struct, frozen=True, gc=False):
 
 
 def rename_work(account_id: str, name: str) -> RoomWork:
-    """Return the work for the new name of an account."""
+    """Return the work for the new name of an account, here or of the application."""
     return RoomWork("rename", account_id, (account_id,), name)
+
+
+class AddedUser(Struct, frozen=True, gc=False):
+    """A user of the application that it has added, who may never have connected. Times are Unix microseconds.
+
+    Attributes:
+        user_id: the principal, ``u_...``.
+        changed_at: when they last got another name.
+    """
+
+    user_id: str
+    name: str
+    added_at: int
+    changed_at: int
 
 
 class ApiKey(Struct, frozen=True, gc=False):

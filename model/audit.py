@@ -44,6 +44,7 @@ AuditAction = Literal[
     "report",
     "report_handled",
     "user_block",
+    "user",
     "guest_moved",
     "erase",
     "export",

@@ -270,7 +270,8 @@ async def _find_author(parts: Parts, room: Room, user_id: str) -> Member:
 async def find_person(parts: Parts, user_id: str) -> Member:
     """Return an empty row of a user who is known, with the role of their account.
 
-    Known are users who are connected or have a row in any room, and all accounts and bots of this server.
+    Known are users who are connected or have a row in any room, those whom the application has added, and all accounts
+    and bots of this server.
 
     Raises:
         ParleyError: ``no_such_user``, ``unavailable``.
@@ -282,6 +283,10 @@ async def find_person(parts: Parts, user_id: str) -> Member:
         account = await ask(parts, parts.storage.accounts.find(user_id))
         if account is not None:
             return Member(account.user, account_role=account.role if account.role in RANKING else "")
+    if user_id.startswith(APPLICATION) and user_id.isprintable():
+        added = await ask(parts, parts.storage.users.find(user_id))
+        if added is not None:
+            return Member(User(user_id, added.name))
     if user_id.startswith(BOT):
         for key in await ask(parts, parts.storage.access.keys(parts.clock.now_us())):
             if key.bot_id == user_id:

@@ -15,6 +15,7 @@ from chat.rooms.storing import ask, check_space
 from chat.work.reach import Reach
 from model.account import RoomWork
 from model.events import Left
+from model.principals import APPLICATION
 from model.room import Invitation, Member, RoomRecord, User
 
 # Rows that are listed in one read.
@@ -102,6 +103,8 @@ class RowChanges:
             pins.enter_context(members.pinned(parts, room, user.id))
             row = await members.fetch(parts, room, user.id)
             await self._reach.turn(room)
+            if user.id.startswith(APPLICATION) and user.id in parts.directory.people:
+                return  # whose token has the name
             for session in parts.directory.devices(user.id):
                 if session.rooms.get(room.name) is room and session.user != user:
                     room.rebind(session, user)

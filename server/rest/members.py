@@ -15,6 +15,7 @@ from model.commands import (
     Unmute,
     UserId,
 )
+from model.errors import ParleyError
 from model.events import Ack, Announcement, Left, Members
 from model.room import Role
 from model.text import check_name
@@ -84,14 +85,21 @@ async def list_members(rest: RestContext, command: ListMembers) -> Answered:
         ),
         refusals=("last_owner", "too_many_invitations", *_ABOUT),
         text="Without a role, an admin adds the user as a member (204), and a moderator invites them (202). Owners "
-        "give members a role, up to their own.",
+        "give members a role, up to their own; an admin also adds the user with the role.",
         auth="token",
     )
 )
 async def put_member(rest: RestContext, params: NewMember) -> Answered:
     """Add or invite a member, or change a member's role."""
     if params.role is not None:
-        return await run(rest, SetRole(room=params.room, user=params.user, role=params.role))
+        command = SetRole(room=params.room, user=params.user, role=params.role)
+        try:
+            return await run(rest, command)
+        except ParleyError as error:
+            if error.code != "no_such_user" or rest.caller.role != "admin":
+                raise
+        await rest.run(Invite(room=params.room, user=params.user), Ack)
+        return await run(rest, command)
     await rest.run(Invite(room=params.room, user=params.user), Ack)
     return Answered(204 if rest.caller.role == "admin" else 202)
 

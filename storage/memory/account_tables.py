@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from model.account import (
     Account,
+    AddedUser,
     ApiKey,
     Basis,
     Guesses,
@@ -37,6 +38,7 @@ KEYS = 100
 LINKS = 1000
 REPORTS = 2000
 BLOCKS = 20_000  # of users by users
+ADDED_USERS = 10_000
 
 
 class AccountTables:
@@ -60,6 +62,7 @@ class AccountTables:
         self.audit: OrderedDict[int, tuple[int, AuditEntry]] = OrderedDict()  # by number
         self.user_blocks: dict[str, dict[str, int]] = {}  # whom a user blocks, and since when
         self.reports: dict[str, Report] = {}
+        self.added_users: dict[str, AddedUser] = {}
         self.last_notice = 0  # the number of the newest one
         self._work_number = self._audit_number = 0
 

@@ -18,6 +18,7 @@ from storage.memory.accounts.links import MemoryLinkRepository
 from storage.memory.accounts.logins import MemoryLoginRepository
 from storage.memory.accounts.safety import MemorySafetyRepository
 from storage.memory.accounts.secrets import MemorySecretRepository
+from storage.memory.accounts.users import MemoryUserRepository
 from storage.memory.contents import Contents
 from storage.memory.logs import Logs
 from storage.memory.members import Members, is_old_guest, is_old_invitation
@@ -91,6 +92,7 @@ class MemoryStorage:
         self.access = MemoryAccessRepository(self.contents)
         self.links = MemoryLinkRepository(self.contents)
         self.safety = MemorySafetyRepository(self.contents)
+        self.users = MemoryUserRepository(self.contents)
         self.audit = MemoryAuditRepository(self.contents)
         self.keep_messages = memory_messages
         self.keep_bytes = memory_bytes

@@ -32,6 +32,7 @@ from storage.ports.rooms import (
 from storage.ports.safety import SafetyRepository
 from storage.ports.secrets import SecretRepository
 from storage.ports.servers import Gained, Servers
+from storage.ports.users import UserRepository
 from utils.fairness import Party
 
 # The reader that this task acts for: an account, or a guest within its address. Concurrent readers share storage fairly
@@ -229,6 +230,10 @@ class AccountStorage(Protocol):
     @property
     def safety(self) -> SafetyRepository:
         """Blocks of users by users, and reports of messages."""
+
+    @property
+    def users(self) -> UserRepository:
+        """Users of the application whom it has added."""
 
     @property
     def audit(self) -> AuditRepository:

@@ -245,6 +245,10 @@ class NodeStorage(Storage):
         return self._referee.repository.safety
 
     @property
+    def users(self) -> Any:
+        return self._referee.repository.users
+
+    @property
     def audit(self) -> Any:
         return self._referee.repository.audit
 

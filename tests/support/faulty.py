@@ -49,6 +49,7 @@ class FaultyRepository:
         self.access: Any = _FaultyReads(self, self.inner.access, "access.")
         self.links: Any = _FaultyReads(self, self.inner.links, "links.")
         self.safety: Any = _FaultyReads(self, self.inner.safety, "safety.")
+        self.users: Any = _FaultyReads(self, self.inner.users, "users.")
         self.audit: Any = _FaultyReads(self, self.inner.audit, "audit.")
         self.kept_epoch: str | None = None
         self.away: str | None = None

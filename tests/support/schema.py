@@ -17,6 +17,10 @@ accounts.totp_nonce bytea
 accounts.totp_on boolean not null
 accounts.totp_step bigint not null
 accounts.created_at bigint not null
+added_users.user_id text "C" not null
+added_users.name text "C" not null
+added_users.added_at bigint not null
+added_users.changed_at bigint not null
 aliases.guest_id text "C" not null
 aliases.account_id text "C" not null
 aliases.at bigint not null
@@ -183,6 +187,7 @@ accounts: UNIQUE btree (account_id)
 accounts: UNIQUE btree (folded_email) WHERE (folded_email IS NOT NULL)
 accounts: UNIQUE btree (look)
 accounts: UNIQUE btree (username)
+added_users: UNIQUE btree (user_id)
 aliases: INDEX btree (account_id, at)
 aliases: UNIQUE btree (guest_id)
 api_keys: INDEX btree (maker_id)
@@ -215,6 +220,7 @@ members: INDEX btree (user_id)
 members: INDEX btree (user_id, invited_at) WHERE (invited_at <> 0)
 members: UNIQUE btree (room_id, user_id)
 mentions: UNIQUE btree (room_id, name, seq)
+messages: INDEX btree (deleted_at) WHERE ((deleted_at IS NOT NULL) AND (content <> ''::text))
 messages: INDEX btree (room_id, sender, seq)
 messages: INDEX btree (room_id, seq) WHERE (pinned_at IS NOT NULL)
 messages: INDEX btree (room_id, seq) WHERE (words_version < 2)
@@ -240,6 +246,7 @@ reports: UNIQUE btree (report_id)
 reports: UNIQUE btree (room_id, seq, reporter_id)
 room_work: UNIQUE btree (number)
 rooms: INDEX btree (((oldest_seq + (retention_days * '86400000000'::bigint)))) WHERE (retention_days > 0)
+rooms: INDEX btree (deleted_at) WHERE (deleted_at IS NOT NULL)
 rooms: INDEX btree (folded_name) WHERE ((deleted_at IS NULL) AND (kind = ANY (ARRAY['public'::text, 'private'::text])))
 rooms: INDEX btree (name) WHERE ((deleted_at IS NULL) AND (kind = ANY (ARRAY['ephemeral'::text, 'public'::text])))
 rooms: INDEX btree (oldest_seq) WHERE (retention_days = 0)
@@ -255,6 +262,7 @@ user_blocks: UNIQUE btree (user_id, blocked_id)
 """,
     "constraints": """
 accounts: PRIMARY KEY (account_id)
+added_users: PRIMARY KEY (user_id)
 aliases: FOREIGN KEY (account_id) REFERENCES accounts(account_id) ON DELETE CASCADE
 aliases: PRIMARY KEY (guest_id)
 api_keys: PRIMARY KEY (key_id)

@@ -10,6 +10,7 @@ from storage.postgres.accounts.logins import PostgresLoginRepository
 from storage.postgres.accounts.pool import AccountPool
 from storage.postgres.accounts.safety import PostgresSafetyRepository
 from storage.postgres.accounts.secrets import PostgresSecretRepository
+from storage.postgres.accounts.users import PostgresUserRepository
 from storage.postgres.connection.errors import FAILURES, unavailable
 from storage.postgres.connection.session import Connector, ParleyConnection, session_settings
 from storage.postgres.connection.url import read_url
@@ -25,6 +26,7 @@ class PostgresAccounts:
         self.access = PostgresAccessRepository(pool)
         self.links = PostgresLinkRepository(pool)
         self.safety = PostgresSafetyRepository(pool)
+        self.users = PostgresUserRepository(pool)
         self.audit = PostgresAuditRepository(pool)
 
 
