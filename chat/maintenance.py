@@ -1,17 +1,19 @@
 """Maintenance in the background, a bounded number of messages at a time.
 
-Expired messages are removed, and the words of messages that an older version cut are cut again.
+Expired messages are removed, the text of deleted ones is erased, and the words of messages that an older version cut
+are cut again.
 """
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from chat.rooms.invitations import oldest_open
 from chat.rooms.parts import Parts
 from model.limits import GUEST_SECONDS
 from model.principals import GUEST
 from storage.ports.errors import BatchRefused, StorageUnavailable
-from storage.ports.messages import FIRST, CutWords, ExpireMessages
+from storage.ports.messages import FIRST, CutWords, EraseDeleted, ExpireMessages
 from storage.ports.rooms import ExpireGuests, ExpireInvitations, ExpireSanctions
 from storage.ports.storage import Removed, WordsCut, Writer
 from utils.clock import DAY_US
@@ -32,30 +34,54 @@ BEFORE_THE_NEXT_TRY = 5.0
 
 
 async def expire_messages(parts: Parts, writer: Writer) -> None:
-    """Remove expired messages, forever; after a failure the next round continues.
+    """Remove expired messages, and erase what was deleted long ago, forever; after a failure the next round continues.
 
-    The log has one line for each round, also for one that fails or is cancelled.
+    The log has one line for each of both in a round, also for one that fails or is cancelled.
     """
     counters, clock = parts.counters, parts.clock
     counters.expired_at = clock.monotonic()
     await asyncio.sleep(BEFORE_THE_FIRST)  # storage is still connecting
     while True:
-        total, removed = 0, BATCH
         try:
-            while removed == BATCH and not parts.storage.another_writes():
-                removed = await expire_once(parts, writer)
-                total += removed
-                counters.expired += removed
-                if removed == BATCH:
-                    await asyncio.sleep(BETWEEN_BATCHES)
-            counters.expired_at = clock.monotonic()
+            await _all(parts, writer, expire_once, _tell_removed)
         except (StorageUnavailable, BatchRefused) as error:
             log.warning("expired messages could not be removed yet: %s", error)
-        finally:
-            if total:
-                removed_messages = counted(total, "message was", "messages were")
-                log.info("%s removed: past the retention of their rooms", removed_messages)
+        else:
+            counters.expired_at = clock.monotonic()
+        try:
+            await _all(parts, writer, erase_once, _tell_erased)
+        except (StorageUnavailable, BatchRefused) as error:
+            log.warning("deleted messages could not be erased yet: %s", error)
         await asyncio.sleep(BETWEEN_ROUNDS)
+
+
+_Once = Callable[[Parts, Writer], Awaitable[int]]
+
+
+async def _all(parts: Parts, writer: Writer, once: _Once, tell: Callable[[int], None]) -> None:
+    """Take batches until one is not full, with a pause after each, and tell the total.
+
+    Raises:
+        StorageUnavailable, BatchRefused: the rest is still there.
+    """
+    total, count = 0, BATCH
+    try:
+        while count == BATCH and not parts.storage.another_writes():
+            count = await once(parts, writer)
+            total += count
+            if count == BATCH:
+                await asyncio.sleep(BETWEEN_BATCHES)
+    finally:
+        if total:
+            tell(total)
+
+
+def _tell_removed(total: int) -> None:
+    log.info("%s removed: past the retention of their rooms", counted(total, "message was", "messages were"))
+
+
+def _tell_erased(total: int) -> None:
+    log.info("%s erased: deleted long enough ago", counted(total, "deleted message was", "deleted messages were"))
 
 
 async def expire_once(parts: Parts, writer: Writer) -> int:
@@ -74,7 +100,26 @@ async def expire_once(parts: Parts, writer: Writer) -> int:
     sanctions = ExpireSanctions(now, BATCH)
     *_, outcome = await writer.write([invitations, guests, sanctions, ExpireMessages(now, days, BATCH)])
     assert isinstance(outcome, Removed)
+    parts.counters.expired += outcome.count
     log.debug("removed %d messages in one transaction", outcome.count)
+    return outcome.count
+
+
+async def erase_once(parts: Parts, writer: Writer) -> int:
+    """Erase one batch of what was deleted long ago: the text of messages, and rooms. Returns how many messages it was.
+
+    Raises:
+        StorageUnavailable, BatchRefused: nothing was erased.
+    """
+    now, days = parts.clock.now_us(), parts.options.erase_after_days
+    if not days:
+        return 0
+    for room in parts.hub.rooms.values():  # whose tails have messages as they were before they were deleted
+        room.tail.forget(now - days * DAY_US, room.backlog.unconfirmed)
+    (outcome,) = await writer.write([EraseDeleted(now, days, BATCH)])
+    assert isinstance(outcome, Removed)
+    parts.counters.erased += outcome.count
+    log.debug("erased %d deleted messages in one transaction", outcome.count)
     return outcome.count
 
 

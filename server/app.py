@@ -343,6 +343,7 @@ def _chat_options(settings: Settings) -> ChatOptions:
         address_rooms=settings.address_rooms,
         server_rooms=settings.server_rooms,
         retention_days=settings.retention_days,
+        erase_after_days=settings.erase_after_days,
         room_tail=settings.room_tail,
         tails_bytes=settings.tails_bytes,
         slow_high=settings.slow_bytes_high,

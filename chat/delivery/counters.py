@@ -40,6 +40,7 @@ class Counters:
     Attributes:
         sent_bytes: WebSocket frames written for commands and rooms.
         expired: messages removed by retention.
+        erased: deleted messages whose text was erased, or that were removed with their deleted room.
         expired_at: when retention last found nothing more to remove, by the monotonic clock; None before it begins.
     """
 
@@ -59,6 +60,7 @@ class Counters:
     store_retries: int = 0
     words_left: int = 0
     expired: int = 0
+    erased: int = 0
     expired_at: float | None = None
     # Refusals by code. An alert sees the first internal one only if there was a zero before.
     errors: Counter[str] = field(default_factory=lambda: Counter({"internal": 0}))

@@ -63,6 +63,7 @@ class ChatOptions:
     address_rooms: int = 1000
     server_rooms: int = 100_000
     retention_days: int = 0
+    erase_after_days: int = 30
     room_tail: int = 500
     tails_bytes: int = 128 << 20
     slow_high: int = 1 << 20

@@ -291,6 +291,7 @@ ROWS: tuple[Row, ...] = (
         ("pool",),
     ),
     _count("expired_messages", "messages removed by retention", lambda source: source.counters.expired),
+    _count("erased_messages", "deleted messages that were erased", lambda source: source.counters.erased),
     Row(
         "retention_lag_seconds",
         "gauge",

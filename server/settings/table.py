@@ -250,6 +250,15 @@ SETTINGS: tuple[Setting, ...] = (
         shared=True,
     ),
     Setting(
+        "ERASE_AFTER_DAYS",
+        "a whole number of days, 0 for never",
+        30,
+        "when the text of deleted messages and rooms is erased, after the deletion",
+        whole(0, 36_500),
+        live=True,
+        shared=True,
+    ),
+    Setting(
         "SESSION_ROOMS",
         "a whole number from 1 to 10000",
         100,

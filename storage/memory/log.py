@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Container, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -29,6 +29,7 @@ class Log:
         newest_change: the largest version of those.
         first_bodies: hashes of first bodies, of edited messages only: hashing takes longer than everything else here.
         mentioned: the seqs, in order, by mentioned name.
+        to_erase: the seqs of deleted messages with content, in the order in which they were deleted.
         bytes: weight of the messages (`storage.memory.weights`).
         frame: weight of the room itself.
         counted: weight of both when last counted (`storage.memory.logs.Logs.weigh`).
@@ -48,6 +49,7 @@ class Log:
         "record",
         "seqs",
         "states",
+        "to_erase",
     )
 
     def __init__(self, record: RoomRecord) -> None:
@@ -60,6 +62,7 @@ class Log:
         self.first_bodies: dict[int, int] = {}
         self.newest_change = 0
         self.mentioned: dict[str, list[int]] = {}
+        self.to_erase: dict[int, None] = {}
         self._evicted = 0  # the largest seq that was evicted
 
     def describe(self, record: RoomRecord) -> None:
@@ -135,6 +138,10 @@ class Log:
         self.states[seq] = state
         self.bytes += weigh_message(state) - weigh_message(there)
         self._index(state)
+        if state.deleted_at is None or not state.content:
+            self.to_erase.pop(seq, None)
+        else:
+            self.to_erase.setdefault(seq)
         self.changed_seqs.add(seq)
         self.newest_change = max(self.newest_change, change.version)
         return STORED
@@ -149,10 +156,30 @@ class Log:
                 del self.posted[message.sender_id, message.id]
             self._unindex(message)
             self.first_bodies.pop(seq, None)
+            self.to_erase.pop(seq, None)
         del self.seqs[:count]
         if not self.changed_seqs.isdisjoint(gone):
             self.changed_seqs.difference_update(gone)
             self.newest_change = max((self.states[seq].version for seq in self.changed_seqs), default=0)
+
+    def erase_deleted(self, until: str, limit: int) -> int:
+        """Erase up to ``limit`` messages that were deleted before ``until``. Returns how many were erased."""
+        due = list(islice(takewhile(lambda seq: self._deleted_before(seq, until), self.to_erase), max(limit, 0)))
+        for seq in due:
+            there = self.states[seq]
+            assert there.deleted_at is not None
+            self._unindex(there)
+            if there.id is not None:
+                del self.posted[there.sender_id, there.id]
+            state = self.states[seq] = replace(tombstone(there, there.version, there.deleted_at), id=None)
+            self.bytes += weigh_message(state) - weigh_message(there)
+            self.first_bodies.pop(seq, None)
+            del self.to_erase[seq]
+        return len(due)
+
+    def _deleted_before(self, seq: int, until: str) -> bool:
+        deleted_at = self.states[seq].deleted_at
+        return deleted_at is not None and deleted_at < until
 
     def evict(self, count: int) -> None:
         """Forget ``count`` (one or more) of the oldest messages for lack of space, although a reader may need them."""

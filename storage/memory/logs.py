@@ -108,6 +108,11 @@ class Logs:
         self.weigh(log)
         return log.record
 
+    def remove(self, room_id: int) -> None:
+        """Remove a deleted room for good."""
+        del self._passing[room_id]
+        self._drop(room_id)
+
     def weigh(self, log: Log) -> None:
         """Update the counted weight of a room."""
         weight = log.frame + log.bytes
@@ -142,11 +147,14 @@ class Logs:
         forgotten = []
         while len(self._logs) > self._keep:
             room_id, _ = (self._passing or self._lasting).popitem(last=False)
-            log = self._logs.pop(room_id)
-            self.bytes -= log.counted
-            self._free_name(log.record)
+            self._drop(room_id)
             forgotten.append(room_id)
         return forgotten
+
+    def _drop(self, room_id: int) -> None:
+        log = self._logs.pop(room_id)
+        self.bytes -= log.counted
+        self._free_name(log.record)
 
     def _place(self, room: RoomRecord) -> None:
         passes = room.kind == "ephemeral" or room.deleted_at is not None

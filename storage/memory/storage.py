@@ -25,7 +25,7 @@ from storage.memory.members import Members, is_old_guest, is_old_invitation
 from storage.memory.messages import MemoryMessageRepository
 from storage.memory.rooms import MemoryRoomRepository
 from storage.ports.errors import StorageUnavailable
-from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage
+from storage.ports.messages import ChangeMessage, CutWords, EraseDeleted, ExpireMessages, InsertMessage
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
@@ -50,7 +50,7 @@ from storage.ports.storage import (
     Write,
     entries_of,
 )
-from utils.clock import DAY_US
+from utils.clock import DAY_US, rfc3339
 
 # Members' rows kept for each room: about 5 MB at most.
 _MEMORY_MEMBERS = 10_000
@@ -195,6 +195,8 @@ class MemoryWriter:
                 return STORED
             case ExpireMessages():
                 return self._expire_messages(write)
+            case EraseDeleted():
+                return self._erase_deleted(write)
             case ExpireGuests():
                 joinable = (log.record.room_id for log in logs if log.record.kind in ("ephemeral", "public"))
                 return Removed(members.expire(joinable, partial(is_old_guest, write=write), write.limit))
@@ -214,6 +216,23 @@ class MemoryWriter:
                 self._contents.logs.weigh(log)
                 removed += due
         return Removed(removed)
+
+    def _erase_deleted(self, write: EraseDeleted) -> Removed:
+        logs, until = self._contents.logs, rfc3339(max(0, write.now_us - write.days * DAY_US))
+        erased = 0
+        for log in logs:
+            if count := log.erase_deleted(until, write.limit - erased):
+                logs.weigh(log)
+                erased += count
+        due = [log for log in logs if log.record.deleted_at is not None and log.record.deleted_at < until]
+        for log in due:
+            count = min(len(log.seqs), write.limit - erased)
+            log.forget_oldest(count)
+            logs.weigh(log)
+            erased += count
+            if not log.seqs:
+                logs.remove(log.record.room_id)
+        return Removed(erased)
 
     def _evict(self, room_ids: set[int]) -> None:
         """Evict whatever exceeds the limits after a batch with messages of these rooms."""

@@ -81,6 +81,23 @@ class ExpireMessages(Struct, frozen=True, gc=False):
     limit: int
 
 
+class EraseDeleted(Struct, frozen=True, gc=False):
+    """Permanently erase what was deleted more than ``days`` days ago: the text of messages, and whole rooms.
+
+    A message keeps its place, its author and its times, and loses everything else: content, words, mentions, reactions,
+    pin, ``reply_to``, and the id that its author gave it. Its version stays, since nothing that readers are shown
+    changes. Of a room, the messages are removed, then the room itself. Outcome: `Removed`, of up to ``limit`` messages.
+
+    Attributes:
+        now_us: Unix microseconds; a storage with a clock of its own takes the earlier time of both.
+        days: one or more.
+    """
+
+    now_us: int
+    days: int
+    limit: int
+
+
 # The place before all messages.
 FIRST = (-1, -1)
 

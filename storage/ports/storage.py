@@ -17,7 +17,14 @@ from storage.ports.accounts import AccountRepository
 from storage.ports.audit import AuditRepository
 from storage.ports.links import LinkRepository
 from storage.ports.logins import LoginRepository
-from storage.ports.messages import ChangeMessage, CutWords, ExpireMessages, InsertMessage, MessageRepository
+from storage.ports.messages import (
+    ChangeMessage,
+    CutWords,
+    EraseDeleted,
+    ExpireMessages,
+    InsertMessage,
+    MessageRepository,
+)
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
@@ -50,6 +57,7 @@ Write = (
     | InsertMessage
     | ChangeMessage
     | ExpireMessages
+    | EraseDeleted
     | ExpireInvitations
     | ExpireGuests
     | SetSanction
@@ -89,8 +97,8 @@ class NoRoom(Struct, frozen=True, gc=False):
 
 
 class Removed(Struct, frozen=True, gc=False):
-    """The number of removed rows. Fewer than the limit means that no more are due, or that storage has examined enough
-    rooms for one write and continues in the next one.
+    """The number of removed rows, or erased messages. Fewer than the limit means that no more are due, or that storage
+    has examined enough rooms for one write and continues in the next one.
     """
 
     count: int

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.people_page import PHONE, SCREENS, PersonPage, Visit, made, new_name, owner, visit, web
+from tests.support.accounts import visitor
 from tests.support.browser import Pages
 from tests.support.server import ServerProcess
 from tests.support.web import Web
@@ -244,6 +245,21 @@ async def test_deleted_messages(visit: Visit, owner: Web) -> None:
     await expect(found).to_contain_text("a secret plan")
     await expect(found).to_contain_text("Deleted")
     await expect(found).to_have_count(1)
+
+
+@pytest.mark.slow
+async def test_deleted_messages_whose_text_was_erased(visit: Visit, server: ServerProcess, owner: Web) -> None:
+    """Here with the account that wrote it: waiting for `ERASE_AFTER_DAYS` has the same result."""
+    ann = await visit(account=owner)
+    room, password = _room(ann.page.url), "correct horse battery"
+    signed = (await visitor(server.port).post("/api/register", {"username": new_name(), "password": password})).json()
+    eve = Web(server.port, token=signed["access_token"])
+    await eve.say(room, "a secret plan")
+    assert (await eve.ask("DELETE", "/api/me", {"old_password": password, "messages": "delete"})).status == 202
+    await expect(ann.page.locator(".msg", has_text="a secret plan")).to_have_count(0, timeout=30_000)
+    await ann.menu("Deleted messages")
+    found = ann.panel.get_by_role("list", name="Deleted messages").get_by_role("listitem")
+    await expect(found).to_contain_text("The text was erased.")
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from psycopg.types.json import Json
 from storage.postgres.connection.migrate import migrate
 from storage.postgres.connection.session import session_settings
 from storage.postgres.read.messages import RARE_HITS
+from storage.postgres.sql import erasing as sql_erasing
 from storage.postgres.sql import expiry as sql_expiry
 from storage.postgres.sql import lease as sql_lease
 from storage.postgres.sql import messages as sql
@@ -347,6 +348,27 @@ def test_expiry_removes_the_oldest_messages_by_index(connection: psycopg.Connect
         plan = explain(connection, sql_expiry.NOTE_OLDEST, values)
         assert "Seq Scan" not in types(plan)
         assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 99
+
+
+def test_erasing_reads_only_what_was_deleted(connection: psycopg.Connection) -> None:
+    values = {"until": "2100-01-01T00:00:00Z", "limit": 200, "rooms_at_once": 500, "rooms": list(range(1, 11))}
+    with connection.transaction(force_rollback=True):
+        plan = explain(connection, sql_erasing.ERASE_MESSAGES, values)
+        assert (indexes(plan), rows_read(plan)) == ({"messages_to_erase"}, 0)
+        connection.execute("UPDATE messages SET deleted_at = now() WHERE room_id BETWEEN 2 AND 11")
+        connection.execute("UPDATE rooms SET deleted_at = now() WHERE room_id <= 10")
+        plan = explain(connection, sql_erasing.ERASE_MESSAGES, values)
+        assert "Seq Scan" not in types(plan)
+        assert indexes(plan) == {"messages_to_erase"}
+        assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 3 * 200
+        plan = explain(connection, sql_erasing.ROOMS_TO_ERASE, values)
+        assert (indexes(plan), rows_read(plan)) == ({"rooms_to_erase"}, 10)
+        plan = explain(connection, sql_erasing.REMOVE_MESSAGES, values)
+        assert "Seq Scan" not in types(plan)
+        assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 2 * 200
+        plan = explain(connection, sql_erasing.REMOVE_ROOMS, values)
+        assert "Seq Scan" not in types(plan)
+        assert rows_read([node for node in plan if node.get("Relation Name") == "messages"]) <= 10
 
 
 def test_statements_never_switch_to_generic_plans(connection: psycopg.Connection) -> None:

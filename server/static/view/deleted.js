@@ -51,7 +51,9 @@ export function open({ state, act, data, redraw, uncover }) {
         act.reading.open(name, message.seq);
         uncover();
       },
-      text: html`<span class="clamped">${start(message.content)}</span>`,
+      text: message.content
+        ? html`<span class="clamped">${start(message.content)}</span>`
+        : html`<span class="erased">${words.erased}</span>`, // some days after it was deleted
       below: html`<div class="hit-below"><span class="cut">${words.deletedAt(when(message.deleted_at ?? message.timestamp))}</span></div>`,
       alike,
     });

@@ -24,7 +24,8 @@ export const find = table({
   jump: "Show in the room",
 
   deleted: "Deleted messages",
-  deletedLead: "Moderators can read what was deleted here.",
+  deletedLead: "Moderators can read what was deleted here, until it is erased.",
+  erased: "The text was erased.",
   noDeleted: "No deleted message was found.",
   noDeletedYet: "No deleted message was found in the newest part of the room.",
   deletedMore: "Look further back",

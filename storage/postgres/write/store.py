@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from model.message import body_hash
 from model.room import RoomRecord
-from storage.ports.messages import FIRST, ChangeMessage, CutWords, ExpireMessages, InsertMessage
+from storage.ports.messages import FIRST, ChangeMessage, CutWords, EraseDeleted, ExpireMessages, InsertMessage
 from storage.ports.rooms import (
     ExpireGuests,
     ExpireInvitations,
@@ -28,7 +28,7 @@ from storage.ports.storage import NO_ROOM, STORED, Duplicate, Outcome, Refused, 
 from storage.postgres.connection.audit import logging_entries, record
 from storage.postgres.connection.prepared import Prepared
 from storage.postgres.connection.session import Connection, fetch_all
-from storage.postgres.sql import expiry, messages
+from storage.postgres.sql import erasing, expiry, messages
 from storage.postgres.sql import rooms as sql_rooms
 from storage.postgres.sql import sanctions as sql_sanctions
 from storage.postgres.sql.messages import PostedRow
@@ -42,7 +42,7 @@ from storage.postgres.write.rows import (
     words_row,
 )
 from storage.postgres.write.runs import split
-from utils.clock import DAY_US
+from utils.clock import DAY_US, rfc3339
 from utils.encoding import to_json
 
 log = logging.getLogger(__name__)
@@ -76,6 +76,7 @@ class Store:
             InsertMessage: self._insert_messages,
             ChangeMessage: _change_messages,
             ExpireMessages: partial(_one_by_one, _expire_messages),
+            EraseDeleted: partial(_one_by_one, _erase_deleted),
             ExpireInvitations: partial(_one_by_one, partial(_expire_members, expiry.REMOVE_OLD_INVITATIONS)),
             ExpireGuests: partial(_one_by_one, partial(_expire_members, expiry.REMOVE_OLD_GUESTS)),
             ExpireSanctions: partial(_one_by_one, partial(_expire_members, sql_sanctions.EXPIRE_SANCTIONS)),
@@ -288,6 +289,22 @@ async def _expire_messages(connection: Connection, write: ExpireMessages) -> Rem
         removed += (await connection.execute(expiry.REMOVE_DUE, values)).rowcount
         await connection.execute(expiry.NOTE_OLDEST, values)
     return Removed(removed)
+
+
+async def _erase_deleted(connection: Connection, write: EraseDeleted) -> Removed:
+    """Erase messages first: those of deleted rooms are most of the work, and go with their rooms."""
+    ((now_us,),) = await fetch_all(connection, expiry.NOW, {"now_us": write.now_us})
+    values: Values = {"until": rfc3339(max(0, now_us - write.days * DAY_US)), "limit": write.limit}
+    erased = (await connection.execute(erasing.ERASE_MESSAGES, values)).rowcount
+    for _ in range(_DUE_ROUNDS):
+        values["rooms_at_once"] = min(_DUE_ROOMS, write.limit - erased)
+        values["rooms"] = [room_id for (room_id,) in await fetch_all(connection, erasing.ROOMS_TO_ERASE, values)]
+        if not values["rooms"]:
+            break
+        values["limit"] = write.limit - erased
+        erased += (await connection.execute(erasing.REMOVE_MESSAGES, values)).rowcount
+        await connection.execute(erasing.REMOVE_ROOMS, values)
+    return Removed(erased)
 
 
 async def _expire_members(

@@ -3,7 +3,7 @@
 import pytest
 
 from chat.chat import Chat
-from chat.maintenance import BATCH, expire_messages, expire_once
+from chat.maintenance import BATCH, erase_once, expire_messages, expire_once
 from model.limits import GUEST_SECONDS
 from storage.ports.errors import StorageUnavailable
 from tests.support.chatting import Person, VirtualClock, chatting
@@ -79,6 +79,64 @@ async def test_expiry_works_in_batches_and_continues_after_an_outage(
         said = [record.getMessage() for record in caplog.records if "were removed" in record.getMessage()]
         assert [line.split()[0] for line in said] == ["10", "25"]
         task.cancel()
+        await writer.close()
+
+
+async def test_deleted_messages_are_erased_in_batches_and_after_an_outage(
+    repository: FaultyRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also from the memory of a loaded room. The log has one line per round."""
+    caplog.set_level("INFO", "chat.maintenance")
+    monkeypatch.setattr("chat.maintenance.BATCH", 10)
+    clock = VirtualClock()
+    async with chatting(repository, clock, erase_after_days=3) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        for number in range(35):
+            ann.say(f"secret {number}", room="lobby")
+        await passes()
+        for message in ann.of("message"):
+            await ask(ann, "delete", room="lobby", seq=message["seq"])
+        tail = chat.parts.hub.rooms["lobby"].tail
+        writer = repository.writer()
+        clock.offset_us = 3 * DAY_US - 60_000_000
+        assert await erase_once(chat.parts, writer) == 0
+        assert any(state.content for state in tail._messages)
+        clock.offset_us = 4 * DAY_US
+        task = chat.parts.tasks.spawn(expire_messages(chat.parts, writer), name="retention")
+        await passes(60.5)
+        assert chat.parts.counters.erased == 10
+        assert not any(state.content for state in tail._messages)
+        repository.faults["write"].append(StorageUnavailable("unplugged"))
+        await passes(5)
+        assert chat.parts.counters.erased == 10
+        await passes(700)
+        assert chat.parts.counters.erased == 35
+        said = [record.getMessage() for record in caplog.records]
+        assert [line.split(":")[0] for line in said] == [
+            "10 deleted messages were erased",
+            "deleted messages could not be erased yet",
+            "25 deleted messages were erased",
+        ]
+        task.cancel()
+        await writer.close()
+
+
+async def test_deleted_messages_are_kept_if_the_operator_wants_it(repository: FaultyRepository) -> None:
+    clock = VirtualClock()
+    async with chatting(repository, clock, erase_after_days=0) as chat:
+        ann = account(chat, "ann")
+        await created(chat, ann)
+        ann.say("kept", room="lobby")
+        await passes()
+        await ask(ann, "delete", room="lobby", seq=ann.last("message")["seq"])
+        clock.offset_us = 10_000 * DAY_US
+        writer = repository.writer()
+        assert await erase_once(chat.parts, writer) == 0
+        record = await repository.inner.rooms.find_room("lobby")
+        assert record is not None
+        (left,) = await repository.inner.messages.history(record, limit=9, include_deleted=True)
+        assert left.content == "kept"
         await writer.close()
 
 
