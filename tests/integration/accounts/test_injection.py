@@ -88,6 +88,10 @@ NUL = [
     ("PUT", "/api/me/blocks/%00", None),
     ("PUT", "/api/me/blocks/u_%00", None),
     ("DELETE", "/api/me/blocks/u_%00", None),
+    ("GET", "/api/users/u_%00", None),
+    ("PUT", "/api/users/u_%00", {"name": "x"}),
+    ("PUT", "/api/users/u_x", {"name": "a\0b"}),
+    ("DELETE", "/api/users/u_%00", None),
 ]
 
 

@@ -47,6 +47,7 @@ SAMPLES: dict[str, Any] = {
     "uses": 1,
     "seconds": 60,
     "link": "i_1",
+    "name": "Fay",
     "token": "t",
 }
 OF_ROWS: dict[str, dict[str, Any]] = {
@@ -55,6 +56,7 @@ OF_ROWS: dict[str, dict[str, Any]] = {
     "POST /api/rooms/{room}/messages": {"id": "m-17"},
     "PUT /api/rooms/{room}/members/{user}": {"user": "u_cay"},
     "DELETE /api/me/blocks/{user}": {"user": "u_dan"},
+    "DELETE /api/users/{user}": {"user": "u_fay"},
     "POST /api/links": {"room": "plans"},
     "DELETE /api/invitations/{room}": {"room": "club"},
     "DELETE /api/rooms/{room}/bans/{user}": {"user": "u_dan"},
@@ -104,6 +106,7 @@ class Pair:
             await self.step(ann.put("/api/rooms/plans/mutes/u_eve"))
             await self.step(ben.put(f"/api/rooms/plans/messages/{self.seq}/reactions/x"))
             await self.step(ann.put("/api/me/blocks/u_dan"))
+            await self.step(root.put("/api/users/u_fay", {"name": "fay"}))
             await self._add_link_and_report(server)
 
     async def _add_link_and_report(self, server: Server) -> None:

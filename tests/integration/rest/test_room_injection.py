@@ -44,6 +44,8 @@ async def test_text_stays_text_in_every_field(stored: int, text: str) -> None:
     assert banned["reason"] == text
     assert (await ann.put(f"/api/me/blocks/u_{quote(text, safe='')}")).status == 204
     assert (await ann.json("/api/me/blocks"))["users"] == [f"u_{text}"]
+    assert (await root.put(f"/api/users/u_{quote(text, safe='')}", {"name": text})).status == 201
+    assert (await root.json(f"/api/users/u_{quote(text, safe='')}"))["name"] == text
     link = (await ann.post("/api/links", {"room": text, "uses": 1, "seconds": 60})).json()
     assert (await Web(stored, "cal").post("/api/links/accept", {"token": link["token"]})).json() == {"room": text}
     for target in (f"/api/links/{quote(text, safe='')}", f"/api/reports/{quote(text, safe='')}"):
