@@ -25,7 +25,7 @@ from storage.ports.access import login_ended
 from storage.ports.audit import log_entries, named_accounts
 from storage.ports.errors import StorageUnavailable
 
-# All of them full take about 60 MB (measured).
+# All of them full take about 63 MB (measured).
 ACCOUNTS = 10_000
 LOGINS = 20_000
 ALIASES = 20_000
