@@ -128,13 +128,16 @@ def _database(settings: Settings, found: Inspection) -> Iterator[tuple[Level, st
         return
     if found.alone and found.nodes:
         yield "warning", f"{', '.join(found.alone)} waits until no other server runs"
-    if not found.to_apply:
+    if found.newer:
+        yield "ok", "a newer version has changed the tables, in a way that this one can use"
+    elif not found.to_apply:
         yield "ok", f"the tables are those of this version ({found.applied} migrations)"
     elif not found.applied:
         yield "ok", "the database is empty: the server would create its tables"
     else:
         files = ", ".join(found.to_apply)
-        yield "warning", f"the server would apply {files}: back up first, as older versions refuse the database then"
+        use = "can use" if found.additive else "refuse"
+        yield "warning", f"the server would apply {files}: back up first, as older versions {use} the database then"
     yield _rooms(settings, found)
 
 

@@ -13,6 +13,8 @@ class Inspection(Struct, frozen=True):
         applied: how many migrations the schema has.
         to_apply: the migrations that the next server applies, in order.
         alone: those of them that wait until no other server runs.
+        additive: after those to apply, servers of the version before can write, too.
+        newer: whether a newer version has changed the schema, in a way that this one can use.
         writer: the server that writes now, in words; empty if there is none.
         writer_is_node: it is a node of a cluster.
         nodes: how many nodes of a cluster live.
@@ -29,6 +31,8 @@ class Inspection(Struct, frozen=True):
     applied: int = 0
     to_apply: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
+    additive: bool = False
+    newer: bool = False
     writer: str = ""
     writer_is_node: bool = False
     nodes: int = 0

@@ -147,6 +147,14 @@ async def test_a_database_of_a_newer_version_is_refused(
     found = await check(DATABASE_URL=database_url)
     assert found.result == (1, NOT_READY)
     assert "a newer Parley applied it" in found.about("database", "error")[0]
+    await connection.execute(
+        "UPDATE schema_migrations SET version = version - 9999 + %s, additive = true WHERE version = 9999",
+        (len(load_migrations()) + 1,),
+    )
+    found = await check(DATABASE_URL=database_url)
+    assert found.result == (0, READY)
+    said = "a newer version has changed the tables, in a way that this one can use"
+    assert said in found.about("database", "ok")
 
 
 async def test_a_database_that_is_away_is_named_without_its_password() -> None:

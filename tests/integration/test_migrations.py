@@ -46,6 +46,9 @@ async def connection(database_url: str) -> AsyncIterator[AnyConnection]:
         yield opened
 
 
+FUTURE = {"version": 99, "name": "future", "checksum": ""}
+
+
 async def schema(connection: AnyConnection) -> dict[str, str]:
     lines = {}
     for name, query in QUERIES.items():
@@ -215,6 +218,8 @@ async def test_a_database_that_does_not_match_is_refused_by_name(connection: Any
         MigrationError, match=r"has migration 0002_two\.sql, which this version does not know: a newer Parley"
     ):
         await pending(connection, migrations[:1])
+    await connection.execute("UPDATE schema_migrations SET additive = true WHERE version = 2")
+    assert await pending(connection, migrations[:1]) == []
     edited = write(tmp_path, _0001_one="CREATE TABLE one (x int, y int)")
     with pytest.raises(MigrationError, match=r"0001_one\.sql was edited after it was applied"):
         await pending(connection, edited)
@@ -235,7 +240,7 @@ def test_line_ends_do_not_count_as_an_edit(tmp_path: Path) -> None:
 async def test_a_refused_migration_is_reported_until_it_is_fixed(database_url: str, connection: AnyConnection) -> None:
     """It does not stop the process, is reported, and does not keep a matching server from writing."""
     await migrate(connection)
-    await connection.execute(sql_lease.RECORD_MIGRATION, {"version": 99, "name": "future", "checksum": ""})
+    await connection.execute(sql_lease.RECORD_MIGRATION, {**FUTURE, "additive": False})
     repository = PostgresStorage(database_url, pace=PACE)
     await repository.start()
     await until(lambda: "0099_future.sql, which this version does not know" in str(repository.problem()))

@@ -321,6 +321,7 @@ async def test_a_migration_that_does_not_only_add_waits_until_no_other_node_live
 
 
 async def test_a_node_that_is_too_old_for_the_database_lives_without_writing(nodes: Nodes) -> None:
+    """Unless the migrations that it does not know are additive."""
     newer = await nodes.start("newer")
     newer.lease._migrations = later("CREATE TABLE later (x int)")
     await until(lambda: newer.writes)
@@ -330,6 +331,9 @@ async def test_a_node_that_is_too_old_for_the_database_lives_without_writing(nod
     assert older.seen.lives("older")
     assert newer.seen.lives("older")
     assert older.events == []
+    async with await psycopg.AsyncConnection.connect(nodes.url, autocommit=True) as connection:
+        await connection.execute("UPDATE schema_migrations SET additive = true WHERE name = 'later'")
+    await until(lambda: older.writes)
 
 
 async def test_a_node_that_migrates_for_long_does_not_hang(nodes: Nodes) -> None:

@@ -169,6 +169,7 @@ schema_migrations.version integer not null
 schema_migrations.name text not null
 schema_migrations.checksum text not null
 schema_migrations.applied_at timestamp with time zone not null
+schema_migrations.additive boolean not null
 server_secret.id smallint not null
 server_secret.secret bytea
 server_secret.replaced_at timestamp with time zone

@@ -53,6 +53,8 @@ async def _inspected(connection: Connection, place: str) -> Inspection:
         applied=len(migrations) - len(todo),
         to_apply=tuple(migration.file for migration in todo),
         alone=tuple(migration.file for migration in todo if migration.alone),
+        additive=all(migration.additive for migration in todo),
+        newer=await _has_newer(connection, migrations),
         writer=await _writer(connection),
         writer_is_node=look.node_of(look.writer) is not None,
         nodes=len(look.alive),
@@ -62,6 +64,12 @@ async def _inspected(connection: Connection, place: str) -> Inspection:
         errors=tuple(errors),
         warnings=warnings,
     )
+
+
+async def _has_newer(connection: Connection, migrations: list[Migration]) -> bool:
+    if not await value(connection, lease.HAS_TABLE, table="schema_migrations"):
+        return False
+    return len(await fetch_all(connection, lease.APPLIED, {})) > len(migrations)
 
 
 def _read_only(given: dict[str, str]) -> Collection[str]:

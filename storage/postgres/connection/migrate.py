@@ -10,16 +10,18 @@ from storage.postgres.sql import lease as sql
 
 FOLDER = Path(__file__).parents[1] / "migrations"
 _ALONE = "-- alone\n"
+_ADDITIVE = "-- additive\n"
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
-# Created by the runner itself: it must exist before the first file can be recorded.
-_CREATE = """
+# Created by the runner itself: it must exist before the first file can be recorded. The column `additive` came later.
+_CREATE = b"""
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version    integer PRIMARY KEY,
     name       text NOT NULL,
     checksum   text NOT NULL,
     applied_at timestamptz NOT NULL
-)
+);
+ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS additive boolean NOT NULL DEFAULT false
 """
 
 
@@ -55,6 +57,11 @@ class Migration(NamedTuple):
         return self.text.startswith(_ALONE)
 
     @property
+    def additive(self) -> bool:
+        """Whether servers of an earlier version may write to the database after it, too: by its first line."""
+        return self.text.startswith(_ADDITIVE)
+
+    @property
     def file(self) -> str:
         return f"{self.version:04d}_{self.name}.sql"
 
@@ -83,9 +90,13 @@ def load_migrations(folder: Path = FOLDER) -> list[Migration]:
 async def pending(connection: AnyConnection, migrations: list[Migration]) -> list[Migration]:
     """Return the migrations still to be applied. Reads only.
 
+    A newer Parley has recorded of each of its migrations whether it is additive, so an operator can return to this
+    version after those, without losing what was written since.
+
     Raises:
-        MigrationError: the database has a migration that is unknown here (from a newer Parley), or one whose file was
-            edited or renamed after it was applied; or it is not UTF-8, has no schema, or belongs to another program.
+        MigrationError: the database has a migration that is unknown here (from a newer Parley) and not additive, or one
+            whose file was edited or renamed after it was applied; or it is not UTF-8, has no schema, or belongs to
+            another program.
         psycopg.Error: from the driver, unchanged.
     """
     encoding = await value(connection, sql.ENCODING)
@@ -102,13 +113,18 @@ async def pending(connection: AnyConnection, migrations: list[Migration]) -> lis
     if not _COLUMNS.items() <= dict(columns).items():
         raise MigrationError(_OTHERS.format("schema_migrations"))
     applied = await fetch_all(connection, sql.APPLIED, {})
+    has_column = "additive" in dict(columns)
+    additive = {version for (version,) in await fetch_all(connection, sql.ADDITIVE, {})} if has_column else set()
     known = {migration.version: migration for migration in migrations}
     for expected, (version, name, checksum) in enumerate(applied, start=1):
         label = f"{version:04d}_{name}.sql"
         migration = known.get(version)
+        if migration is None and version in additive:
+            continue
         if migration is None:
             raise MigrationError(
-                f"the database has migration {label}, which this version does not know: a newer Parley applied it"
+                f"the database has migration {label}, which this version does not know: a newer Parley applied it;"
+                " run that one, or restore the backup from before the upgrade"
             )
         if migration.name != name:
             raise MigrationError(f"migration {migration.file} was applied under the name {label}")
@@ -152,7 +168,7 @@ async def _apply(connection: AnyConnection, migration: Migration) -> None:
             await connection.execute("SET LOCAL statement_timeout = 0")
             # Several statements in one text, which only works without parameters.
             await connection.execute(migration.text.encode())
-            await connection.execute(sql.RECORD_MIGRATION, migration._asdict())
+            await connection.execute(sql.RECORD_MIGRATION, {**migration._asdict(), "additive": migration.additive})
     except Exception as error:
         error.add_note(f"in migration {migration.file}")
         raise

@@ -147,8 +147,9 @@ APPLIED = sql_text(
     .select(_migrations.version, _migrations.name, _migrations.checksum)
     .orderby(_migrations.version)
 )
+ADDITIVE = sql_text(Query.from_(_migrations).select(_migrations.version).where(_migrations.additive))
 RECORD_MIGRATION = sql_text(
     Query.into(_migrations)
-    .columns("version", "name", "checksum", "applied_at")
-    .insert(param("version"), param("name"), param("checksum"), Function("now"))
+    .columns("version", "name", "checksum", "applied_at", "additive")
+    .insert(param("version"), param("name"), param("checksum"), Function("now"), param("additive"))
 )
