@@ -63,6 +63,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="print the tables of existing records and draw their curves next to them, without measuring",
     )
+    it.add_argument(
+        "--sizes",
+        action="store_true",
+        help="measure only what messages and users take in PostgreSQL, and connections and rooms in memory (1 minute)",
+    )
     it.add_argument("--no-repeats", action="store_true", help="also count runs that other programs disturbed")
     return it
 
@@ -98,6 +103,7 @@ def options_of(arguments: Sequence[str]) -> Options:
         generator=given.generator,
         repeats=not given.no_repeats,
         draw=tuple(given.draw or ()),
+        sizes=given.sizes,
     )
 
 
@@ -137,6 +143,11 @@ def main(arguments: Sequence[str]) -> int:
     """Measure and print. Return the exit status: 1 when something failed, or Parley lost or reordered a message."""
     options = options_of(arguments)
     try:
+        if options.sizes:
+            from tests.load.sizes import Amounts, measure
+
+            print(measure(Amounts()))
+            return 0
         if options.draw:
             draw_all(options.draw)
             return 0

@@ -43,6 +43,7 @@ class Options:
     repeats: bool = True
     draw: tuple[Path, ...] = ()
     nodes: int = 0
+    sizes: bool = False
 
 
 @dataclass(frozen=True)

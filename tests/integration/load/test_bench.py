@@ -14,6 +14,7 @@ from tests.load.figures import FAULTS
 from tests.load.place import choose_cores
 from tests.load.record import Record, read_record
 from tests.load.running import Generator, run_once
+from tests.load.sizes import Amounts, measure
 from tests.load.subjects import Subject, baselines, parley
 from tests.load.workloads import Workload
 from tests.support.process import ROOT
@@ -125,3 +126,17 @@ def test_a_missing_compiler_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(BuildError, match="no C compiler"):
         build("wsload")
+
+
+def test_the_sizes_are_measured() -> None:
+    """On a database and a server of its own; of few messages, so the figures say nothing."""
+    rows = measure(Amounts(messages=500, users=10, rooms=10, connections=20, used_rooms=20)).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| a message",
+        "| an account with a login",
+        "| a member of a room",
+        "| a message in a backup",
+        "| the server, when it is ready",
+        "| a connection",
+        "| a room in use",
+    ]
