@@ -206,7 +206,9 @@ class Server:
         if tenure.epoch is not None:
             self.chat.parts.hub.keep_epochs(tenure.epoch)
         if tenure.after_another:
-            self.chat.disconnect_all("another server wrote to this database in between")
+            self.chat.disconnect_all(
+                "another server wrote to this database in between, or it was restored from a backup"
+            )
 
     def _accepted(self, connected: socket.socket, peer: Any) -> None:
         shared = self.shared

@@ -13,7 +13,7 @@ class Gained(Struct, frozen=True):
         epoch: what the previous writing server saved by `Storage.keep_epoch` or `Storage.resign`, or None. Each saved
             epoch is passed to one server only.
         after_another: clients of this server may have outdated state: another server wrote after this one had; or while
-            this one waited, and then did not save its epoch.
+            this one waited, and then did not save its epoch. Or the database was replaced, by a copy or a backup.
     """
 
     token: int

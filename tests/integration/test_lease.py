@@ -17,7 +17,7 @@ from storage.postgres.connection.migrate import load_migrations
 from storage.postgres.sql import lease as sql
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import PACE, filled, inserts, inserts_more, message, ready, room, until
-from tests.support.postgres import PostgresCluster
+from tests.support.postgres import DatabaseServer, PostgresCluster
 from tests.support.process import PATIENCE
 
 Servers = Callable[..., Awaitable[PostgresStorage]]
@@ -227,6 +227,27 @@ async def test_a_returning_server_learns_that_another_wrote(server: Servers, dat
     assert gained == [(Gained(3 if signs else 2, None, signs), True)]
     assert superseded == [True], "told once, however often it looked"
     assert not repository.another_writes()
+
+
+async def test_a_returning_server_learns_that_its_own_backup_was_restored(
+    server: Servers, database_url: str, postgres: DatabaseServer
+) -> None:
+    """The last writer of the backup is the same server, so its name says nothing."""
+    await installation_of(server, database_url)
+    backup = await asyncio.to_thread(postgres.copy_database, database_url)
+    repository = await server()
+    await ready(repository)
+    ((holder,),) = await execute(database_url, sql.LAST_HOLDER)
+    await execute(backup, b"UPDATE lease SET holder = %(holder)s", fetch=False, holder=holder)
+    gained: list[Gained] = []
+    repository.lease_events.on_gained = gained.append
+    tenure = repository.lease.tenure
+    await end_lease_session(database_url, repository)
+    await until(lambda: repository.lease.tenure not in (None, tenure))
+    assert gained == [], "of the same database"
+    await asyncio.to_thread(postgres.replace_database, database_url, backup)
+    await until(lambda: bool(gained))
+    assert gained == [Gained(2, None, after_another=True)]
 
 
 async def in_queue(url: str) -> None:

@@ -365,10 +365,12 @@ class Lease:
             # The epoch of the previous server must be invalid, durably, before anything is broadcast.
             await connection.execute(b"SET LOCAL synchronous_commit TO on")
             before = await value(connection, sql.LAST_HOLDER)
-            new = before != self._holder or self._ended
+            # A backup of this tenure has our own name, and lacks what was written since.
+            replaced = self.was_held and await self._is_another_database(connection)
+            new = before != self._holder or self._ended or replaced
             # Kept until it is announced: if the connection fails after the commit, the next attempt finds our own name.
-            if new and (before != self._holder or self._news is None):
-                self._news = await self._news_of(connection, before)
+            if new and (before != self._holder or replaced or self._news is None):
+                self._news = await self._news_of(connection, before, replaced=replaced)
             ((token, installation),) = await fetch_all(
                 connection, sql.SIGN_LEASE, {"holder": self._holder, "step": int(new)}
             )
@@ -405,11 +407,20 @@ class Lease:
             self._installation = installation.bytes
             self._events.on_installation(self._installation)
 
-    async def _news_of(self, connection: Connection, before: str | None) -> _News:
+    async def _is_another_database(self, connection: Connection) -> bool:
+        """Whether it is a copy or a restored dump of that in which this server had the lease.
+
+        Not whether a standby was promoted, which has what was committed: its timeline alone is new.
+        """
+        cluster, _, *objects = str(await value(connection, sql.IDENTITY)).split()
+        known, _, *known_objects = self._identity.split()
+        return (cluster, objects) != (known, known_objects)
+
+    async def _news_of(self, connection: Connection, before: str | None, *, replaced: bool) -> _News:
         self._identity = str(await value(connection, sql.IDENTITY))
         epoch = await value(connection, sql.KEPT_EPOCH)
         outdated = self.was_held or (epoch is None and self.state is not LeaseState.CONNECTING)
-        return _News(epoch, outdated and before not in (None, self._holder))
+        return _News(epoch, outdated and before is not None and (replaced or before != self._holder))
 
     async def _ask(self, connection: Connection, work: Coroutine[Any, Any, T]) -> T:
         return await bounded(connection, work, self.pace.answer)
