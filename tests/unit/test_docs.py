@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from unittest.mock import Mock
 
 import pytest
@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from chat.chat import Chat
 from chat.rooms.parts import ChatOptions
+from model.audit import AuditAction
 from model.errors import ERRORS
 from model.permissions import LEAST, RANK
 from server.auth.keys import ServerKeys
@@ -62,6 +63,11 @@ def test_readme_names_the_secrets_that_may_be_in_files() -> None:
 def test_env_example_names_every_setting_once() -> None:
     names = re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     assert names == [s.name for s in SETTINGS]
+
+
+def test_protocol_names_every_action_of_the_audit_log() -> None:
+    (row,) = re.findall(r"^\| `action` \| one of: (.+) \|$", PROTOCOL, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == list(get_args(AuditAction))
 
 
 def test_protocol_has_exactly_the_error_table() -> None:
