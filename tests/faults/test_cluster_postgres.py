@@ -9,6 +9,7 @@ from psycopg import sql
 from tests.faults.conftest import Play, Settle
 from tests.faults.nodes import SECRET, running
 from tests.faults.stage import cluster_under_load, without
+from tests.support.client import Client
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresCluster
 from tests.support.web import Web
@@ -189,3 +190,26 @@ async def test_a_backup_is_restored_under_running_nodes(nats: list[NatsServer], 
         await nodes.until_token_below(3)
         for node in nodes:
             await Web(node.port, "ann", secret=SECRET).create(f"made at {node.name}")
+
+
+@pytest.mark.slow
+async def test_a_backup_that_the_owner_has_written_is_restored_under_it(
+    nats: list[NatsServer], cluster: PostgresCluster
+) -> None:
+    """It has the rooms again, as the backup has them, and its clients and those of the other node load them."""
+    url = cluster.create_database()
+    async with running(url, nats[0].url, count=2) as nodes:
+        owner = await nodes.owner()
+        (edge,) = (node for node in nodes if node is not owner)
+        async with Client(edge.ws_url, "bob", "general") as bob:
+            await bob.say("before", "1")
+            await bob.all_acked("1")
+            backup = await asyncio.to_thread(cluster.back_up, url)
+            await bob.say("after", "2")
+            await bob.all_acked("2")
+            await asyncio.to_thread(cluster.replace_database, url, backup)
+            await bob.expect("joined", recovered=False)
+        for node in nodes:
+            async with Client(node.ws_url, "eve", "general") as eve:
+                page = await eve.history()
+                assert [message["content"] for message in page["messages"]] == ["before"]

@@ -67,6 +67,14 @@ class DatabaseServer:
         """Create a copy of a database, to which there must be no connections; return its URL."""
         return self.create_database(template=urlsplit(url).path.lstrip("/"))
 
+    def back_up(self, url: str) -> str:
+        """Restore a backup of a database that may be in use into a new one; return its URL."""
+        programs, backup = find_postgres(), self.create_database(template="template0")
+        dumped = subprocess.run([programs / "pg_dump", "--format=custom", url], stdout=subprocess.PIPE, check=True)
+        restore = ["--exit-on-error", "--dbname", backup]
+        subprocess.run([programs / "pg_restore", *restore], input=dumped.stdout, check=True)
+        return backup
+
     def execute(self, statement: sql.Composed) -> None:
         """Run one statement on its own connection, outside a transaction. Raises psycopg.Error."""
         with psycopg.connect(self.url(), autocommit=True, connect_timeout=10) as connection:
