@@ -48,6 +48,7 @@ AuditAction = Literal[
     "guest_moved",
     "erase",
     "export",
+    "import",
     "reload",
 ]
 AUDIT_ACTIONS: tuple[AuditAction, ...] = get_args(AuditAction)

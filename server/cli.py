@@ -19,7 +19,7 @@ from model.errors import ParleyError
 from model.principals import APPLICATION, principal_id
 from model.text import check_user_name
 from server.auth.tokens import sign_account
-from server.commands import audit, blocks, check, health, keys, migrate, sessions, users
+from server.commands import audit, blocks, check, exporting, health, importing, keys, migrate, sessions, users
 from server.commands import settings as settings_command
 from server.commands.opening import add_settings_file, run_command
 from server.logs.formats import set_up_logging
@@ -40,6 +40,8 @@ _ABOUT_SERVER = {
     "check": check.run_check,
     "health": health.run_health,
     "migrate": migrate.run_migrate,
+    "export": exporting.run_export,
+    "import": importing.run_import,
     "settings": settings_command.run_settings,
 }
 
@@ -115,6 +117,8 @@ def _parser() -> argparse.ArgumentParser:
             "       %(prog)s health [--ready]\n"
             "       %(prog)s migrate\n"
             "       %(prog)s settings [--all] [--json]\n"
+            "       %(prog)s export FILE [--no-sessions]\n"
+            "       %(prog)s import FILE [--slack [--users CSV]] [--dry-run]\n"
             "       %(prog)s {user,session,key,block,audit} ..."
         ),
         description="Parley: a self-hosted real-time chat server.",
@@ -139,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     checking, showing = check.add(commands), settings_command.add(commands)
     health.add(commands)
     migrate.add(commands)
+    exporting.add(commands)
+    importing.add(commands)
     add_settings_file(run)
     add_settings_file(token)
     for noun in _NOUNS.values():

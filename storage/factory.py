@@ -1,7 +1,10 @@
 """The one place that chooses a backend, and the only one that imports them."""
 
+from collections.abc import AsyncIterator, Iterable, Sequence
+
 from storage.ports.inspection import Inspection
 from storage.ports.storage import AccountStorage, Storage
+from storage.ports.transfer import Record
 
 
 def check_url(url: str) -> None:
@@ -123,3 +126,56 @@ async def upgrade_storage(url: str, *, connect_seconds: float = 5.0) -> list[str
     from storage.postgres.connection.upgrade import upgrade_database
 
     return await upgrade_database(url, connect_seconds=connect_seconds)
+
+
+def export_storage(url: str, *, sessions: bool, connect_seconds: float = 5.0) -> AsyncIterator[Sequence[Record]]:
+    """Yield all records of `storage.ports.transfer` as they are at one moment. Servers may run.
+
+    Args:
+        url: as for `open_storage`.
+        sessions: include the secret of the servers and the logins.
+        connect_seconds: how long an attempt to connect may take. Reading has no limit.
+
+    Raises:
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
+        StorageUnavailable: the database cannot be used; the text gives the reason.
+    """
+    from storage.postgres.transfer.export import export_database
+
+    return export_database(url, sessions=sessions, connect_seconds=connect_seconds)
+
+
+async def import_storage(
+    url: str, batches: Iterable[Sequence[Record]], *, beside_accounts: bool = False, connect_seconds: float = 5.0
+) -> None:
+    """Store all records, or none. The tables are made if need be. A server that starts meanwhile waits.
+
+    Args:
+        url: as for `open_storage`; its user owns the tables.
+        batches: as `storage.ports.transfer.in_batches` makes them, in the order of `storage.ports.transfer.KINDS`. What
+            iterating over them raises ends the import, and nothing is stored.
+        beside_accounts: only rooms, members and messages must be none so far.
+        connect_seconds: how long an attempt to connect may take. Writing has no limit.
+
+    Raises:
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
+        NotEmpty: something is stored already; the text says what.
+        BatchRefused: a record can never be stored.
+        StorageUnavailable: a server runs, or the database cannot be used; the text gives the reason.
+    """
+    from storage.postgres.transfer.importing import import_records
+
+    await import_records(url, batches, beside_accounts=beside_accounts, connect_seconds=connect_seconds)
+
+
+async def check_empty(url: str, *, beside_accounts: bool = False, connect_seconds: float = 5.0) -> None:
+    """Check what `import_storage` checks before it writes, and change nothing. Tables may be missing.
+
+    Raises:
+        ValueError: the URL is invalid. The text does not repeat it: it contains a password.
+        NotEmpty: something is stored already; the text says what.
+        StorageUnavailable: the database cannot be used; the text gives the reason.
+    """
+    from storage.postgres.transfer.importing import find_rows
+
+    await find_rows(url, beside_accounts=beside_accounts, connect_seconds=connect_seconds)

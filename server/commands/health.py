@@ -45,16 +45,13 @@ def run_health(settings: Settings, options: Namespace) -> int:
     path = "/ready" if options.ready else "/health"
     admin = settings.admin_port is not None
     hosts, port = (settings.admin_host, settings.admin_port) if admin else (settings.host, settings.port)
-    if not port and not hosts.startswith(UNIX):
-        name = "ADMIN_PORT" if admin else "PORT"
-        raise SettingError(f"{name} is 0: the server picks a free port, which cannot be known here")
+    check_port(hosts, port, "ADMIN_PORT" if admin else "PORT")
     try:
         status, body = ask(
             hosts.split(",")[0], port, path, options.timeout, proxy_header=settings.proxy_protocol and not admin
         )
     except (OSError, http.client.HTTPException) as error:
-        where = hosts if hosts.startswith(UNIX) else f"{hosts}, port {port}"
-        print(f"no answer from {where}: {error}", file=sys.stderr)
+        print(f"no answer from {where(hosts, port)}: {error}", file=sys.stderr)
         return 1
     print(body)
     return 0 if status == http.client.OK else 1
@@ -73,14 +70,35 @@ def ask(host: str, port: int, path: str, seconds: float, *, proxy_header: bool =
     Raises:
         OSError, http.client.HTTPException: there is no answer.
     """
-    connection = _Connection(_THIS_MACHINE.get(host, host), port, timeout=seconds)
-    connection.proxy_header = b"PROXY UNKNOWN\r\n" if proxy_header else b""
+    connection = connection_to(host, port, seconds, proxy_header=proxy_header)
     try:
         connection.request("GET", path, headers={"Host": "localhost"})
         answer = connection.getresponse()
         return answer.status, answer.read(10_000).decode(errors="replace").strip()
     finally:
         connection.close()
+
+
+def check_port(hosts: str, port: int, name: str) -> None:
+    """Check that a running server with these settings can be found.
+
+    Raises:
+        SettingError: its port, the setting ``name``, is 0.
+    """
+    if not port and not hosts.startswith(UNIX):
+        raise SettingError(f"{name} is 0: the server picks a free port, which cannot be known here")
+
+
+def where(hosts: str, port: int) -> str:
+    """Return the place of a server in words."""
+    return hosts if hosts.startswith(UNIX) else f"{hosts}, port {port}"
+
+
+def connection_to(host: str, port: int, seconds: float, *, proxy_header: bool = False) -> http.client.HTTPConnection:
+    """Return a connection to a server on this machine, which connects when it is first used. See `ask`."""
+    connection = _Connection(_THIS_MACHINE.get(host, host), port, timeout=seconds)
+    connection.proxy_header = b"PROXY UNKNOWN\r\n" if proxy_header else b""
+    return connection
 
 
 class _Connection(http.client.HTTPConnection):

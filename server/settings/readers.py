@@ -20,6 +20,7 @@ MANY = 10**9
 ROLE_CHARS = 64
 SUBJECT_CHARS = 64
 NODE_CHARS = 64
+TOKEN_CHARS = 32
 # Before the path of a Unix socket.
 UNIX = "unix:"
 _PATH_BYTES = 107  # of `sun_path`, without its NUL; see unix(7)
@@ -280,6 +281,13 @@ def mail_address(text: str) -> str:
         return check_email(text)
     except ParleyError:
         raise ValueError from None
+
+
+def export_token(text: str) -> str:
+    """A token that fits into a header, and that nobody guesses."""
+    if len(text) < TOKEN_CHARS or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError
+    return text
 
 
 def certificates(text: str) -> str:

@@ -1,6 +1,6 @@
 """The settings about users: guests, accounts of an application, and accounts made here."""
 
-from server.settings.readers import flag, mail_address, mail_server, one_of, public_url, roles, whole
+from server.settings.readers import export_token, flag, mail_address, mail_server, one_of, public_url, roles, whole
 from server.settings.setting import Setting
 
 # RFC 7518 section 3.2: a key for HS256 has at least 256 bits, which takes at least 32 characters of one byte.
@@ -49,6 +49,15 @@ OF_USERS: tuple[Setting, ...] = (
         "",
         "secret of the servers, for tokens of guests and accounts made here; unset: made once, kept in the database",
         str,
+        secret=True,
+    ),
+    Setting(
+        "EXPORT_TOKEN",
+        "at least 32 printable characters of ASCII, without spaces",
+        "",
+        "with memory storage, the token for which the server gives out everything: see export; unset: it never does",
+        export_token,
+        live=True,
         secret=True,
     ),
     Setting(

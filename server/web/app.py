@@ -47,6 +47,7 @@ from server.spec.openapi import openapi
 from server.web.accounts import account_endpoints
 from server.web.client import FRESH
 from server.web.errors import CODE, Handler, add_headers, answer_errors, not_the_clients_fault
+from server.web.everything import Everything
 from server.web.site import ReadyParams, Site, Upgraded, exposition, health_of, readiness
 from server.wire.admission import CHANGE
 from server.wire.connections import Shared
@@ -99,6 +100,7 @@ class HttpEndpoints:
         self._shared = shared
         self._accounts = accounts
         self._site = Site(chat, shared, metrics)
+        self._everything = Everything(accounts, shared)
         self._documents: dict[str, bytes] = {}
         self._rooms = rest_endpoints(chat, shared.runner)
         self._forwarding = Forwarding(self._rooms, chat, self._begin)
@@ -202,6 +204,7 @@ class HttpEndpoints:
         return (
             *self._site.endpoints(),
             *account_endpoints(self._accounts, self._shared),
+            self._everything.endpoint(),
             *self._rooms,
             self._document("/openapi.json", "This document", "OpenAPI 3", lambda: openapi(self.endpoints())),
             self._document(

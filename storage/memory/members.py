@@ -121,6 +121,10 @@ class Members:
         """Return a user's rows with the ids of their rooms, the most recently stored row last."""
         return [(room_id, self._rosters[room_id].rows[user_id]) for room_id in self._rooms.get(user_id, ())]
 
+    def all_rows(self) -> list[tuple[int, Member]]:
+        """Return all rows with the ids of their rooms; those of a user in the order in which they were stored."""
+        return [pair for user_id in self._rooms for pair in self.rows_of(user_id)]
+
     def newest(self, user_id: str) -> Member | None:
         """Return the user's row that was stored last."""
         rooms = self._rooms.get(user_id)

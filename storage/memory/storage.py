@@ -7,7 +7,7 @@ A batch runs in one event loop callback, so it is atomic by itself.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from secrets import token_bytes
 
@@ -24,6 +24,7 @@ from storage.memory.logs import Logs
 from storage.memory.members import Members, is_old_guest, is_old_invitation
 from storage.memory.messages import MemoryMessageRepository
 from storage.memory.rooms import MemoryRoomRepository
+from storage.memory.transfer import snapshot
 from storage.ports.errors import StorageUnavailable
 from storage.ports.messages import ChangeMessage, CutWords, EraseDeleted, ExpireMessages, InsertMessage
 from storage.ports.rooms import (
@@ -50,6 +51,7 @@ from storage.ports.storage import (
     Write,
     entries_of,
 )
+from storage.ports.transfer import Record
 from utils.clock import DAY_US, rfc3339
 
 # Members' rows kept for each room: about 5 MB at most.
@@ -96,10 +98,12 @@ class MemoryStorage:
         self.audit = MemoryAuditRepository(self.contents)
         self.keep_messages = memory_messages
         self.keep_bytes = memory_bytes
+        self._secret: bytes | None = None
 
     async def start(self) -> None:
         self.contents.check_open()
-        self.lease_events.on_secret(token_bytes(SECRET_BYTES), None)
+        self._secret = token_bytes(SECRET_BYTES)
+        self.lease_events.on_secret(self._secret, None)
 
     async def close(self) -> None:
         self.contents.close()
@@ -136,6 +140,9 @@ class MemoryStorage:
 
     def pools(self) -> Sequence[PoolUse]:
         return ()
+
+    def snapshot(self, *, sessions: bool) -> Iterator[Record]:
+        return snapshot(self.contents, self._secret, sessions=sessions)
 
     def writer(self) -> MemoryWriter:
         return MemoryWriter(self)

@@ -5,6 +5,7 @@ StorageError
 |   |-- TooManyReads     too many reads are queued already
 |-- Forgotten            storage evicted messages that the answer needs
 |-- BatchRefused         storage refuses a row of the batch: halve the batch to find it
+|-- NotEmpty             an import needs an empty storage
 """
 
 
@@ -34,3 +35,7 @@ class TooManyReads(StorageUnavailable):
 
 class BatchRefused(StorageError):
     """A row of the batch can never be stored (SQLSTATE classes 22 and 23). Nothing in the batch was stored."""
+
+
+class NotEmpty(StorageError):
+    """Something is stored where an import needs an empty storage. The text names the tables."""

@@ -5,7 +5,7 @@ come from the caller, so that every backend stores the same. One contract suite 
 differential test compares them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -39,6 +39,7 @@ from storage.ports.rooms import (
 from storage.ports.safety import SafetyRepository
 from storage.ports.secrets import SecretRepository
 from storage.ports.servers import Gained, Servers
+from storage.ports.transfer import Record
 from storage.ports.users import UserRepository
 from utils.fairness import Party
 
@@ -316,6 +317,13 @@ class Storage(AccountStorage, Protocol):
 
     def pools(self) -> Sequence[PoolUse]:
         """Return the connections to the database that this server shares among tasks; none in memory."""
+
+    def snapshot(self, *, sessions: bool) -> Iterator[Record] | None:
+        """Return all records of `storage.ports.transfer` as they are now, for an export; None if another process can
+        read them by itself, as from a database.
+
+        ``sessions`` includes the secret of the servers and the logins.
+        """
 
     def writer(self) -> Writer:
         """Return a new writer, for the caller to close. It connects when first used, and again after a failure."""

@@ -152,6 +152,9 @@ class PostgresStorage(PostgresAccounts):
     def pools(self) -> Sequence[PoolUse]:
         return self._reads.usage("reads"), self._accounts.usage("accounts")
 
+    def snapshot(self, *, sessions: bool) -> None:
+        return None
+
     def writer(self) -> PostgresWriter:
         writer = PostgresWriter(self.lease, self.connect, self._write_seconds, self._writers.discard, self._words.note)
         self._writers.add(writer)

@@ -309,6 +309,9 @@ class NodeStorage(Storage):
     def pools(self) -> Sequence[PoolUse]:
         return ()
 
+    def snapshot(self, *, sessions: bool) -> None:
+        return None
+
     def writer(self) -> Writer:
         return _FencedWriter(self, self._referee.repository.writer())
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from storage.factory import open_storage
@@ -11,6 +11,7 @@ from storage.ports.messages import MessageRepository
 from storage.ports.rooms import RoomRepository
 from storage.ports.servers import Servers
 from storage.ports.storage import READER, LeaseEvents, Outcome, PoolUse, Storage, Write, Writer
+from storage.ports.transfer import Record
 from utils.fairness import Party
 
 T = TypeVar("T")
@@ -144,6 +145,9 @@ class FaultyRepository:
 
     def pools(self) -> Sequence[PoolUse]:
         return self.inner.pools()
+
+    def snapshot(self, *, sessions: bool) -> Iterator[Record] | None:
+        return self.inner.snapshot(sessions=sessions)
 
     def writer(self) -> Writer:
         return FaultyWriter(self, self.inner.writer())

@@ -33,13 +33,14 @@ class PostgresAuditRepository:
 
     async def page(self, wanted: AuditFilter, *, before: int, limit: int) -> list[tuple[int, AuditEntry]]:
         rows = await self._pool.fetch(sql.PAGE, {**asdict(wanted), "before": before, "limit": max(limit, 0)})
-        return [(row[0], _entry_of(row)) for row in rows]
+        return [(row[0], entry_of(row)) for row in rows]
 
     async def expire(self, until: int, limit: int) -> int:
         return await self._pool.change(sql.EXPIRE_AUDIT, {"until": until, "limit": limit})
 
 
-def _entry_of(row: TupleRow) -> AuditEntry:
+def entry_of(row: TupleRow) -> AuditEntry:
+    """Make an entry of its number and its columns."""
     _, entry_id, at, action, result, actor, actor_name, target, target_name, *rest = row
     named = None if target is None else User(target, target_name)
     return AuditEntry(entry_id, at, action, result, User(actor, actor_name), named, *rest)

@@ -54,7 +54,7 @@ class PostgresSafetyRepository:
     async def insert_report(self, report: Report, entry: AuditEntry) -> bool:
         async def work(connection: Connection) -> bool:
             await lock_accounts(connection, entry, report.reporter.id, unless=report.sender.id, undone=False)
-            if not await execute(connection, sql.INSERT_REPORT, _row(report)):
+            if not await execute(connection, sql.INSERT_REPORT, report_row(report)):
                 return False
             await record(connection, [entry])
             return True
@@ -63,16 +63,16 @@ class PostgresSafetyRepository:
 
     async def find_report(self, report_id: str) -> Report | None:
         rows = await self._pool.fetch(sql.FIND_REPORT, {"report_id": report_id})
-        return _report_of(rows[0]) if rows else None
+        return report_of(rows[0]) if rows else None
 
     async def reports(self, *, room_id: int | None, state: ReportState, before: int, limit: int) -> list[Report]:
         text = sql.REPORTS if room_id is None else sql.REPORTS_OF_ROOM
         values = {"room_id": room_id, "state": state, "before": before, "limit": max(limit, 0)}
-        return list(map(_report_of, await self._pool.fetch(text, values)))
+        return list(map(report_of, await self._pool.fetch(text, values)))
 
     async def reports_by(self, reporter_id: str, *, before: int, limit: int) -> list[Report]:
         values = {"reporter_id": reporter_id, "before": before, "limit": max(limit, 0)}
-        return list(map(_report_of, await self._pool.fetch(sql.REPORTS_BY, values)))
+        return list(map(report_of, await self._pool.fetch(sql.REPORTS_BY, values)))
 
     async def handle_report(
         self, report_id: str, state: ReportState, by: User, note: str, now: int, entry: AuditEntry
@@ -92,7 +92,8 @@ class PostgresSafetyRepository:
         return await self._pool.change(sql.EXPIRE_REPORTS, {"until": until, "limit": limit})
 
 
-def _row(report: Report) -> dict[str, Any]:
+def report_row(report: Report) -> dict[str, Any]:
+    """Return the columns of a report."""
     return {
         **asdict(report),
         "reporter_id": report.reporter.id,
@@ -102,7 +103,7 @@ def _row(report: Report) -> dict[str, Any]:
     }
 
 
-def _report_of(row: TupleRow) -> Report:
+def report_of(row: TupleRow) -> Report:
     """Make a report of the columns of `storage.postgres.sql.safety`."""
     values = dict(zip(sql.REPORT_COLUMNS, row, strict=True))
     reporter = User(values.pop("reporter_id"), values.pop("reporter"))

@@ -29,13 +29,14 @@ def logging_entries() -> Iterator[None]:
 
 async def record(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     """Append entries, inside of `logging_entries`. Those that are stored already are left as they are."""
-    rows = [_row(place, entry) for place, entry in enumerate(entries)]
+    rows = [entry_row(place, entry) for place, entry in enumerate(entries)]
     if rows:
         await connection.execute(sql.APPEND, {"rows": as_json(rows)})
         _RECORDED.get().extend(entries)
 
 
-def _row(place: int, entry: AuditEntry) -> dict[str, Any]:
+def entry_row(place: int, entry: AuditEntry) -> dict[str, Any]:
+    """Return the columns of an entry. ``place`` is its number within the statement."""
     target = entry.target
     return {
         **asdict(entry),

@@ -16,13 +16,13 @@ async def upgrade_database(url: str, *, connect_seconds: float = 5.0, seconds: f
             connection,
             _,
         ):
-            await _keep_servers_out(connection)  # until it ends
+            await keep_servers_out(connection)  # until it ends
             return await migrate(connection)
     except (MigrationError, MigrationsBusyError) as error:
         raise StorageUnavailable(str(error) or "another server is applying migrations") from error
 
 
-async def _keep_servers_out(connection: Connection) -> None:
+async def keep_servers_out(connection: Connection) -> None:
     """Take the locks of a server that writes, see `storage.postgres.connection.lease`: one that starts meanwhile waits.
 
     Raises:

@@ -55,22 +55,22 @@ class PostgresRoomRepository:
         return [RoomRecord(*row) for row in await self._fetch(sql.SANCTIONED_FOR, {"users": list(user_ids)})]
 
     async def special_members(self, room_id: int) -> list[Member]:
-        return list(map(_member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
+        return list(map(member_of, await self._fetch(sql.SPECIAL_MEMBERS, {"room_id": room_id})))
 
     async def sanctions(self, room_id: int) -> list[NetworkSanction]:
         return [NetworkSanction(*row) for row in await self._fetch(sql_sanctions.SANCTIONS_OF, {"room_id": room_id})]
 
     async def find_member(self, room_id: int, user_id: str) -> Member | None:
         rows = await self._fetch(sql.FIND_MEMBER, {"room_id": room_id, "user_id": user_id})
-        return _member_of(rows[0]) if rows else None
+        return member_of(rows[0]) if rows else None
 
     async def find_members(self, room_id: int, user_ids: Sequence[str]) -> list[Member]:
         rows = await self._fetch(sql.FIND_MEMBERS, {"room_id": room_id, "users": list(user_ids)})
-        return list(map(_member_of, rows))
+        return list(map(member_of, rows))
 
     async def members(self, room_id: int, *, after: str, limit: int) -> list[Member]:
         values = {"room_id": room_id, "after": after, "limit": max(limit, 0)}
-        return list(map(_member_of, await self._fetch(sql.MEMBERS_OF, values)))
+        return list(map(member_of, await self._fetch(sql.MEMBERS_OF, values)))
 
     async def count_members(self, room_ids: Sequence[int]) -> dict[int, int]:
         return dict(await self._fetch(sql.COUNT_MEMBERS, {"rooms": list(room_ids)}))
@@ -91,7 +91,7 @@ class PostgresRoomRepository:
         return {room_id: User(other_id, name) for room_id, other_id, name in rows}
 
 
-def _member_of(row: TupleRow) -> Member:
+def member_of(row: TupleRow) -> Member:
     """Make a member of the columns of `storage.postgres.sql.rooms`."""
     user_id, name, *state, invited_at, inviter_id, inviter, account_role = row
     invitation = Invitation(by=User(id=inviter_id, name=inviter), at=invited_at) if invited_at else None
@@ -100,4 +100,4 @@ def _member_of(row: TupleRow) -> Member:
 
 def _room_and_member_of(row: TupleRow) -> tuple[RoomRecord, Member]:
     """Make a room and a member of the columns of both."""
-    return RoomRecord(*row[: len(sql.ROOM_COLUMNS)]), _member_of(row[len(sql.ROOM_COLUMNS) :])
+    return RoomRecord(*row[: len(sql.ROOM_COLUMNS)]), member_of(row[len(sql.ROOM_COLUMNS) :])

@@ -72,18 +72,18 @@ _MEMBER = {
     "inviter": "text",
     "account_role": "text",
 }
-_NEW_MEMBER = {"room_id": "bigint", **_MEMBER}
-_new_member = rows_as("new", {"place": "integer", **_NEW_MEMBER})
+NEW_MEMBER = {"room_id": "bigint", **_MEMBER}
+_new_member = rows_as("new", {"place": "integer", **NEW_MEMBER})
 
 
 def _set_members() -> bytes:
     query = (
         Query.into(MEMBERS)
-        .columns(*_NEW_MEMBER)
+        .columns(*NEW_MEMBER)
         .from_(_new_member)
         .join(ROOMS)
         .on(ROOMS.room_id == _new_member.room_id)
-        .select(*(_new_member[column] for column in _NEW_MEMBER))
+        .select(*(_new_member[column] for column in NEW_MEMBER))
         .where(ROOMS.deleted_at.isnull())
         .orderby(_new_member.place)  # in which `stored` is numbered, whatever order the join returns
         .on_conflict(MEMBERS.room_id, MEMBERS.user_id)

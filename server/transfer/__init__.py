@@ -1,0 +1,1 @@
+"""The formats that an installation is exported to and imported from."""
