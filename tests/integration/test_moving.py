@@ -257,6 +257,37 @@ async def test_a_server_in_memory_moves_into_a_database(
     assert len(old - new) <= 3, old - new  # the session that was refreshed; who was there again
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "said"),
+    [
+        ("200 OK", "whole", "exported 1 room, 50 messages"),
+        ("200 OK", "cut off", "the server broke the export off; its log says why"),
+        ("200 OK", "truncated", "the export is truncated: "),
+        ("401 Unauthorized", b'{"error":{"message":"wrong \\u001b[2J"}}', r"refused the export: 401 wrong \x1b[2J"),
+        ("404 Not Found", b"404: Not Found", "the server refused the export: 404 404: Not Found"),
+    ],
+)
+async def test_an_export_that_breaks_off_leaves_no_file(
+    run: Run, tmp_path: Path, head: str, body: str | bytes, said: str
+) -> None:
+    whole = many_messages(tmp_path / "whole", 50)
+    sent = {"whole": whole, "cut off": whole[:1000], "truncated": whole[:1000]}.get(str(body), body)
+    assert isinstance(sent, bytes)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        assert f"Authorization: Bearer {TOKEN}".encode() in request
+        end = b"" if body == "cut off" else b"0\r\n\r\n"
+        writer.write(f"HTTP/1.1 {head}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        writer.write(b"%x\r\n%b\r\n%b" % (len(sent), sent, end))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        settings = {"PORT": str(server.sockets[0].getsockname()[1]), "EXPORT_TOKEN": TOKEN}
+        assert said in await run("export", "all", status=int(body != "whole"), **settings)
+    assert names_in(tmp_path) == (["all", "whole"] if body == "whole" else ["whole"])
+
+
 # --- all or nothing --------------------------------------------------------------------------------------------------
 
 
