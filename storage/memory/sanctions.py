@@ -28,6 +28,10 @@ class Sanctions:
         """Return those of a room, by network and guest."""
         return [self._all[key] for key in sorted(key for key in self._all if key[0] == room_id)]
 
+    def all(self) -> list[tuple[int, NetworkSanction]]:
+        """Return those of all rooms, each with the id of its room."""
+        return [(room_id, one) for (room_id, _, _), one in self._all.items()]
+
     def rooms_of(self, guest_ids: Collection[str]) -> set[int]:
         """Return the rooms with sanctions that follow one of these guests."""
         return {room_id for room_id, _, guest_id in self._all if guest_id in guest_ids}

@@ -35,7 +35,7 @@ def snapshot(contents: Contents, secret: bytes | None, *, sessions: bool) -> Ite
     messages = [
         (log.record.room_id, list(map(log.states.__getitem__, log.seqs)), dict(log.first_bodies)) for log in logs
     ]
-    sanctions = [(room.room_id, one) for room in rooms for one in contents.sanctions.of_room(room.room_id)]
+    sanctions = contents.sanctions.all()
     members = contents.members.all_rows()
     of_accounts = _of_accounts(tables, sessions=sessions)
     of_users = _of_users(tables)
