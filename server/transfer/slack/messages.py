@@ -80,7 +80,7 @@ class Converter:
                 continue
             thread = self._time(one.thread_ts, day) if one.thread_ts else seq
             pinned_us, pinned_by = pins.get(one.ts, (0, ""))
-            edited = one.edited is not None and one.edited.ts is not None and subtype != _DELETED
+            edited = one.edited is not None and subtype != _DELETED
             for part in parts:
                 while seq in seen:  # of a message in several
                     seq += 1
@@ -94,7 +94,7 @@ class Converter:
                     sender_id=author.id,
                     content=part,
                     at=rfc3339(seq),
-                    edited_at=rfc3339(self._time(str(one.edited.ts), day)) if one.edited and edited else None,
+                    edited_at=rfc3339(max(seq, self._us(str(one.edited.ts)))) if one.edited and edited else None,
                     deleted_at=rfc3339(seq) if subtype == _DELETED else None,
                     reply_to=thread if thread != seq and first else None,
                     mentions=find_mentions(part),
@@ -104,12 +104,20 @@ class Converter:
                 )
 
     def _time(self, ts: str, day: str) -> int:
-        """Return a time of Slack in Unix microseconds."""
-        match = _TS.fullmatch(ts)
-        us = int(match[1]) * 1_000_000 + int((match[2] or "0").ljust(6, "0")) if match else 0
-        if not 0 < us <= self._now_us:
+        """Return the time of a message in Unix microseconds, by which it is found.
+
+        Raises:
+            CorruptFile: it is none, or in the future.
+        """
+        us = self._us(ts)
+        if not us:
             raise CorruptFile(f"{day[:80]} has a message with the time {ts[:40]!r}")
         return us
+
+    def _us(self, ts: str) -> int:
+        match = _TS.fullmatch(ts)
+        us = int(match[1]) * 1_000_000 + int((match[2] or "0").ljust(6, "0")) if match else 0
+        return us if us <= self._now_us else 0
 
     def _parts(self, one: SlackMessage, subtype: str) -> list[str]:
         text = self._words.markdown(one.text or "")
