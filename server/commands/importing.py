@@ -42,8 +42,8 @@ def add(nouns: Nouns) -> None:
     parser.add_argument(
         "--users",
         metavar="CSV",
-        help="with --slack, the ids of users in your application: lines of a user's id in Slack, or e-mail address, a"
-        " comma, and the id (default: Slack's id)",
+        help="with --slack, the ids of users in your application, or of accounts made here (a_...): lines of a user's"
+        " id in Slack, or e-mail address, a comma, and the id (default: Slack's id)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="read and check all of it, say what there is, and write nothing"

@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 from model.errors import ParleyError
-from model.principals import APPLICATION, BOT, principal_id
+from model.principals import ACCOUNT, APPLICATION, BOT, principal_id
 from model.room import User
 from model.text import check_user_name
 from server.transfer.archive import ArchiveError
@@ -19,12 +19,12 @@ _SLACKBOT = "USLACKBOT"
 class People:
     """The users by Slack's ids, with those that only messages name.
 
-    A user becomes a user of the application (``u_...``), under the id that ``ids`` gives, or else Slack's own. Bots
-    become bots (``b_...``), as which nobody can sign in.
+    A user becomes the account made here (``a_...``) that ``ids`` gives, or a user of the application (``u_...``), under
+    the id that it gives or else Slack's own. Bots become bots (``b_...``), as which nobody can sign in.
 
     Args:
         users: those of the export.
-        ids: ids of the application by Slack's id, or e-mail address in lower case.
+        ids: ids of the application, or of accounts, by Slack's id, or e-mail address in lower case.
 
     Raises:
         ArchiveError: two users would have the same id.
@@ -39,7 +39,10 @@ class People:
             email = (profile.email or "").lower()
             given = ids.get(user.id) or ids.get(email)
             bot = bool(user.is_bot) or user.id == _SLACKBOT
-            own = self._id(BOT if bot and given is None else APPLICATION, given or user.id)
+            if given is not None and given.startswith(ACCOUNT):
+                own = self._id(ACCOUNT, given.removeprefix(ACCOUNT))
+            else:
+                own = self._id(BOT if bot and given is None else APPLICATION, given or user.id)
             if own in taken:
                 raise ArchiveError(f"the users {taken[own]} and {user.id[:40]} would have the same id, {own}")
             taken[own] = user.id[:40]
@@ -98,7 +101,7 @@ def _first_name(names: Iterable[str | None]) -> str:
 
 def read_ids(path: Path) -> dict[str, str]:
     """Read the file of ``--users``: lines of Slack's id of a user, or their e-mail address, a comma, and the id that
-    they have in the application.
+    they have in the application, or of their account.
 
     Raises:
         ArchiveError: a line is wrong, or two lines are about the same.

@@ -32,7 +32,7 @@ def read(path: Path, **ids: str) -> tuple[list[Record], Workspace]:
 
 @pytest.mark.parametrize("root", ["", "export of 2023/"])
 def test_a_workspace_becomes_rooms_members_and_messages(tmp_path: Path, root: str) -> None:
-    records, made = read(pack(tmp_path / "slack.zip", workspace(), root=root), U0BOB="42")
+    records, made = read(pack(tmp_path / "slack.zip", workspace(), root=root), U0BOB="42", U0CY="a_5Vw0")
     rooms = {one.room.name: one.room for one in records if isinstance(one, Room)}
     direct = direct_name("u_U0ANN", "u_42")
     assert {name: room.kind for name, room in rooms.items()} == {
@@ -70,7 +70,8 @@ def test_a_workspace_becomes_rooms_members_and_messages(tmp_path: Path, root: st
     whole, rest = of("secret", StoredMessage)
     assert max(len(whole.content), len(rest.content)) <= 4000
     assert whole.content + rest.content == ("psst " + "word " * 1000)
-    assert made.people.placed == 1
+    assert {one.member.user.id for one in of("secret", StoredMember)} == {"u_42", "a_5Vw0"}
+    assert made.people.placed == 2
     assert made.lost == {
         "messages of the kind channel_join": 1,
         "files, of which only the name and the address are taken over": 1,
