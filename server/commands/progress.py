@@ -15,7 +15,13 @@ _PLURALS = {
     "secret": "secret of the servers",
     "audit": "entries of the audit log",
 }
-_NAMES = {"key": "API key", "link": "invite link", "login": "session", "work": "piece of unfinished work"}
+_NAMES = {
+    "user": "added user",
+    "key": "API key",
+    "link": "invite link",
+    "login": "session",
+    "work": "piece of unfinished work",
+}
 
 
 class Progress:

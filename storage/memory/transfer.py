@@ -6,6 +6,7 @@ from itertools import chain
 from storage.memory.account_tables import AccountTables
 from storage.memory.contents import Contents
 from storage.ports.transfer import (
+    Added,
     Alias,
     Audit,
     Block,
@@ -64,6 +65,7 @@ def _of_accounts(tables: AccountTables, *, sessions: bool) -> list[Record]:
         *(map(StoredLogin, tables.logins.values()) if sessions else ()),
         *(Alias(guest_id, account_id, at) for guest_id, (account_id, at) in aliases),
         *map(Key, tables.keys.values()),
+        *map(Added, tables.added_users.values()),
     ]
 
 

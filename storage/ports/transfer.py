@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from model.account import Account, ApiKey, InviteLink, Login, NoticeKind, WorkKind
+from model.account import Account, AddedUser, ApiKey, InviteLink, Login, NoticeKind, WorkKind
 from model.audit import AuditEntry
 from model.message import Message
 from model.room import Member, NetworkSanction, RoomRecord
@@ -58,6 +58,12 @@ class Key(Record, frozen=True):
     """An API key; of the key itself, only the hash."""
 
     key: ApiKey
+
+
+class Added(Record, frozen=True, tag="user"):
+    """A user whom the application has added."""
+
+    user: AddedUser
 
 
 class Room(Record, frozen=True):
@@ -164,6 +170,7 @@ KINDS: tuple[type[Record], ...] = (
     StoredLogin,
     Alias,
     Key,
+    Added,
     Room,
     Sanction,
     StoredMember,
@@ -184,6 +191,7 @@ AnyRecord = (
     | StoredLogin
     | Alias
     | Key
+    | Added
     | Room
     | Sanction
     | StoredMember

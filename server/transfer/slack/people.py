@@ -19,6 +19,10 @@ _SLACKBOT = "USLACKBOT"
 class People:
     """The users by Slack's ids, with those that only messages name.
 
+    Attributes:
+        placed: how many have an id from ``ids``.
+        active: the users of the application whom Slack has not deactivated.
+
     A user becomes the account made here (``a_...``) that ``ids`` gives, or a user of the application (``u_...``), under
     the id that it gives or else Slack's own. Bots become bots (``b_...``), as which nobody can sign in.
 
@@ -32,7 +36,8 @@ class People:
 
     def __init__(self, users: Iterable[SlackUser], ids: Mapping[str, str]) -> None:
         self._users: dict[str, User] = {}
-        self.placed = 0  # those with an id from `ids`
+        self.placed = 0
+        self.active: list[User] = []
         taken: dict[str, str] = {}
         for user in users:
             profile = user.profile or Profile()
@@ -48,7 +53,9 @@ class People:
             taken[own] = user.id[:40]
             self.placed += given is not None
             names = (profile.display_name, profile.real_name, user.real_name, user.name, user.id)
-            self._users[user.id] = User(own, _first_name(names))
+            made = self._users[user.id] = User(own, _first_name(names))
+            if own.startswith(APPLICATION) and not user.deleted:
+                self.active.append(made)
 
     def __len__(self) -> int:
         return len(self._users)

@@ -25,6 +25,7 @@ class SlackUser(Struct):
     name: _Text = ""
     real_name: _Text = ""
     is_bot: bool | None = False
+    deleted: bool | None = False
     profile: Profile | None = None
 
 

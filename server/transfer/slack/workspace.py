@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from model.account import AddedUser
 from model.room import Member, Role
 from server.transfer.slack.archive import SlackArchive
 from server.transfer.slack.messages import Converter
 from server.transfer.slack.people import People
 from server.transfer.slack.rooms import Names, Place
 from server.transfer.slack.text import Words
-from storage.ports.transfer import Record, Room, StoredMember, StoredMessage
+from storage.ports.transfer import Added, Record, Room, StoredMember, StoredMessage
 
 
 class Workspace:
@@ -61,7 +62,11 @@ class Workspace:
         ``counted`` is called with each message.
         """
         converter = self._converter()
-        counts = Counter(room=len(self._places), member=sum(len(place.members) for place in self._places))
+        counts = Counter(
+            user=len(self.people.active),
+            room=len(self._places),
+            member=sum(len(place.members) for place in self._places),
+        )
         for message in self._messages(converter):
             self._ends[message.room_id] = max(message.seq, self._ends.get(message.room_id, 0))
             counts["message"] += 1
@@ -80,6 +85,8 @@ class Workspace:
 
     def records(self) -> Iterator[tuple[Record, int]]:
         """Yield everything, after `check`, each record with its weight."""
+        for user in self.people.active:
+            yield Added(AddedUser(user.id, user.name, self._now_us, self._now_us)), 0
         for place in self._places:
             yield Room(place.record), 0
         for place in self._places:

@@ -6,7 +6,7 @@ from typing import Any
 from pypika import Table
 from pypika.terms import Function
 
-from model.account import Account, ApiKey, InviteLink, Login, RoomWork
+from model.account import Account, AddedUser, ApiKey, InviteLink, Login, RoomWork
 from storage.postgres.sql.messages import NEW_COLUMNS
 from storage.postgres.sql.rooms import NEW_MEMBER, ROOM_COLUMNS
 from storage.postgres.sql.safety import REPORT_COLUMNS
@@ -20,6 +20,7 @@ _CODES = Table("recovery_codes")
 _LOGINS = Table("logins")
 _ALIASES = Table("aliases")
 _KEYS = Table("api_keys")
+_USERS = Table("added_users")
 _SANCTIONS = Table("network_sanctions")
 _LINKS = Table("invite_links")
 _BLOCKS = Table("user_blocks")
@@ -72,6 +73,7 @@ ALL_ACCOUNTS = _all(_ACCOUNTS, (*Account.__struct_fields__, Function("ARRAY", _c
 ALL_LOGINS = _all(_LOGINS, Login.__struct_fields__, "created_at", "login_id")
 ALL_ALIASES = _all(_ALIASES, ("guest_id", "account_id", "at"), "at", "guest_id")
 ALL_KEYS = _all(_KEYS, ApiKey.__struct_fields__, "created_at", "key_id")
+ALL_USERS = _all(_USERS, AddedUser.__struct_fields__, "added_at", "user_id")
 ALL_ROOMS = _all(ROOMS, [rfc3339(ROOMS[one]) if one.endswith("_at") else one for one in ROOM_COLUMNS], "room_id")
 ALL_SANCTIONS = _all(_SANCTIONS, tuple(_SANCTION), "room_id", "network", "guest_id")
 ALL_MEMBERS = _all(MEMBERS, tuple(NEW_MEMBER), "stored")
@@ -96,7 +98,17 @@ ALL_AUDIT = _all(
 
 # No command writes meanwhile: those of accounts do without the lease. Readers go on.
 TABLES = (
-    *("rooms", "messages", "members", "network_sanctions", "accounts", "aliases", "api_keys", "invite_links"),
+    *(
+        "rooms",
+        "messages",
+        "members",
+        "network_sanctions",
+        "accounts",
+        "aliases",
+        "api_keys",
+        "invite_links",
+        "added_users",
+    ),
     *("user_blocks", "reports", "notices", "room_work", "audit"),
 )
 OF_ROOMS = ("rooms", "messages", "members")
@@ -111,16 +123,19 @@ THERE = sql_text(
 HAS_ROWS = {name: sql_text(Query.from_(Table(name)).select(1).limit(1)) for name in TABLES}
 
 
-def _insert(table: Any, columns: Mapping[str, str], **values: Any) -> bytes:
+def _insert(table: Any, columns: Mapping[str, str], *, kept: bool = False, **values: Any) -> bytes:
     """Return the statement that inserts ``%(rows)s``: bytes are in base64, as `utils.encoding.to_json` writes them.
 
-    ``values``: of further columns.
+    Args:
+        kept: whether a row that is there already is kept.
+        values: of further columns.
     """
     new = rows_as("new", {name: "text" if kind == "bytea" else kind for name, kind in columns.items()})
     given = [
         Function("decode", new[name], "base64") if kind == "bytea" else new[name] for name, kind in columns.items()
     ]
-    return sql_text(Query.into(table).columns(*columns, *values).from_(new).select(*given, *values.values()))
+    query = Query.into(table).columns(*columns, *values).from_(new).select(*given, *values.values())
+    return sql_text(query.on_conflict().do_nothing() if kept else query)
 
 
 _text, _number, _bytes, _flag = "text", "bigint", "bytea", "boolean"
@@ -155,6 +170,9 @@ INSERT_LOGINS = _insert(_LOGINS, {name: _OF_LOGINS.get(name, _text) for name in 
 INSERT_ALIASES = _insert(_ALIASES, {"guest_id": _text, "account_id": _text, "at": _number})
 _OF_KEYS = {"hash": _bytes, "created_at": _number, "until": _number, "used_at": _number}
 INSERT_KEYS = _insert(_KEYS, {name: _OF_KEYS.get(name, _text) for name in ApiKey.__struct_fields__})
+_OF_USERS = {"added_at": _number, "changed_at": _number}
+# Those whom the application has added before an import from Slack keep their names.
+INSERT_USERS = _insert(_USERS, {name: _OF_USERS.get(name, _text) for name in AddedUser.__struct_fields__}, kept=True)
 _OF_ROOMS = {
     "room_id": _number,
     "created_at": "timestamptz",

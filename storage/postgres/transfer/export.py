@@ -5,11 +5,12 @@ from typing import Any
 
 from psycopg.rows import TupleRow
 
-from model.account import Account, ApiKey, InviteLink, Login
+from model.account import Account, AddedUser, ApiKey, InviteLink, Login
 from model.room import NetworkSanction, RoomRecord
 from storage.ports.errors import StorageUnavailable
 from storage.ports.transfer import (
     SESSIONS,
+    Added,
     Alias,
     Audit,
     Block,
@@ -88,6 +89,7 @@ _READS: Sequence[tuple[type[Record], bytes, Callable[[TupleRow], Record | None]]
     (StoredLogin, sql.ALL_LOGINS, lambda row: StoredLogin(Login(*row))),
     (Alias, sql.ALL_ALIASES, lambda row: Alias(*row)),
     (Key, sql.ALL_KEYS, lambda row: Key(ApiKey(*row))),
+    (Added, sql.ALL_USERS, lambda row: Added(AddedUser(*row))),
     (Room, sql.ALL_ROOMS, lambda row: Room(RoomRecord(*row))),
     (Sanction, sql.ALL_SANCTIONS, lambda row: Sanction(row[0], NetworkSanction(*row[1:]))),
     (StoredMember, sql.ALL_MEMBERS, lambda row: StoredMember(row[0], member_of(row[1:]))),

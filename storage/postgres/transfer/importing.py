@@ -10,6 +10,7 @@ from model.account import fold_email
 from storage.ports.errors import NotEmpty, StorageUnavailable
 from storage.ports.rooms import SetMember
 from storage.ports.transfer import (
+    Added,
     Alias,
     Audit,
     Block,
@@ -137,6 +138,7 @@ _INSERTS: dict[type[Record], _Insert] = {
     StoredLogin: _simple(sql.INSERT_LOGINS, attrgetter("login")),
     Alias: _simple(sql.INSERT_ALIASES, asdict),
     Key: _simple(sql.INSERT_KEYS, attrgetter("key")),
+    Added: _simple(sql.INSERT_USERS, attrgetter("user")),
     Room: _simple(sql.INSERT_ROOMS, lambda one: room_row(one.room)),
     Sanction: _simple(sql.INSERT_SANCTIONS, lambda one: {"room_id": one.room_id, **asdict(one.sanction)}),
     StoredMember: _simple(sql.INSERT_MEMBERS, lambda one: member_row(0, SetMember(one.room_id, one.member))),

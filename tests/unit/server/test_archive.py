@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.account import Account, ApiKey, InviteLink, Login
+from model.account import Account, AddedUser, ApiKey, InviteLink, Login
 from model.audit import AuditEntry
 from model.room import Invitation, Member, NetworkSanction, RoomRecord, User
 from model.safety import Report
@@ -31,6 +31,7 @@ from server.transfer.archive import (
 from storage.ports.transfer import (
     BATCH_RECORDS,
     KINDS,
+    Added,
     Alias,
     Audit,
     Block,
@@ -64,6 +65,7 @@ RECORDS: Sequence[Record] = (
     StoredLogin(Login("l_1", "a_1", 1, 2, 9, True, "Firefox \u65e5", "192.0.2.7", 3)),
     Alias("g_1", "a_1", 7),
     Key(ApiKey("k_1", HASH, "pk_abc", "b_1", "news", "a_1", "moderate", 1, 9, 5)),
+    Added(AddedUser("u_7", "ann", 1, 2)),
     Room(RoomRecord(7, "plans", AT, "private", "The Plans", "topic\n2", "$argon2id$y", 30, 90, None, "read")),
     Room(RoomRecord(8, "plans", AT, deleted_at=AT)),
     Sanction(7, NetworkSanction("192.0.2.7", "g_1", 8, 9)),
@@ -143,7 +145,7 @@ def test_the_fields_of_version_1() -> None:
     lines = [json.loads(line) for line in lines_of(packed(RECORDS))[1:-1]]
     names = [[*line] for line in lines]
     inner = [[*value] for line in lines for value in line.values() if type(value) is dict]
-    assert sha256(json.dumps([names, inner]).encode()).hexdigest()[:16] == "386024e0727b8659"
+    assert sha256(json.dumps([names, inner]).encode()).hexdigest()[:16] == "4fd7bcf10ee2f46b"
 
 
 @given(
@@ -172,13 +174,13 @@ def test_any_text_survives(content: str, name: str, number: int, reactions: dict
         (packed(RECORDS)[:-1], CorruptFile, "damaged at its end"),
         (packed(RECORDS) + b"more", CorruptFile, "damaged at its end"),
         (packed(RECORDS) + gzip.compress(b"more\n"), CorruptFile, "goes on after its last line"),
-        (gzip.compress(b"".join(LINES[:-1])), TruncatedFile, "it ends in line 23, before its last one"),
-        (gzip.compress(b"".join(LINES)[:-9]), TruncatedFile, "it ends in line 23"),
+        (gzip.compress(b"".join(LINES[:-1])), TruncatedFile, "it ends in line 24, before its last one"),
+        (gzip.compress(b"".join(LINES)[:-9]), TruncatedFile, "it ends in line 24"),
         (gzip.compress(b"".join(LINES).replace(b"spam", b"ham!")), CorruptFile, "its checksum is another one"),
         (edited([one for one in LINES if b"topic" not in one]), CorruptFile, "a room that is not in it"),
         (edited([LINES[0], LINES[-2], *LINES[1:-2], LINES[-1]]), CorruptFile, "line 3 .* is not in its place: secret"),
-        (edited([one.replace(b'"seq":100,', b'"seq":0,') for one in LINES]), CorruptFile, "line 12 .* out of bounds"),
-        (edited([one.replace(b'"owner"', b'"king"') for one in LINES]), CorruptFile, "line 10 of the export is wrong"),
+        (edited([one.replace(b'"seq":100,', b'"seq":0,') for one in LINES]), CorruptFile, "line 13 .* out of bounds"),
+        (edited([one.replace(b'"owner"', b'"king"') for one in LINES]), CorruptFile, "line 11 of the export is wrong"),
     ],
 )
 def test_other_files_are_refused_by_name(data: bytes, kind: type[ArchiveError], said: str) -> None:

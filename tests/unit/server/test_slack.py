@@ -13,7 +13,7 @@ from server.transfer.archive import ArchiveError
 from server.transfer.slack.people import read_ids
 from server.transfer.slack.text import Words
 from server.transfer.slack.workspace import Workspace
-from storage.ports.transfer import Record, Room, StoredMember, StoredMessage
+from storage.ports.transfer import Added, Record, Room, StoredMember, StoredMessage
 from tests.support.slack import JOINED, Files, pack, workspace
 
 NOW = 2_000_000_000_000_000
@@ -71,6 +71,7 @@ def test_a_workspace_becomes_rooms_members_and_messages(tmp_path: Path, root: st
     assert max(len(whole.content), len(rest.content)) <= 4000
     assert whole.content + rest.content == ("psst " + "word " * 1000)
     assert {one.member.user.id for one in of("secret", StoredMember)} == {"u_42", "a_5Vw0"}
+    assert {one.user.user_id for one in records if isinstance(one, Added)} == {"u_U0ANN", "u_42"}
     assert made.people.placed == 2
     assert made.lost == {
         "messages of the kind channel_join": 1,
