@@ -182,6 +182,18 @@ def test_any_text_survives(content: str, name: str, number: int, reactions: dict
         (edited([one.replace(b'"seq":100,', b'"seq":0,') for one in LINES]), CorruptFile, "line 13 .* out of bounds"),
         (edited([one.replace(b'"owner"', b'"king"') for one in LINES]), CorruptFile, "line 11 of the export is wrong"),
     ],
+    ids=[
+        *("empty", "zip", "nothing", "text", "another format", "deep", "newer", "cut by a byte", "longer", "two files"),
+        *(
+            "no last line",
+            "half of the last line",
+            "changed",
+            "no room",
+            "out of order",
+            "out of bounds",
+            "another value",
+        ),
+    ],
 )
 def test_other_files_are_refused_by_name(data: bytes, kind: type[ArchiveError], said: str) -> None:
     with pytest.raises(kind, match=said):
