@@ -105,6 +105,7 @@ def enter(new_page: Pages, server: ServerProcess, room: str) -> Enter:
         elif beside and not await beside.has_been_in(name, room):
             await chat.agree_to_enter(room)
         await chat.connected()
+        await expect(page.locator("#log")).not_to_have_attribute("aria-busy", "true")  # it is in the room, too
         return chat
 
     return enter

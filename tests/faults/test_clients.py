@@ -252,6 +252,8 @@ async def test_a_resume_larger_than_the_slow_mark_finishes(
         await load.until(lambda: sum(s > since for s in people[0].copies[ROOM].states) > missed, "much is said")
         # Short messages now: those sent during the resume are queued for the client too, however slow this machine is.
         load.choose, load.every = chat, 0.5
+        long = [(person, entry) for person in load.people for entry in person.outbox]
+        await load.until(lambda: not any(entry in person.outbox for person, entry in long), "those are answered")
         back = await Client(ws_url(server), token=traveller.token, receive_buffer=8192).open()
         session = session_of(server, back)
         send_little(session)
