@@ -42,7 +42,9 @@ SCROLLS_WITH_LAST_PAGE = """() => new Promise((resolve) => {
     const last = [...log.querySelectorAll(".msg")].at(-1).dataset.seq;
     hear(event);
     log.dispatchEvent(new Event("scroll"));
-    if (here) resolve(last);
+    if (!here) return;
+    socket.onmessage = hear;
+    resolve(last);
   };
   go();
 })"""
