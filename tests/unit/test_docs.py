@@ -44,6 +44,24 @@ PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 VALIDATORS = json_frames()
 
 
+def test_links_lead_to_files_and_headings_that_there_are() -> None:
+    """As GitHub makes anchors of headings."""
+    wrong = []
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+            path, _, anchor = target.partition("#")
+            found = page.parent / path if path else page
+            if not found.exists() or (anchor and anchor not in anchors(found)):
+                wrong.append(f"{page.name}: {target}")
+    assert not wrong
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_readme_has_exactly_the_settings_table() -> None:
     section = README.split("## Settings")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
