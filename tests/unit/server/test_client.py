@@ -47,10 +47,14 @@ def test_a_file_without_codings_is_sent_as_it_is() -> None:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "static" / "part").mkdir(parents=True)
     (tmp_path / "static" / "main.js").write_text('import { b } from "./part/b.js";\nimport "./part/c.js";\n')
+    (tmp_path / "static" / "net").mkdir()
+    (tmp_path / "static" / "net" / "ondemand.js").write_text("export function importPart() {}\n")
     (tmp_path / "static" / "part" / "b.js").write_text(
         '/** @typedef {import("../types.js").A} A */\nexport const b = 1;\n'
     )
-    (tmp_path / "static" / "part" / "c.js").write_text('import {\n  d,\n} from "../d.js";\nimport("../later.js");\n')
+    (tmp_path / "static" / "part" / "c.js").write_text(
+        'import "../net/ondemand.js";\nimport {\n  d,\n} from "../d.js";\nimport("../later.js");\n'
+    )
     (tmp_path / "static" / "d.js").write_text('let a;import{b as c}from"./part/b.js";import"./e.js";export{a as d};\n')
     (tmp_path / "static" / "css").mkdir()
     for name in "xyz":
@@ -80,11 +84,11 @@ def test_the_page_has_one_file_of_what_is_imported_and_one_of_its_style_sheets(f
     ]
     assert client.files["css/first.css"].content == b".y { }\n.x { }\n"
     joined = [path for path, file in client.files.items() if file.content.startswith(b"import{$modules}")]
-    assert sorted(joined) == ["d.js", "e.js", "main.js", "part/b.js", "part/c.js"]
+    assert sorted(joined) == ["d.js", "e.js", "main.js", "net/ondemand.js", "part/b.js", "part/c.js"]
 
 
 def test_only_files_of_known_types_are_served(folder: Path) -> None:
-    names = {"main.js", "part/b.js", "part/c.js", "d.js", "e.js", "later.js", "types.js", "first.js"}
+    names = {"main.js", "net/ondemand.js", "part/b.js", "part/c.js", "d.js", "e.js", "later.js", "types.js", "first.js"}
     sheets = {"css/first.css", "css/x.css", "css/y.css", "css/z.css"}
     assert set(client_of(folder).files) == names | sheets | {"lookalikes.json"}
 
