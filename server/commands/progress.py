@@ -9,18 +9,16 @@ from storage.ports.transfer import Record, kind_of
 
 # Seconds between two lines.
 _PAUSE = 5.0
-# Kinds in words, where adding an s does not make them.
-_PLURALS = {
-    "alias": "guests that became accounts",
-    "secret": "secret of the servers",
-    "audit": "entries of the audit log",
-}
-_NAMES = {
-    "user": "added user",
-    "key": "API key",
-    "link": "invite link",
-    "login": "session",
-    "work": "piece of unfinished work",
+# One record of a kind, and several, where adding an s to the kind does not say it.
+_WORDS = {
+    "secret": ("the secret of the servers", ""),
+    "login": ("1 session", "sessions"),
+    "alias": ("1 guest that became an account", "guests that became accounts"),
+    "key": ("1 API key", "API keys"),
+    "user": ("1 added user", "added users"),
+    "link": ("1 invite link", "invite links"),
+    "work": ("1 piece of unfinished work", "pieces of unfinished work"),
+    "audit": ("1 entry of the audit log", "entries of the audit log"),
 }
 
 
@@ -67,11 +65,5 @@ def in_words(counts: Counter[str]) -> str:
 
 
 def _counted(kind: str, count: int) -> str:
-    if kind == "secret":
-        return "the secret of the servers"
-    if kind in _PLURALS:
-        return f"{count:,} {_PLURALS[kind]}"
-    name = _NAMES.get(kind, kind)
-    if count == 1:
-        return f"1 {name}"
-    return f"{count:,} {name.replace('piece', 'pieces') if 'piece' in name else f'{name}s'}"
+    one, many = _WORDS.get(kind, (f"1 {kind}", f"{kind}s"))
+    return one if count == 1 else f"{count:,} {many}"
