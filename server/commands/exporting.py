@@ -30,6 +30,7 @@ PATH = "/api/export"
 # How long the running server may take for its next bytes.
 _SECONDS = 60.0
 _CHUNK_BYTES = 64 << 10
+_GONE = "the reader of the export has gone away"
 
 
 class _Refused(Exception):
@@ -82,7 +83,7 @@ def _writing(name: str) -> Iterator[IO[bytes]]:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            raise _Refused("the reader of the export has gone away") from None
+            raise _Refused(_GONE) from None
         except OSError as error:
             raise _Refused(f"cannot write standard output: {error.strerror}") from None
         return
@@ -191,5 +192,8 @@ class _Copying(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         data = self._answer.read(_CHUNK_BYTES if size < 0 else size)
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except BrokenPipeError:  # not of the connection to the server
+            raise _Refused(_GONE) from None
         return data

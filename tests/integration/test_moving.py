@@ -357,6 +357,14 @@ async def test_an_import_that_fails_stores_nothing(database_url: str, tmp_path: 
         assert "a server writes to the database; stop it first: parley at " in await fails(str(file))
     finally:
         await server.stop()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO reports SELECT 'p_1', 7, '', 1, '', '', '', '', '', '', '', 0, '', '', '', 0")
+        connection.execute("DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)")
+        applied = connection.execute("SELECT count(*) FROM schema_migrations").fetchone()
+        said = await run("import", str(file), status=1, DATABASE_URL=database_url)
+        assert "the database is not empty: there are rows in reports. " in said
+        # The tables of an installation of an earlier version are left as they are.
+        assert connection.execute("SELECT count(*) FROM schema_migrations").fetchone() == applied
     assert "DATABASE_URL is not set: an import needs a database" in await run("import", str(file), status=1)
     assert "would import 1 room, 3,000 messages\n" in await run("import", str(file), "--dry-run")
 

@@ -120,6 +120,7 @@ THERE = sql_text(
     .select(_there.tablename)
     .where((_there.schemaname == Function("current_schema")) & equals_any(_there.tablename, param("names", "name[]")))
 )
+ANALYZE = b"ANALYZE rooms, messages, members, mentions"
 HAS_ROWS = {name: sql_text(Query.from_(Table(name)).select(1).limit(1)) for name in TABLES}
 
 

@@ -54,9 +54,11 @@ async def import_records(
     """See `storage.factory.import_storage`."""
     try:
         async with connected(url, "parley import", connect_seconds=connect_seconds, seconds=seconds) as (connection, _):
+            tables = sql.OF_ROOMS if beside_accounts else sql.TABLES
             await keep_servers_out(connection)  # until it ends
+            await _check_empty(connection, tables)  # before the tables of another installation are changed
             await migrate(connection)
-            await _import(connection, batches, sql.OF_ROOMS if beside_accounts else sql.TABLES)
+            await _import(connection, batches, tables)
     except (MigrationError, MigrationsBusyError) as error:
         raise StorageUnavailable(str(error) or "another server is applying migrations") from error
 
@@ -79,6 +81,7 @@ async def _import(connection: Connection, batches: Iterable[Sequence[Record]], t
                 await _INSERTS[type(batch[0])](connection, batch)
             except REFUSALS as error:
                 raise translated(error) from error
+        await connection.execute(sql.ANALYZE)  # else the first searches would be planned for empty tables
 
 
 async def _check_empty(connection: Connection, tables: Sequence[str]) -> None:
