@@ -153,8 +153,10 @@ class Converter:
     def _reactions(self, one: SlackMessage) -> dict[str, list[str]] | None:
         found: dict[str, list[str]] = {}
         for reaction in one.reactions or ():
+            known = emoji_of(reaction.name)
+            self.lost["reactions with an emoji of the workspace, which the page does not show"] += known is None
             try:
-                emoji = check_emoji(emoji_of(reaction.name) or f":{reaction.name}:")
+                emoji = check_emoji(known or f":{reaction.name}:")
             except ParleyError:
                 self.lost["reactions whose emoji has too long a name"] += 1
                 continue

@@ -75,6 +75,7 @@ def test_a_workspace_becomes_rooms_members_and_messages(tmp_path: Path, root: st
     assert made.people.placed == 2
     assert made.lost == {
         "messages of the kind channel_join": 1,
+        "reactions with an emoji of the workspace, which the page does not show": 1,
         "files, of which only the name and the address are taken over": 1,
         "messages of more than 4,000 characters, which become several": 1,
         "names of rooms, which had to be changed": 1,
