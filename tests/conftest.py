@@ -271,14 +271,14 @@ def start_server() -> Iterator[Callable[[Mapping[str, str]], ServerProcess]]:
 
 @pytest.fixture
 def start_proxy() -> Iterator[Callable[..., ProxyProcess]]:
-    """Start proxies: `start_proxy("nginx", body)`, see `ProxyProcess`; fetched from Debian's archive if need be.
+    """Start proxies: `start_proxy("nginx", text, port)`, see `ProxyProcess`; fetched from Debian's archive if need be.
 
     If a program is not available, the test fails with one line.
     """
     proxies: list[ProxyProcess] = []
 
-    def start(name: str, body: str, *, listen: str = "") -> ProxyProcess:
-        proxies.append(ProxyProcess(name, body, listen=listen))
+    def start(name: str, text: str, *nodes: int | str, tls: bool = False, listen: str = "") -> ProxyProcess:
+        proxies.append(ProxyProcess(name, text, *nodes, tls=tls, listen=listen))
         try:
             return proxies[-1].start()
         except ProgramMissingError as error:

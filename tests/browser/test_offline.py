@@ -12,8 +12,8 @@ from tests.browser.chat_page import new_room
 from tests.browser.conftest import PLAIN, Start
 from tests.support.browser import Pages
 from tests.support.page import CLIENT, static
-from tests.support.prefix import below_a_path
 from tests.support.process import ROOT
+from tests.support.proxies import PATH, ProxyProcess, example
 from tests.support.server import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("service_worker")]
@@ -120,9 +120,9 @@ async def test_the_page_opens_without_a_server_under_a_path(start_server: Start,
     """It governs its own path of the host, and its caches have a name of their own."""
     new_page.expect_error(rf"{GONE}|50[24]")
     server = start_server(PLAIN)
-    proxy = below_a_path("nginx", server.port)
+    proxy = ProxyProcess("nginx", example("nginx", below_a_path=True), server.port)
     await asyncio.to_thread(proxy.start)
-    base = f"{proxy.http_url}/parley"
+    base = f"{proxy.http_url}{PATH}"
     page = await new_page(f"{base}/client.html?r=den&u=ann")
     await kept(page)
     await expect_kept(page, f"parley {base}/ {CLIENT.tree}")

@@ -13,16 +13,16 @@ from tests.browser.chat_page import ChatPage
 from tests.support.browser import Pages
 from tests.support.client import Client
 from tests.support.marks import slow
-from tests.support.prefix import below_a_path
+from tests.support.proxies import PATH, ProxyProcess, example
 from tests.support.server import ServerProcess
 
 
 @pytest_asyncio.fixture(params=["nginx", slow("caddy")], loop_scope="session")
 async def base(request: pytest.FixtureRequest, server: ServerProcess) -> AsyncIterator[str]:
     """The address of the page under a path, with its slash."""
-    proxy = below_a_path(request.param, server.port)
+    proxy = ProxyProcess(request.param, example(request.param, below_a_path=True), server.port)
     await asyncio.to_thread(proxy.start)
-    yield f"{proxy.http_url}/parley/"
+    yield f"{proxy.http_url}{PATH}/"
     await asyncio.to_thread(proxy.remove)
 
 

@@ -198,10 +198,11 @@ async def test_the_services_of_the_cluster_work_together(
         await ready(server)
 
     upstreams = {f"parley-{node}:8080": f"127.0.0.1:{port[node]}" for node in nodes}
-    here = {"admin off": f"admin off\n\thttp_port {port['http']}", "8081": port["alive"], **upstreams}
+    here = {"admin off": f"admin off\n\thttp_port {port['http']}", "8081": port["alive"]}
     put(COMPOSE / "Caddyfile", "Caddyfile", here)
+    shutil.copy(ROOT / "docs" / "deploy" / "caddy" / "Caddyfile", folder / "parley.Caddyfile")
     data = own(folder, "data")
-    here = {"/etc/caddy": str(folder), "8081": port["alive"]}
+    here = {"/etc/caddy": str(folder), "8081": port["alive"], **upstreams}
     await start("caddy", here, {"XDG_DATA_HOME": str(data), "XDG_CONFIG_HOME": str(data), "HOME": str(data)})
 
     scraped = {f"parley-{node}:9090": f"127.0.0.1:{port[f'admin_{node}']}" for node in nodes}

@@ -10,23 +10,17 @@ import pytest
 
 from tests.support import debian, programs
 from tests.support.process import NotReadyError
-from tests.support.proxies import ProxyProcess
+from tests.support.proxies import FILES, ProxyProcess, example
 from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.slow  # a tool's tests
 
-FORWARDS = {
-    "nginx": "location / {{ proxy_pass http://127.0.0.1:{port}; }}",
-    "haproxy": "default_backend server\nbackend server\n  server one 127.0.0.1:{port}",
-    "caddy": "reverse_proxy 127.0.0.1:{port}",
-}
 
-
-@pytest.mark.parametrize("name", FORWARDS)
+@pytest.mark.parametrize("name", FILES)
 def test_each_proxy_forwards(
     name: str, start_server: Callable[..., ServerProcess], start_proxy: Callable[..., ProxyProcess]
 ) -> None:
-    proxy = start_proxy(name, FORWARDS[name].format(port=start_server({}).port))
+    proxy = start_proxy(name, example(name), start_server({}).port)
     with urlopen(f"{proxy.http_url}/health") as answer:
         assert answer.status == 200
 

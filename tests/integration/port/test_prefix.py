@@ -10,7 +10,8 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from tests.support.prefix import BELOW_A_PATH, below_a_path
+from tests.support.marks import slow
+from tests.support.proxies import PATH, ProxyProcess, example
 from tests.support.serving import Serve
 from tests.support.web import SECRET, token_of
 
@@ -21,13 +22,13 @@ pytestmark = pytest.mark.one_server(
 ROOM = "a/b #1 ü+%:.."
 
 
-@pytest.fixture(params=BELOW_A_PATH)
+@pytest.fixture(params=["nginx", "caddy", slow("haproxy")])
 async def base(request: pytest.FixtureRequest, serve: Serve) -> AsyncIterator[URL]:
     """The address of Parley under a path."""
     server = await serve(JWT_SECRET=SECRET, RATE_LIMIT_MESSAGES="0")
-    proxy = below_a_path(request.param, server.port)
+    proxy = ProxyProcess(request.param, example(request.param, below_a_path=True), server.port)
     await asyncio.to_thread(proxy.start)
-    yield URL(proxy.http_url) / "parley/"
+    yield URL(f"{proxy.http_url}{PATH}/")
     await asyncio.to_thread(proxy.remove)
 
 

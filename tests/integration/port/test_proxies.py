@@ -7,14 +7,16 @@ import re
 import socket
 import struct
 from collections.abc import Callable
+from urllib.request import urlopen
 
 import pytest
 
 from server.app import Server
-from tests.support.prefix import BELOW_A_PATH
-from tests.support.process import ROOT
-from tests.support.proxies import ProxyProcess
+from tests.support.debian import ProgramMissingError
+from tests.support.process import poll_until
+from tests.support.proxies import FILES, PATH, ProxyProcess, example
 from tests.support.rawws import NATIVE, RawClient, Reply, request, upgrade
+from tests.support.server import ServerProcess
 from tests.support.serving import Serve
 
 pytestmark = pytest.mark.one_server("the client's address is determined by the node to which it is connected")
@@ -24,20 +26,21 @@ CLIENT = "127.0.0.7"
 FORGED = "203.0.113.9"
 TRUSTED = {"TRUSTED_PROXIES": "127.0.0.1"}
 
-FENCE = re.compile(r"^```(nginx|caddyfile|haproxy)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# The README's configurations.
-(_, NGINX), (_, CADDY), (_, HAPROXY), (_, SEND_PROXY_V2), *_ = FENCE.findall((ROOT / "README.md").read_text("utf-8"))
+NGINX, HAPROXY = example("nginx"), example("haproxy")
+SEND_PROXY_V2 = HAPROXY.replace("127.0.0.1:8080", "127.0.0.1:8080 send-proxy-v2")
+# Behind another proxy: what docs/deploy.md says to change.
+CHAINED = NGINX.replace("$remote_addr", "$proxy_add_x_forwarded_for")
 BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
     "nginx": ("nginx", NGINX, TRUSTED),
     "nginx, X-Real-IP": (
         "nginx",
-        NGINX.replace("X-Forwarded-For $proxy_add_x_forwarded_for", "X-Real-IP $remote_addr"),
+        NGINX.replace('X-Real-IP ""', "X-Real-IP $remote_addr"),
         {**TRUSTED, "FORWARDED_HEADER": "X-Real-IP"},
     ),
     "haproxy": ("haproxy", HAPROXY, TRUSTED),
     "haproxy, Forwarded": (
         "haproxy",
-        HAPROXY.replace("option forwardfor", "http-request add-header Forwarded for=%[src];proto=http"),
+        HAPROXY.replace("del-header Forwarded", "set-header Forwarded for=%[src];proto=http"),
         {**TRUSTED, "FORWARDED_HEADER": "Forwarded"},
     ),
     "haproxy, send-proxy-v2": ("haproxy", SEND_PROXY_V2, {"PROXY_PROTOCOL": "on"}),
@@ -46,7 +49,7 @@ BEHIND: dict[str, tuple[str, str, dict[str, str]]] = {
         SEND_PROXY_V2.replace("send-proxy-v2", "send-proxy"),
         {**TRUSTED, "PROXY_PROTOCOL": "on"},
     ),
-    "caddy": ("caddy", CADDY, TRUSTED),
+    "caddy": ("caddy", example("caddy"), TRUSTED),
 }
 
 
@@ -67,10 +70,9 @@ async def address_of(
     return address
 
 
-async def start(start_proxy: StartProxy, name: str, body: str, port: int, **listen: str) -> ProxyProcess:
+async def start(start_proxy: StartProxy, name: str, text: str, port: int, **listen: str) -> ProxyProcess:
     """Start a proxy in front of `port`."""
-    body = body.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
-    return await asyncio.to_thread(lambda: start_proxy(name, body, **listen))
+    return await asyncio.to_thread(lambda: start_proxy(name, text, port, **listen))
 
 
 # --- real proxies ----------------------------------------------------------------------------------------------------
@@ -80,9 +82,9 @@ async def start(start_proxy: StartProxy, name: str, body: str, port: int, **list
 async def test_a_client_behind_a_proxy_is_known_by_its_own_address(
     serve: Serve, start_proxy: StartProxy, behind: str
 ) -> None:
-    name, body, settings = BEHIND[behind]
+    name, text, settings = BEHIND[behind]
     server = await serve(**settings)
-    proxy = await start(start_proxy, name, body, server.port)
+    proxy = await start(start_proxy, name, text, server.port)
     forged = [("X-Forwarded-For", FORGED), ("Forwarded", f"for={FORGED}"), ("X-Real-IP", FORGED)]
     assert await address_of(server, proxy.port) == CLIENT
     assert await address_of(server, proxy.port, *forged) == CLIENT
@@ -94,7 +96,7 @@ async def test_a_client_behind_a_proxy_is_known_by_its_own_address(
 
 async def test_the_client_is_found_behind_a_chain_of_proxies(serve: Serve, start_proxy: StartProxy) -> None:
     server = await serve(**TRUSTED)
-    inner = await start(start_proxy, "nginx", NGINX, server.port)
+    inner = await start(start_proxy, "nginx", CHAINED, server.port)
     outer = await start(start_proxy, "haproxy", HAPROXY, inner.port)
     assert await address_of(server, outer.port, ("X-Forwarded-For", f"{FORGED}, 127.0.0.1")) == CLIENT
 
@@ -104,7 +106,7 @@ async def test_the_client_is_found_behind_a_chain_starting_with_the_proxy_protoc
 ) -> None:
     """As behind a TCP load balancer: it names the client to nginx, and nginx names it to Parley."""
     server = await serve(**TRUSTED)
-    real_ip = "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol;" + NGINX
+    real_ip = "set_real_ip_from 127.0.0.1; real_ip_header proxy_protocol;\n" + NGINX
     inner = await start(start_proxy, "nginx", real_ip, server.port, listen=" proxy_protocol")
     outer = await start(start_proxy, "haproxy", SEND_PROXY_V2, inner.port)
     assert await address_of(server, outer.port) == CLIENT
@@ -112,10 +114,11 @@ async def test_the_client_is_found_behind_a_chain_starting_with_the_proxy_protoc
 
 OWN_PAGES = {
     "nginx": ("nginx", NGINX, ""),
-    "nginx, below a path": ("nginx", BELOW_A_PATH["nginx"], "/parley"),
+    "nginx, below a path": ("nginx", example("nginx", below_a_path=True), PATH),
     "haproxy": ("haproxy", HAPROXY, ""),
-    "caddy": ("caddy", CADDY, ""),
-    "caddy, below a path": ("caddy", BELOW_A_PATH["caddy"], "/parley"),
+    "haproxy, below a path": ("haproxy", example("haproxy", below_a_path=True), PATH),
+    "caddy": ("caddy", example("caddy"), ""),
+    "caddy, below a path": ("caddy", example("caddy", below_a_path=True), PATH),
 }
 
 
@@ -124,9 +127,9 @@ async def test_the_servers_own_page_connects_through_a_proxy_on_any_port(
     serve: Serve, start_proxy: StartProxy, behind: str
 ) -> None:
     """With its port, which a proxy must pass on; the client also counts by its own address there."""
-    name, body, path = OWN_PAGES[behind]
+    name, text, path = OWN_PAGES[behind]
     server = await serve(ALLOWED_ORIGINS="https://app.example", **TRUSTED)
-    proxy = await start(start_proxy, name, body, server.port)
+    proxy = await start(start_proxy, name, text, server.port)
     for origin, status in ((proxy.http_url, 101), ("https://app.example", 101), ("http://127.0.0.1", 403)):
         head = upgrade(f"{path}/chat", [*NATIVE, ("Origin", origin)])
         async with await RawClient.connect(proxy.port, CLIENT) as client:
@@ -137,6 +140,49 @@ async def test_the_servers_own_page_connects_through_a_proxy_on_any_port(
                 assert addresses(server) == [CLIENT]
         while server.chat.parts.hub.sessions:
             await server.shared.connection_gone()
+
+
+@pytest.mark.parametrize("below_a_path", [False, True])
+@pytest.mark.parametrize("name", FILES)
+def test_a_proxy_accepts_the_file_without_a_warning(name: str, below_a_path: bool) -> None:
+    proxy = ProxyProcess(name, example(name, below_a_path=below_a_path), tls=True)
+    try:
+        checked = proxy.check()
+    except ProgramMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+    finally:
+        proxy.remove()
+    assert checked.returncode == 0, checked.stderr
+    said = [line for line in checked.stderr.splitlines() if '"listen ... http2" directive is deprecated' not in line]
+    assert not re.search(r'\[(WARNING|warn|emerg)\]|"level":"(warn|error)"', "\n".join(said)), said
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_below_a_path_a_file_differs_only_in_what_the_path_takes(name: str) -> None:
+    """Every line that forwards is in both files of a proxy."""
+    one, other = (
+        {line.strip() for line in example(name, below_a_path=below).splitlines() if not re.match(r"\s*(#|$)", line)}
+        for below in (False, True)
+    )
+    of_a_host = re.compile(
+        r"Strict-Transport-Security|chat\.example\.com|location |proxy_pass|@internal|@unreached|parley|url_dec"
+    )
+    assert [line for line in one - other if not of_a_host.search(line)] == []
+    of_a_path = re.compile(r"/parley|\$parley_path|example\.org|default /-;|@unreached|frontend web")
+    assert [line for line in other - one if not of_a_path.search(line)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "said"), [("haproxy", "Server parley/a is DOWN"), ("caddy", '"status_code":503')])
+def test_a_server_that_is_not_ready_still_serves_its_page(
+    name: str, said: str, start_server: Callable[..., ServerProcess], start_proxy: StartProxy
+) -> None:
+    """It is as if the proxy did not ask: a server without its database goes on with what it can do."""
+    server = start_server({"DATABASE_URL": "postgresql://127.0.0.1:1/none"})
+    proxy = start_proxy(name, example(name, below_a_path=True), server.port)
+    poll_until(lambda: said in proxy.log_text(), what="the proxy knows that the server is not ready")
+    with urlopen(f"{proxy.http_url}{PATH}/client.html") as answer:
+        assert answer.status == 200
 
 
 # --- headers, without a proxy ----------------------------------------------------------------------------------------

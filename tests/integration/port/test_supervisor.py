@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import os
+import re
 import signal
 import socket
 import stat
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.port.test_proxies import CADDY, CLIENT, HAPROXY, NGINX
+from tests.integration.port.test_proxies import CLIENT
 from tests.support.debian import fetch
+from tests.support.marks import slow
 from tests.support.process import (
     ROOT,
     free_port,
@@ -24,7 +26,7 @@ from tests.support.process import (
     remove_temp_folder,
     spawn,
 )
-from tests.support.proxies import ProxyProcess
+from tests.support.proxies import ProxyProcess, example
 from tests.support.rawws import NATIVE, RawClient
 from tests.support.server import ServerProcess
 from tests.support.serving import Serve
@@ -33,6 +35,8 @@ pytestmark = pytest.mark.one_server("a supervisor starts one process")
 
 StartProxy = Callable[..., ProxyProcess]
 UNITS = ROOT / "docs" / "deploy" / "systemd"
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+SOCKET = "/run/parley/http.sock"
 # As systemd does: the socket is descriptor 3, and the variables have the id of the process that begins to run.
 PASS_ON = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1');"
@@ -62,22 +66,15 @@ def asked(path: Path) -> int:
 # --- Unix sockets ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "body"),
-    [
-        ("nginx", NGINX.replace("http://127.0.0.1:8080", "http://unix:{path}:")),
-        pytest.param("haproxy", HAPROXY.replace("127.0.0.1:8080", "unix@{path}"), marks=pytest.mark.slow),
-        pytest.param("caddy", CADDY.replace("127.0.0.1:8080", "unix/{path}"), marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("name", ["nginx", slow("haproxy"), slow("caddy")])
 async def test_a_client_behind_a_proxy_at_a_unix_socket_is_known(
-    serve: Serve, start_proxy: StartProxy, place: Path, name: str, body: str
+    serve: Serve, start_proxy: StartProxy, place: Path, name: str
 ) -> None:
     """Without TRUSTED_PROXIES: the mode of the socket says who may forward addresses."""
-    assert "{path}" in body
+    (node,) = re.findall(rf"^\| {name} \| `(\S*{SOCKET})` \|$", DEPLOY, re.IGNORECASE | re.MULTILINE)
     server = await serve(HOST=f"unix:{place}")
     assert server.port == 0
-    proxy = await asyncio.to_thread(start_proxy, name, body.replace("{path}", str(place)))
+    proxy = await asyncio.to_thread(start_proxy, name, example(name), node.replace(SOCKET, str(place)))
     async with await RawClient.open(proxy.port, "/chat?r=den", NATIVE, source=CLIENT) as client:
         await client.expect("joined")
         (session,) = server.chat.parts.hub.sessions
