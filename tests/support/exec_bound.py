@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> None:
     if uid != "-":
         os.setuid(int(uid))
     die_with_parent(int(death_signal), int(expected_parent))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
+    for ignored in (signal.SIGINT, signal.SIGHUP):  # by a shell, for what it runs in the background; by nohup
+        signal.signal(ignored, signal.SIG_DFL)
     os.execvp(program, arguments[4:])  # noqa: S606 - the whole purpose
 
 
