@@ -15,6 +15,7 @@ The options of the client are not its defaults, each for a reason that was measu
 """
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Sequence
@@ -291,6 +292,13 @@ class _Client(Client):
     def __init__(self, transport: BusTransport) -> None:
         super().__init__()
         self._transport = transport
+
+    async def _attempt_reconnect(self) -> None:
+        """Of two of these that overlap, which is when a connection breaks while it is made, the first one to end
+        resolves the future of both, and the other one cannot.
+        """
+        with contextlib.suppress(asyncio.InvalidStateError):
+            await super()._attempt_reconnect()
 
 
 def _options(servers: Sequence[str], name: str, credentials: str, authorities: str) -> dict[str, Any]:

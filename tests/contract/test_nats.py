@@ -1,7 +1,9 @@
 """NATS as the bus between nodes, with real servers: outages, a server that hangs, a cluster of servers."""
 
 import asyncio
+import contextlib
 import errno
+import gc
 import logging
 from functools import partial
 from itertools import count
@@ -110,6 +112,38 @@ async def test_a_bus_can_be_closed_while_it_connects(
     for _ in range(turns):
         await asyncio.sleep(0)
     await bus.close()
+    assert not [line for line in caplog.records if line.levelno >= logging.ERROR], caplog.text
+
+
+async def test_a_connection_that_breaks_while_it_is_made_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Two attempts of the client overlap then, and the second one finds the future of both resolved when it ends."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(b'INFO {"server_id":"x","version":"2.15.1","max_payload":1048576,"proto":1}\r\n')
+        with contextlib.suppress(ConnectionError, EOFError):  # of the first connection
+            for answered in count():
+                await reader.readuntil(b"PING\r\n")
+                if len(writers) == 2 and answered:  # the client is connected again, and flushes
+                    break
+                writer.write(b"PONG\r\n")
+            server.close()
+        writer.transport.abort()
+
+    async def break_it() -> None:
+        bus = NatsBus([f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"], "breaks")
+        await bus.start("ann", lambda data: None, lambda: None)
+        await until(lambda: bus.up)
+        writers[0].transport.abort()
+        await until(lambda: not server.is_serving())
+        attempts = bus._transport.attempts
+        await until(lambda: bus._transport.attempts > attempts + 1)
+        await bus.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    await break_it()
+    gc.collect()  # which tells of exceptions of tasks that nobody has asked for
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR], caplog.text
 
 
