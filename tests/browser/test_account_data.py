@@ -5,7 +5,7 @@ import re
 import zipfile
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.account_page import PASSWORD, REFUSED, AccountPage, join_room, new_username
 from tests.browser.chat_page import OWN, SECRET, Enter
@@ -30,8 +30,9 @@ async def registered(enter: Enter) -> tuple[AccountPage, str]:
 
 
 @pytest.mark.slow
-async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
+async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter, new_page: Pages) -> None:
     """ "Keep what I wrote", right after registering: the messages are shown as the account's, to it and to others."""
+    new_page.expect_error(REFUSED)  # of a request that is on its way when the tokens end
     bob = await enter("bob")
     ann, username = await registered(enter)
     question = ann.page.get_by_role("dialog")
@@ -49,6 +50,34 @@ async def test_what_a_guest_wrote_becomes_the_accounts(enter: Enter) -> None:
         hue = "each => each.style.getPropertyValue('--hue')"
         assert await guests.evaluate(hue) == await own.evaluate(hue)
         await bob.page.reload()
+
+
+@pytest.mark.slow
+async def test_what_a_guest_wrote_is_kept_while_the_page_is_not_connected(enter: Enter) -> None:
+    """Moving a guest ends the connection. The page is in its rooms again, whichever it hears of first."""
+    ann, _ = await registered(enter)
+    await ann.connected()
+    closed, heard = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        response = await route.fetch()
+        await closed.wait()
+        await route.fulfill(response=response)
+
+    async def later(route: Route) -> None:
+        closed.set()
+        await heard.wait()
+        await route.continue_()
+
+    await ann.page.route("**/api/me/guest", late)
+    await ann.page.route("**/api/refresh", later)
+    question = ann.page.get_by_role("dialog")
+    await question.get_by_role("button", name="Keep what I wrote").click()
+    await expect(question).to_be_hidden()
+    heard.set()
+    await expect(ann.message("written as a guest")).to_have_class(OWN)
+    await ann.say("written as an account")
+    await ann.delivered("written as an account")
 
 
 async def test_a_deleted_account_is_gone(new_page: Pages, server: ServerProcess, room: str) -> None:

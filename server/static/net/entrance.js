@@ -35,13 +35,13 @@ export class Entrance {
   /** Enter a room that the state has, if I am not in it. @param {Room} room */
   enter(room) {
     if (room.status === "closed") room.status = "apart";
-    if (!this.state.known) return;
     if (room.status === "apart" && !room.doubtful) this.join(room);
     else if (room.status === "joined" && !room.loaded) this.read(room);
   }
 
-  /** @param {Room} room */
+  /** Join a room; without an identity, that waits for it. @param {Room} room */
   join(room) {
+    if (!this.state.known) return;
     if (room.name === this.state.front && !room.inside) this.spare();
     room.status = "joining";
     const create = room.stays ? { create: false } : {}; // else a deleted room would be created again
