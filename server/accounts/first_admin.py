@@ -45,7 +45,11 @@ async def offer_first_admin(accounts: Accounts, has_rooms: Callable[[], bool]) -
         await accounts.storage.secrets.insert_ticket(Ticket(hash_secret(secret), "admin", None, None, until), None)
         path = _write(f"{accounts.settings.public_url}/client.html#admin={secret}\n")
     except (StorageUnavailable, OSError) as error:
-        log.warning("there is no admin yet, and no link to make one: %s; use the command user create --admin", error)
+        log.warning(
+            "there is no admin yet, and no link to make one: %s; use the command user create --admin, or with memory"
+            " storage start in a folder that the server may write",
+            error,
+        )
         return
     log.warning("there is no admin yet: %s has a link to make one, for an hour and one use", path)
     try:

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import http.client
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chat.link.bus import LEAST_BYTES
@@ -56,7 +55,7 @@ async def _probe_port(settings: Settings, prefix: str) -> Listening:
     try:
         for host in hosts.split(","):
             if host.startswith(UNIX):
-                _probe_path(host.removeprefix(UNIX))
+                is_left(host.removeprefix(UNIX))
         with contextlib.ExitStack() as opened:
             async for each in bound([host for host in hosts.split(",") if not host.startswith(UNIX)], port):
                 opened.enter_context(each)
@@ -67,12 +66,6 @@ async def _probe_port(settings: Settings, prefix: str) -> Listening:
         is_parley = taken and any([await _is_parley(host, port, proxied=proxied) for host in hosts.split(",")])
         return Listening(address, port, problem.lower(), is_parley)
     return Listening(address, port)
-
-
-def _probe_path(path: str) -> None:
-    """Raise OSError if a server could not listen at this path."""
-    if not is_left(path) and not os.access(Path(path).parent, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, f"cannot create {path}: no such folder, or it is not writable")
 
 
 async def _is_parley(host: str, port: int, *, proxied: bool) -> bool:

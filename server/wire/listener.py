@@ -182,9 +182,11 @@ def is_left(path: str) -> bool:
     """Return whether a path has a Unix socket at which nobody listens: a server that was killed has left it.
 
     Raises:
-        OSError: somebody listens there, or it is no socket.
+        OSError: somebody listens there, it is no socket, or nothing can be created there.
     """
     if not Path(path).exists():
+        if not os.access(Path(path).parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"cannot create {path}: no such folder, or it is not writable")
         return False
     if not Path(path).is_socket():
         raise FileExistsError(errno.EEXIST, "it exists, and is no socket")

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -36,8 +35,8 @@ BLOCKS = [
 ]
 # What cannot be run here: needs systemd as the first process (the units are in test_supervisor), a file of a next
 # version, a certificate of a public name.
-NOT_RUN = ("chown postgres:", "/opt/parley/bin/pip install", "openssl s_client")
-OLD, PASSWORD = "o" * 40, "hush-hush-database"
+NOT_RUN = ("cp docs/deploy/systemd/", "/opt/parley/bin/pip install", "openssl s_client")
+OLD, OLDER, PASSWORD = "o" * 40, "e" * 40, "hush-hush-database"
 _ID, _TIME = r"\b[a-z]{1,2}_[\w-]{4,}(\.\.\.)?", r"\b\d{4}-\d\d-\d\dT[\d:.]+Z"
 
 
@@ -49,11 +48,8 @@ class Machine:
         self.programs = folder / "bin"
         self.settings = folder / "parley.env"
         self._ports = {name: str(free_port()) for name in ("8080", "9090")}
-        self._database = database
         for each in ("bin", "backups", "units"):
             (folder / each).mkdir()
-        for program in (DEPLOY / "backup").iterdir():
-            shutil.copy(program, folder)
         (folder / "password").write_text("correct horse battery\n")
         # Where it asks for a password, there is a file in place of a terminal.
         parley = self.programs / "parley"
@@ -61,10 +57,17 @@ class Machine:
             f"#!/bin/sh\ncase $* in *'user create'*|*reset-password*) set -- $* --password-file '{folder}/password';;"
             f" esac\nexec '{sys.executable}' -P '{ROOT}/main.py' \"$@\"\n"
         )
-        parley.chmod(0o755)
+        # Only the user postgres may log in to PostgreSQL as its superuser.
+        sudo, administrator = self.programs / "sudo", urlsplit(database.url())
+        sudo.write_text(
+            f'#!/bin/sh\ntest "$1 $2" = "-iu postgres" && shift 2\nexport PGHOST=127.0.0.1 PGPORT={database.port}'
+            f' PGUSER=postgres PGPASSWORD="{administrator.password or ""}"\nexec "$@"\n'
+        )
+        for program in (parley, sudo):
+            program.chmod(0o755)
         url = f"postgresql://parley:{PASSWORD}@127.0.0.1:{database.port}/parley"
         self.settings.write_text(
-            f"DATABASE_URL={url}\nJWT_SECRET={OLD}\nADMIN_PORT={self._ports['9090']}\nREGISTRATION=open\n"
+            f"DATABASE_URL={url}\nJWT_SECRET={OLD}\nJWT_SECRET_PREVIOUS={OLDER}\nADMIN_PORT={self._ports['9090']}\nREGISTRATION=open\n"
             f"RATE_LIMIT_MESSAGES=0\nPORT={self._ports['8080']}\n"
         )
         self.settings.chmod(0o600)
@@ -82,10 +85,12 @@ class Machine:
         return printed
 
     def _systemctl(self, words: list[str]) -> None:
-        assert words[1:] == ["restart", "parley.service"]
-        stop(self.server)
-        self.server.start()
-        ready(self.server)
+        assert words[-1] == "parley.service"
+        if words[1] in ("stop", "restart"):
+            stop(self.server)
+        if words[1] in ("start", "restart"):
+            self.server.start()
+            ready(self.server)
 
     def _shell(self, commands: str) -> str:
         places = {
@@ -93,20 +98,18 @@ class Machine:
             "/usr/local/bin": self.programs,
             "/etc/parley": self.folder,
             "/var/backups/parley": self.folder / "backups",
+            "docs/deploy/": f"{DEPLOY}/",
+            " -o postgres": "",
             **{f"127.0.0.1:{port}": f"127.0.0.1:{real}" for port, real in self._ports.items()},
         }
         for place, real in places.items():
             commands = commands.replace(place, str(real))
-        curl, administrator = fetch("curl"), urlsplit(self._database.url())
+        curl = fetch("curl")
         path = f"{self.programs}:{find_postgres()}:{Path(curl.executable).parent}:{os.environ['PATH']}"
         done = subprocess.run(
             ["/bin/sh", "-eu", "-c", f"{define(self.programs, self.folder)}\n{commands}"],
             cwd=self.folder,
-            env={
-                **{**inherited_environment(), **curl.environment, "PATH": path},
-                **{"PGHOST": "127.0.0.1", "PGPORT": str(self._database.port), "PGUSER": "postgres"},
-                "PGPASSWORD": administrator.password or "",
-            },
+            env={**inherited_environment(), **curl.environment, "PATH": path, "PGHOST": str(self.folder)},
             capture_output=True,
             text=True,
             check=False,
@@ -176,12 +179,13 @@ class Story:
         self._machine = machine
         self._server = machine.server
         self.expected = {
-            "parley-backup /var/backups/parley": self._backed_up,
+            "postgres parley-backup /var/backups/parley": self._backed_up,
             "pg_restore --exit-on-error": self._checked,
             "ALTER DATABASE parley_restored": self._restored,
             "JWT_SECRET=$new": self._two_secrets,
-            "/^JWT_SECRET_PREVIOUS=/d": self._one_secret,
+            "sed -i /^JWT_SECRET_PREVIOUS=/d": self._one_secret,
             "ALTER ROLE parley PASSWORD": self._new_password,
+            "UPDATE server_secret": self._other_guest,
         }
         self._told: list[dict[str, object]] = []
         self._sure: set[str] = set()
@@ -280,6 +284,11 @@ class Story:
         assert PASSWORD not in url
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(re.sub(r"parley:.*@", f"parley:{PASSWORD}@", url))
+
+    async def _other_guest(self) -> None:
+        async with Client(self._server.ws_url, "bob") as bob:
+            await bob.send(type="hello", id="h", token=self._guest.token)
+            assert (await bob.expect("error"))["code"] == "unauthorized"
 
 
 def talk_with(server: ServerProcess) -> None:

@@ -107,6 +107,7 @@ def test_what_a_killed_server_left_is_replaced_and_what_is_in_use_is_not(place: 
     place.write_text("precious")
     assert "it exists, and is no socket" in log_of_a_start_that_fails(place)
     assert place.read_text() == "precious"
+    assert "no such folder, or it is not writable" in log_of_a_start_that_fails(place.parent / "missing" / "s")
 
 
 def log_of_a_start_that_fails(path: Path) -> str:
