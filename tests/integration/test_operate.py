@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 
 from tests.contract.records import until
-from tests.support.client import Client
+from tests.support.client import PATIENCE, Client
 from tests.support.debian import fetch
 from tests.support.postgres import PostgresCluster
 from tests.support.postgres_binaries import find_postgres
@@ -202,9 +203,9 @@ class Story:
                 known += f"{variable[1]}={shlex.quote(value)}\n"
                 continue
             printed = self._machine.run(f"{known}{command}\n")
-            for _ in range(50 if command.startswith("curl") else 0):  # servers follow a command within a second
-                if not matches(shown, printed):
-                    printed = self._machine.run(f"{known}{command}\n")
+            deadline = time.monotonic() + (PATIENCE if command.startswith("curl") else 0)  # servers follow a command
+            while not matches(shown, printed) and time.monotonic() < deadline:
+                printed = self._machine.run(f"{known}{command}\n")
             assert matches(shown, printed), (command, shown, printed)
 
     async def before(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -33,12 +34,13 @@ DEPLOY = ROOT / "docs" / "deploy"
 
 
 class Prometheus:
-    """Runs until :meth:`close`; `configuration` is its file."""
+    """Runs until :meth:`close`; `configuration` is its file, next to that of the alerts."""
 
     def __init__(self, configuration: str) -> None:
         self.port = free_port()
         self._folder = make_temp_folder("prometheus")
         (self._folder / "prometheus.yml").write_text(configuration)
+        shutil.copy(DEPLOY / "alerts.yml", self._folder)
         self._process = self._start(self._folder)
 
     def _start(self, folder: Path) -> "subprocess.Popen[bytes]":
@@ -86,8 +88,7 @@ def scraped() -> Iterator[tuple[ServerProcess, Prometheus]]:
     with ServerProcess({"ADMIN_PORT": str(admin)}) as server:
         try:
             prometheus = Prometheus(
-                f"global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n"
-                f"rule_files: [{DEPLOY / 'alerts.yml'}]\n{yaml}"
+                f"global: {{ scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }}\n{yaml}"
             )
         except ProgramMissingError as error:
             pytest.fail(str(error), pytrace=False)
