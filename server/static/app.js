@@ -123,6 +123,8 @@ export class App {
     const { state, session } = this;
     await this.#prepare(name);
     const saved = session.membership.saved;
+    const waiting = state.rooms.get(room);
+    if (waiting) waiting.doubtful = false;
     if (room) this.act.rooms.enter(room, { seq, stays: saved?.staying.includes(room) });
     state.ui.show("chat");
     if (!state.front && state.rooms.size && !this.#asked) this.#showSome();
@@ -201,9 +203,12 @@ export class App {
     state.blocked = new Set(Array.isArray(blocked) ? blocked : []);
     await this.tabs.load();
     const saved = session.membership.saved;
-    // Unsent messages of a room that was left are sent too.
-    for (const each of [...(saved?.names ?? []), ...state.outbox.entries.map((entry) => entry.room)]) {
-      session.membership.add(each).stays ||= saved?.staying.includes(each) ?? false;
+    for (const each of saved?.names ?? []) session.membership.add(each).stays ||= saved?.staying.includes(each) ?? false;
+    // Unsent messages of a room that was left are sent too, but not of one that I was removed from.
+    for (const { room } of state.outbox.entries) {
+      if (state.rooms.has(room)) continue;
+      const removed = !session.membership.knows(room);
+      Object.assign(session.membership.add(room), { doubtful: removed, stays: removed });
     }
   }
 
@@ -282,7 +287,7 @@ export class App {
     const asked = this.#asked;
     this.#asked = "";
     // Anybody can send a link: it makes nobody a member whom its author then knows.
-    if (asked && !front) return rooms.has(asked) ? this.act.rooms.enter(asked, { seq: ui.seq }) : this.showEntry(asked);
+    if (asked && !front) return (rooms.get(asked)?.status ?? "closed") !== "closed" ? this.act.rooms.enter(asked, { seq: ui.seq }) : this.showEntry(asked);
     if (front || (ui.view === "account" ? ui.back : ui.view) !== "chat") return;
     if (name !== undefined) this.act.rooms.show(name);
     else this.showEntry();

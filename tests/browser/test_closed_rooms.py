@@ -6,12 +6,12 @@ import pytest
 from playwright.async_api import expect
 
 from server.auth.tokens import sign_account
-from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link
-from tests.browser.peer import make_room, peer
+from tests.browser.chat_page import SECRET, SERVER_AWAY, ChatPage, Enter, Wire, link, pass_on, swallow
+from tests.browser.peer import Peer, make_room, peer
 from tests.support.browser import Pages
 from tests.support.marks import slow
 from tests.support.server import ServerProcess
-from tests.support.web import Web
+from tests.support.web import Web, token_of
 
 PUT_OUT = ["kick", slow("ban"), slow("delete_room")]
 
@@ -215,8 +215,97 @@ async def test_what_was_written_for_a_private_room_is_not_sent_to_everybody(
     wire.refuse = False
     await ann.try_now()
     waiting = ann.message("for few, too")
-    await expect(waiting.locator(".reason")).to_contain_text("Written for a private room. Everybody can read this one")
+    await expect(waiting.locator(".reason")).to_contain_text("Written for a private room, which everybody can read now")
     async with peer(server, den, "eve") as eve:
         assert (await eve.ask(type="history", room=den))["messages"] == []
     await waiting.get_by_role("button", name="Retry").click()
     await ann.delivered("for few, too")
+
+
+async def den_of(orla: Peer, den: str, ann: ChatPage, user: str) -> None:
+    """Make a private room, in which Ann has written."""
+    await orla.ask(type="create_room", room=den, private=True)
+    await orla.ask(type="invite", room=den, user=user)
+    await ann.page.get_by_role("button", name="Accept").click()
+    await expect(ann.page.get_by_role("heading", level=1, name=den)).to_be_visible()
+    await ann.say("for Orla")
+    await ann.delivered("for Orla")
+
+
+@pytest.mark.parametrize("invited", ["while she is away", "when she is back"])
+async def test_what_was_written_for_a_private_room_is_not_sent_to_another_one(
+    new_page: Pages, server: ServerProcess, room: str, wire: Wire, invited: str
+) -> None:
+    """While Ann is away, the room is deleted, and a stranger makes a private one of its name and invites her."""
+    den, user = f"{room}-den", f"u_{room}"
+    await make_room(server, room)  # as its member she can be invited while she is away
+    page = await new_page()
+    await wire.attach(page)
+    await page.goto(f"{server.http_url}/client.html?r={room}#token={token_of(room, secret=SECRET)}")
+    ann = ChatPage(page)
+    await ann.connected()
+    async with peer(server, "", "orla") as orla, peer(server, "", "eve") as eve:
+        await den_of(orla, den, ann, user)
+        wire.refuse = True
+        await wire.cut()
+        await ann.say("for Orla, too")
+        await orla.at(den).change(type="delete_room")
+        await eve.ask(type="create_room", room=den, private=True)
+        if invited == "while she is away":
+            await eve.ask(type="invite", room=den, user=user)
+        wire.refuse = False
+        await ann.try_now()
+        if invited == "when she is back":
+            await expect(ann.closed).to_contain_text("This room does not exist, or you may not enter it.")
+            await eve.ask(type="invite", room=den, user=user)
+            await page.get_by_role("button", name="Accept").click()
+        await expect(page.locator("#room-count")).to_have_text("2")
+        waiting = ann.message("for Orla, too")
+        await expect(waiting.locator(".reason")).to_contain_text("“Retry” sends it")
+        assert (await eve.ask(type="history", room=den))["messages"] == []
+        await waiting.get_by_role("button", name="Retry").click()
+        await ann.delivered("for Orla, too")
+
+
+@pytest.mark.parametrize("how", ["delete_room", "kick"])
+async def test_an_unsent_message_does_not_lead_back_into_a_room_after_a_reload(
+    enter: Enter, server: ServerProcess, room: str, wire: Wire, how: str
+) -> None:
+    """A deleted one is not made again. The message stays in sight, with the reason, until the user sends it."""
+    plans = f"{room}-plans"
+    ann = await enter("ann", wire=wire)
+    async with peer(server, "", "orla") as orla:
+        await orla.ask(type="create_room", room=plans)
+        await ann.go_to(plans)
+        wire.to_server = swallow("message")
+        await ann.say("unsent")
+        await orla.at(plans).change(type=how, **({"user": await ann.identity()} if how == "kick" else {}))
+        await expect(ann.closed).to_contain_text("by orla")
+        await ann.page.reload()
+        await ann.connected()
+        wire.to_server = pass_on
+        entry = ann.page.locator(f'[data-room="{plans}"]')
+        await expect(entry.get_by_text("closed")).to_be_visible()
+        if how == "kick":
+            assert (await orla.ask(type="join", room=plans))["count"] == 1
+        await entry.click()
+        if how == "delete_room":
+            await expect(ann.closed).to_contain_text("This room does not exist")
+            await expect(ann.message("unsent")).to_contain_text("The room was deleted by orla")
+        else:
+            await expect(ann.message("unsent")).to_contain_text("You were removed by orla")
+            await ann.message("unsent").get_by_role("button", name="Retry").click()
+            await ann.delivered("unsent")
+
+
+async def test_the_focus_is_not_lost_with_an_emoji_picker_over_a_closed_room(
+    enter: Enter, server: ServerProcess, room: str
+) -> None:
+    """The message box to which it leads back is not there any more."""
+    ann = await in_two_rooms(enter, room)
+    await ann.page.get_by_role("button", name="Insert an emoji").click()
+    await expect(ann.page.get_by_role("dialog", name="Emoji").get_by_label("Search emoji")).to_be_focused()
+    await put_out(server, ann, room, "kick")
+    await expect(ann.closed).to_be_visible()
+    await ann.page.keyboard.press("Escape")
+    await expect(ann.closed).to_be_focused()

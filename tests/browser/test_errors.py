@@ -203,6 +203,31 @@ async def test_a_browser_without_storage_is_reported(enter: Enter) -> None:
     await expect(ann.page.get_by_role("alert")).to_contain_text(["does not allow the page to store anything"])
 
 
+async def test_full_storage_loses_no_draft_of_another_tab(enter: Enter, room: str) -> None:
+    """A tab that could not store its draft leaves those that other tabs store meanwhile, and stores all once it can."""
+    one = await enter("ann")
+    two = await enter("ann", room=f"{room}-b", beside=one)
+    await one.page.evaluate(
+        """() => {
+          const { setItem } = Storage.prototype;
+          window.tidy = () => { Storage.prototype.setItem = setItem; };
+          Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') };
+        }"""
+    )
+    await one.box.press_sequentially("in one")
+    await two.box.press_sequentially("in two")
+    await expect(one.page.locator(f'[data-room="{room}-b"] [title="draft"]')).to_be_visible()
+    await one.box.press_sequentially("!")
+    await expect(one.box).to_have_value("in one!")
+    await one.page.evaluate("tidy()")
+    await one.box.press_sequentially("!")
+    for tab, text in ((one, "in one!!"), (two, "in two")):
+        await expect(tab.box).to_have_value(text)
+        await tab.page.reload()
+        await tab.connected()
+        await expect(tab.box).to_have_value(text)
+
+
 @pytest.mark.slow
 async def test_a_failed_history_load_can_be_retried(enter: Enter, wire: Wire, server: ServerProcess, room: str) -> None:
     """If loading the page before the oldest message fails, the reason and a button are shown."""

@@ -248,6 +248,21 @@ async def test_a_tampered_outbox_is_harmless(page: Page) -> None:
     assert entries == [[], [], [], ["queued"]]
 
 
+async def test_no_entry_of_a_long_outbox_is_dropped(page: Page) -> None:
+    """A tab adds no more than some hundred, but takes over those of several tabs that were closed."""
+    kept = await run(
+        page,
+        {"state/outbox.js": "Outbox, OUTBOX_LIMIT"},
+        """
+        const entry = { room: 'r', content: 'c', author: { id: 'g', name: 'n' } };
+        const saved = Array.from({ length: 2 * OUTBOX_LIMIT }, (_, i) => ({ ...entry, id: `m${i}` }));
+        const outbox = Outbox.from(saved);
+        return [outbox.entries.length === saved.length, outbox.full];
+        """,
+    )
+    assert kept == [True, True]
+
+
 async def test_a_silent_connection_is_detected(page: Page) -> None:
     """After a heartbeat without frames the client pings; without a response it reconnects."""
     await page.clock.install()
@@ -284,6 +299,61 @@ async def test_a_silent_connection_is_detected(page: Page) -> None:
         True,
         ["connecting", "open", "waiting", "connecting"],
     ]
+
+
+async def test_a_silent_connection_is_detected_after_the_clock_was_set_back(page: Page) -> None:
+    """By hours, as when a computer that kept a wrong time gets the right one: before a `ping`, and after it."""
+    await page.clock.install()
+    await run(
+        page,
+        {"net/transport.js": "Transport"},
+        """
+        window.sent = [];
+        class Socket {
+          constructor() { window.socket = this; this.readyState = 1; setTimeout(() => this.onopen(), 1); }
+          send(text) { window.sent.push(JSON.parse(text).type); }
+          close() {}
+        }
+        window.states = [];
+        const transport = new Transport({ url: () => 'ws://x', onFrame: () => {}, Socket,
+          onState: (state) => window.states.push(state.name) });
+        transport.connect();
+        """,
+    )
+
+    async def set_back() -> None:
+        now = await page.evaluate("Date.now()")
+        await page.clock.set_system_time(now / 1000 - 8 * 3600)
+
+    await page.clock.run_for(10_000)
+    await set_back()
+    await page.clock.run_for(25_000)
+    assert await page.evaluate("sent") == ["ping"]
+    await set_back()
+    await page.clock.run_for(10_000)
+    assert await page.evaluate("states.slice(0, 3)") == ["connecting", "open", "waiting"]
+
+
+async def test_a_message_that_waits_is_sent_in_time_after_the_clock_was_set_back(page: Page) -> None:
+    await page.clock.install()
+    await run(
+        page,
+        {"state/outbox.js": "Outbox", "net/delivery.js": "Delivery", "state/room.js": "Room"},
+        """
+        const outbox = new Outbox();
+        const me = { id: 'g_me', name: 'me' };
+        const room = new Room('r');
+        window.sent = [];
+        const delivery = new Delivery({ outbox, send: (frame) => window.sent.push(frame.id), onChange: () => {} });
+        outbox.add({ id: 'm', room: 'r', content: 'c', author: me, at: 0, replyTo: null, closed: false });
+        delivery.flush(room, me);
+        delivery.onError(outbox.get('m'), { code: 'rate_limited', message: 'slow', retryable: true, retry_after: 5 });
+        delivery.flush(room, me);
+        """,
+    )
+    await page.clock.set_system_time(await page.evaluate("Date.now()") / 1000 - 8 * 3600)
+    await page.clock.run_for(6_000)
+    assert await page.evaluate("sent") == ["m", "m"]
 
 
 async def test_the_delay_in_goodbye_is_used_once(page: Page) -> None:
@@ -434,7 +504,7 @@ async def test_the_counts_of_the_server_hold_but_nothing_that_has_arrived_since_
         state.rooms.set('r', room);
         room.onJoined(joined({ head: 10, read: 10 }));
         let recounts = 0;
-        const effects = { now: () => 0, arrived: () => {}, recount: () => { recounts += 1; } };
+        const effects = { now: () => 0, steady: () => 0, arrived: () => {}, recount: () => { recounts += 1; } };
         const take = (frame) => apply(state, { room: 'r', ...frame }, effects);
         const counts = () => [room.unread, room.mentions, room.firstUnread];
         const steps = [];

@@ -10,6 +10,7 @@ from playwright.async_api import Page, Route, WebSocketRoute, expect
 from server.auth.tokens import sign_account
 from tests.browser.chat_page import SECRET, ChatPage, Enter, Frame, Wire, answer, link, pass_on, refusal, swallow
 from tests.browser.peer import peer
+from tests.support.browser import Pages
 from tests.support.marks import slow
 from tests.support.server import ServerProcess
 from tests.support.web import Web
@@ -82,7 +83,7 @@ async def test_another_room_in_front_gets_nothing_of_what_was_typed(
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", ["  ", "\u200d "])
 async def test_what_is_typed_before_the_server_spells_the_room_goes_with_it(
-    enter: Enter, wire: Wire, room: str, sign: str
+    new_page: Pages, server: ServerProcess, wire: Wire, room: str, sign: str
 ) -> None:
     held: asyncio.Queue[tuple[WebSocketRoute, Frame]] = asyncio.Queue()
 
@@ -93,7 +94,10 @@ async def test_what_is_typed_before_the_server_spells_the_room_goes_with_it(
         return None
 
     wire.to_page = hold
-    ann = await enter("ann", room=f"{room}{sign}b", wire=wire)
+    page = await new_page()
+    await wire.attach(page)
+    await page.goto(link(server, f"{room}{sign}b", "ann"))
+    ann = ChatPage(page)
     await ann.box.press_sequentially("early")
     answer(*await held.get())
     wire.to_page = pass_on

@@ -43,7 +43,7 @@ export function roomActions(context) {
   /** Another room comes in front of this one. @param {import("../state/room.js").Room} room */
   function leaveFront(room) {
     if (room.unread === 0) room.firstUnread = null;
-    if (room.status === "closed") membership.remove(room);
+    if (room.status === "closed" && !state.outbox.of(room.name).length) membership.remove(room);
   }
 
   /**

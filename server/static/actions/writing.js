@@ -1,4 +1,5 @@
 import { Refused } from "../net/api.js";
+import { steady } from "../net/steady.js";
 import { cleanContent, editKey, inTime, newId } from "../state/content.js";
 import { OUTBOX_LIMIT } from "../state/outbox.js";
 import { mark } from "../state/unread.js";
@@ -150,7 +151,7 @@ export function writingActions(context) {
     typing(name) {
       const room = state.rooms.get(name);
       if (room?.status !== "joined" || room.presence.count < 2 || !room.mayWrite) return;
-      const now = Date.now();
+      const now = steady();
       if (now - (told.get(name) ?? 0) < TYPING_PAUSE) return;
       told.set(name, now);
       session.tell({ type: "typing", room: name });

@@ -3,6 +3,7 @@ import { kindOf } from "../state/people.js";
 import { words } from "../words.js";
 import { Refused, sentence } from "./api.js";
 import { Backoff } from "./backoff.js";
+import { steady } from "./steady.js";
 
 /**
  * @typedef {import("../state/types.js").Unsent} Entry
@@ -41,14 +42,15 @@ export class Delivery {
 
   /** Send what is due in a room that is joined. @param {Room} room @param {User} me */
   flush(room, me) {
+    if (room.closed && room.had) return; // perhaps it is another one of its name: its first page tells
     this.#hold(room);
     this.#adopt(room, me);
     this.#sweep(room);
-    const { send, wakeAt } = this.outbox.due(room.name, Date.now(), this.edited(room.name));
+    const { send, wakeAt } = this.outbox.due(room.name, steady(), this.edited(room.name));
     for (const entry of send) if (entry.author.id === me.id) this.#send(entry);
     clearTimeout(this.#timers.get(room.name));
     if (wakeAt !== Infinity) {
-      this.#timers.set(room.name, setTimeout(() => this.flush(room, me), Math.max(0, wakeAt - Date.now())));
+      this.#timers.set(room.name, setTimeout(() => this.flush(room, me), Math.max(0, wakeAt - steady())));
     }
   }
 
@@ -65,14 +67,14 @@ export class Delivery {
     const entry = message.id === undefined ? undefined : this.outbox.get(message.id);
     if (!entry || entry.author.id !== message.sender_id || entry.room !== message.room) return false;
     entry.seq = message.seq;
-    entry.shownAt = Date.now();
+    entry.shownAt = steady();
     setTimeout(() => this.late && this.onChange(), LATE + 100);
     return true;
   }
 
   /** Whether a message written here was broadcast and has been unstored for too long. */
   get late() {
-    const before = Date.now() - LATE;
+    const before = steady() - LATE;
     return this.outbox.entries.some(({ state, seq, shownAt = Infinity }) => state === "sent" && seq !== null && shownAt < before);
   }
 
@@ -133,7 +135,7 @@ export class Delivery {
       const backoff = new Backoff({ first: 500 });
       backoff.tries = entry.attempts - 1;
       const pause = Math.max((refusal.retry_after ?? 0) * 1000, backoff.next());
-      this.outbox.postpone(entry, sentence(refusal), Date.now() + pause);
+      this.outbox.postpone(entry, sentence(refusal), steady() + pause);
     }
     this.onChange();
   }
@@ -159,14 +161,17 @@ export class Delivery {
     if (first) this.onChange();
   }
 
-  /**
-   * Keep back what was written for few people, if everybody can read it here now: the room was opened meanwhile, or it is
-   * another one of that name. The user decides. @param {Room} room
-   */
-  #hold(room) {
-    const held = room.closed ? [] : this.outbox.of(room.name).filter(({ closed, state, seq }) => closed && state === "queued" && seq === null);
-    for (const entry of held) this.outbox.fail(entry, words.trouble.openNow);
+  /** Keep back what was not sent in a room: the user decides. @param {Room} room @param {string} why
+   * @param {(entry: Entry) => boolean} [which] */
+  keepBack(room, why, which = ({ state }) => state !== "failed") {
+    const held = this.outbox.of(room.name).filter(which);
+    for (const entry of held) this.outbox.fail(entry, why);
     if (held.length) this.onChange();
+  }
+
+  /** Keep back what was written for few people, if everybody can read it here now. @param {Room} room */
+  #hold(room) {
+    if (!room.closed) this.keepBack(room, words.trouble.otherNow, ({ closed, state, seq }) => closed && state === "queued" && seq === null);
   }
 
   /**

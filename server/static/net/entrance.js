@@ -20,6 +20,9 @@ import { Backoff } from "./backoff.js";
 /** Messages of a page. Few at a time: drawing a page is one task. */
 export const PAGE = 50;
 
+/** Why I am removed from rooms that I may not enter again as if nothing had happened. */
+const EXPELS = ["kicked", "banned", "deleted"];
+
 /** Whether an error is about my name, and not about that of a room. @param {any} error */
 export const refusesName = (error) => error.code === "reserved_name" && error.field === undefined;
 
@@ -87,7 +90,7 @@ export class Entrance {
     if (room.isAnew(joined.epoch)) room.had = room.messages;
     this.state.meet(joined.members);
     if (room.onJoined(joined)) {
-      if (known || room.enrolled || room.name === this.state.front) this.read(room);
+      if (known || room.had || room.enrolled || room.name === this.state.front) this.read(room);
     }
     this.session.membership.onJoined(room);
     this.session.flush(room);
@@ -98,6 +101,7 @@ export class Entrance {
     const what = lostOf(room.had?.filter(({ id }) => !this.state.outbox.get(id ?? "")) ?? [], page, room.head);
     room.had = null;
     if (!what) return;
+    if (what === "anew" && room.closed) this.session.delivery.keepBack(room, words.trouble.otherNow);
     onAnew(room);
     room.anew = true;
     room.notices.say(what === "anew" ? 0 : room.last, Date.now(), { what });
@@ -112,8 +116,8 @@ export class Entrance {
     const network = this.session.isGuest && reason === "banned" && !room.members.get(this.state.me?.id ?? "")?.banned_until;
     const tell = left[guests ? "guests" : network ? "network" : reason];
     const told = tell ? tell({ who: by ? shownName(by) : "", why: text ? quoted(text) : "" }) : leftOther;
-    if (room.name === this.state.front) return this.#close(room, told, reason === "deleted" ? reason : "");
-    this.session.membership.remove(room);
+    this.#lose(room, told, reason === "deleted" ? reason : "", EXPELS.includes(reason));
+    if (room.name === this.state.front) return undefined;
     if (reason !== "quit" && !this.state.isMine(by?.id ?? "")) this.state.toast(words.rooms.removedFrom(room.title, told), { error: true });
     return undefined;
   }
@@ -153,23 +157,26 @@ export class Entrance {
     const named = refusesName(error);
     if (named) this.session.identity.renames();
     const text = sentence(error);
-    if (room.name !== this.state.front) return this.session.membership.remove(room);
-    const others = this.state.rooms.size > 1 || room.loaded;
-    if (others || (error.code === "no_such_room" && !named)) return this.#close(room, text, error.code);
+    const others = this.state.rooms.size > 1 || room.loaded || room.name !== this.state.front;
+    if (others || (error.code === "no_such_room" && !named)) return this.#lose(room, text, error.code, !named);
     this.session.membership.remove(room);
     return this.session.admission.refuse(text, named ? "name" : "room");
   }
 
   /**
    * Close a room that refused or removed me. The room in front stays: another one in its place would receive the text being
-   * typed. @param {Room} room @param {string} text @param {string} [code]
+   * typed. So does one with unsent messages: they are to be seen. @param {Room} room @param {string} text @param {string} code
+   * @param {boolean} back whether these are kept back, until the user says that they are to be sent
    */
-  #close(room, text, code) {
+  #lose(room, text, code, back) {
+    if (back) this.session.delivery.keepBack(room, words.trouble.noLonger(text));
+    const { front, outbox } = this.state;
+    if (room.name !== front && !outbox.of(room.name).length) return this.session.membership.remove(room);
     this.forget(room);
-    this.state.outbox.onDisconnect(room.name);
+    outbox.onDisconnect(room.name);
     room.close(text, code);
     this.session.membership.onLost(room.name);
-    this.session.hooks.onRoom();
+    return this.session.hooks.onRoom();
   }
 
   /** Retry when the server says so, with growing pauses. @param {any} error @param {Room} room @param {Question} asked */

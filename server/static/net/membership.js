@@ -154,7 +154,7 @@ export class Membership {
   /** The rooms of this tab that a reload enters again, and the names of those entered last. */
   save() {
     const { rooms, front, tab } = this.state;
-    const open = [...rooms.values()].filter((room) => room.status !== "closed"); // a reload does not undo a kick
+    const open = [...rooms.values()].filter((room) => room.status !== "closed" && !room.doubtful); // a reload does not undo a kick
     tab.set("rooms", {
       person: this.state.person,
       names: open.map((room) => room.name),

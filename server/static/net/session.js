@@ -12,6 +12,7 @@ import { Identity } from "./identity.js";
 import { Membership } from "./membership.js";
 import { Reader } from "./reader.js";
 import { readable } from "./shapes.js";
+import { steady } from "./steady.js";
 
 /**
  * The conversation with the server: frames in, commands out. It speaks the protocol through a transport, and changes the
@@ -69,6 +70,7 @@ export class Session {
     /** @type {import("../state/frames.js").Effects} */
     this.effects = {
       now: Date.now,
+      steady,
       removed: (room, reason, frame) => this.entrance.onRemoved(room, reason, frame),
       arrived: (room, message, mention) => this.#onArrived(room, message, mention),
       invited: (invitation) => this.hooks.onInvited(invitation),
@@ -220,9 +222,9 @@ export class Session {
   #onMessageRefused(entry, error, lost) {
     const room = this.state.rooms.get(entry.room);
     const seconds = error.retry_after ?? 0;
-    if (room && error.code === "slow_mode") room.slowUntil = Date.now() + seconds * 1000;
+    if (room && error.code === "slow_mode") room.slowUntil = steady() + seconds * 1000;
     if (room && error.code === "muted") {
-      room.mute = { until: seconds ? Date.now() + seconds * 1000 : Infinity, reason: room.mute?.reason ?? "" };
+      room.mute = { until: seconds ? steady() + seconds * 1000 : Infinity, reason: room.mute?.reason ?? "" };
     }
     this.delivery.onError(entry, { ...this.asGuest(error, room), retryable: error.retryable || lost });
     if (room) this.flush(room);

@@ -1,6 +1,7 @@
 import { newId } from "../state/content.js";
 import { Backoff } from "./backoff.js";
 import { SUBPROTOCOL, mayReconnect, outdatesToken } from "./protocol.js";
+import { steady } from "./steady.js";
 
 const CONNECT_WAIT = 10000; // a handshake may hang for minutes in a network that drops packets
 const PONG_WAIT = 10000;
@@ -74,7 +75,7 @@ export class Transport {
     this.#socket = socket;
     this.#timer = setTimeout(() => this.#lost(0, "no answer"), CONNECT_WAIT);
     socket.onopen = () => {
-      this.#openedAt = this.#heardAt = Date.now();
+      this.#openedAt = this.#heardAt = steady();
       this.#set({ name: "open" });
       this.#watch(this.heartbeat);
     };
@@ -108,7 +109,7 @@ export class Transport {
 
   /** @param {unknown} text */
   #hear(text) {
-    this.#heardAt = Date.now();
+    this.#heardAt = steady();
     let frame;
     try {
       frame = JSON.parse(String(text));
@@ -119,14 +120,14 @@ export class Transport {
   }
 
   get #slept() {
-    return this.state.name === "open" && Date.now() - this.#heardAt > ASLEEP;
+    return this.state.name === "open" && steady() - this.#heardAt > ASLEEP;
   }
 
   /** After `pause` ms without a frame, send a `ping`; otherwise keep waiting. @param {number} pause */
   #watch(pause) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      const silent = Date.now() - this.#heardAt;
+      const silent = steady() - this.#heardAt;
       if (this.#slept) this.connect();
       else if (silent < this.heartbeat) this.#watch(this.heartbeat - silent);
       else this.#ping(PONG_WAIT);
@@ -135,18 +136,18 @@ export class Transport {
 
   /** @param {number} wait */
   #ping(wait) {
-    this.#pingedAt = Date.now();
+    this.#pingedAt = steady();
     this.send({ type: "ping", id: newId("p-") });
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#heardAt < this.#pingedAt) this.#lost(0, "silent");
-      else this.#watch(Math.max(0, this.heartbeat - (Date.now() - this.#heardAt)));
+      else this.#watch(Math.max(0, this.heartbeat - (steady() - this.#heardAt)));
     }, wait);
   }
 
   /** @param {number} code @param {string} reason */
   #lost(code, reason) {
-    const stable = this.#openedAt > 0 && Date.now() - this.#openedAt > STABLE;
+    const stable = this.#openedAt > 0 && steady() - this.#openedAt > STABLE;
     this.#doubtful = this.#openedAt === 0 || outdatesToken(code);
     this.#drop();
     if (stable) this.#backoff.reset();

@@ -9,6 +9,8 @@ export class Drafts {
   /** By room: one may be called "constructor". Views ask at each drawing, the browser is asked when it may have changed.
    * @type {Map<string, string>} */
   #drafts = new Map();
+  /** Those that the browser had no space for: what other tabs write does not replace them. @type {Map<string, string>} */
+  #unstored = new Map();
 
   /** @param {Store} store */
   constructor(store) {
@@ -17,7 +19,9 @@ export class Drafts {
 
   /** Use the drafts of this person. @param {string} person see `State.person`; "": keep none */
   of(person) {
-    this.key = person && `drafts:${person}`;
+    const key = person && `drafts:${person}`;
+    if (key !== this.key) this.#unstored.clear();
+    this.key = key;
     this.load();
   }
 
@@ -25,6 +29,7 @@ export class Drafts {
   load() {
     const saved = Object.entries(this.store.get(this.key) ?? {});
     this.#drafts = new Map(saved.filter(([, text]) => typeof text === "string"));
+    for (const [room, text] of this.#unstored) this.#put(room, text);
   }
 
   /** @param {string} room @returns {string} */
@@ -37,10 +42,16 @@ export class Drafts {
     if (!this.key) return;
     this.load();
     if (this.get(room) === text) return;
+    this.#put(room, text);
+    const stored = this.#drafts.size ? this.store.set(this.key, Object.fromEntries(this.#drafts)) : this.store.remove(this.key);
+    if (stored) this.#unstored.clear();
+    else this.#unstored.set(room, text);
+  }
+
+  /** @param {string} room @param {string} text */
+  #put(room, text) {
     if (text) this.#drafts.set(room, text);
     else this.#drafts.delete(room);
-    if (this.#drafts.size) this.store.set(this.key, Object.fromEntries(this.#drafts));
-    else this.store.remove(this.key);
   }
 
   /** A room is called something else: its draft goes with it, before the one that is there. @param {string} from @param {string} to */
@@ -53,10 +64,5 @@ export class Drafts {
   /** @returns {string[]} the rooms that have one */
   rooms() {
     return [...this.#drafts.keys()];
-  }
-
-  clear() {
-    this.store.remove(this.key);
-    this.#drafts.clear();
   }
 }

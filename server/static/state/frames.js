@@ -10,6 +10,7 @@ import { count, inSight, mentionsMe, onRead, recount, uncount } from "./unread.j
  * @typedef {import("./types.js").User} User
  * @typedef {object} Effects
  * @property {() => number} now the time, in epoch milliseconds
+ * @property {() => number} steady the same, to measure how long something lasts: it never goes back
  * @property {(room: Room, reason: string, frame: any) => void} removed the server has removed me from a room
  * @property {(room: Room, message: Message, mention: boolean) => void} arrived a message of another user is new
  * @property {(invitation: import("./types.js").Invitation) => void} invited somebody invites me to a room
@@ -33,7 +34,7 @@ const IN_ROOM = {
     if (late && room.synced) state.ahead = Math.min(state.ahead ?? Infinity, effects.now() - Date.parse(frame.timestamp));
     if (late) room.at = effects.now();
     const mine = state.isMine(frame.alias_of ?? frame.sender_id);
-    if (late && mine) room.slowUntil = effects.now() + (room.info.slow_mode ?? 0) * 1000;
+    if (late && mine) room.slowUntil = effects.steady() + (room.info.slow_mode ?? 0) * 1000;
     if (late && !frame.deleted_at && !mine) {
       count(state, room, frame);
       effects.arrived(room, frame, mentionsMe(state, frame));
@@ -89,7 +90,7 @@ const IN_ROOM = {
   typing(state, room, { user, expires = 5 }, effects) {
     if (state.isMine(user.id) || state.blocked.has(user.id)) return;
     state.meet([user]);
-    room.typing.set(user.id, { user, until: effects.now() + expires * 1000 });
+    room.typing.set(user.id, { user, until: effects.steady() + expires * 1000 });
     effects.redraw(expires * 1000);
   },
   read(state, room, { user, seq, unread, mentions }) {

@@ -10,7 +10,7 @@ import { replyHead } from "./shape.js";
  * @typedef {import("./types.js").ReplyHead} ReplyHead
  */
 
-/** With more entries than this, something is wrong that the user should see. */
+/** With as many entries, a tab adds no more: something is wrong that the user should see. */
 export const OUTBOX_LIMIT = 200;
 /** For how long a message that was taken back may arrive, in milliseconds. */
 const ARRIVES = 86_400_000;
@@ -28,7 +28,7 @@ export class Outbox {
       outbox.withdrawn = recent.map((each) => ({ ...each, asked: false }));
     }
     if (!Array.isArray(saved)) return outbox;
-    for (const entry of saved.slice(0, OUTBOX_LIMIT)) {
+    for (const entry of saved) { // all: those of several tabs may be more than one tab adds
       if (![entry?.id, entry?.room, entry?.content, entry?.author?.id].every((part) => typeof part === "string")) continue;
       const failed = entry.state === "failed";
       outbox.entries.push({

@@ -40,7 +40,8 @@ export class Room extends LogWindow {
   /** How many reports are open, as far as a moderator's page has asked. */ reports = 0;
 
   /** Whether the window is what the browser has kept, and the server has not answered yet. */ kept = false;
-  /** Whether the room is known from that alone: it is entered once the server says that it is still mine. */ doubtful = false;
+  /** Whether the room is known from that, or from what was not sent there, alone: it is entered once the server says that it is still
+   * mine. */ doubtful = false;
   /** What the browser has kept of the log: to be seen until the server has sent a page. @type {Message[]} */ preview = [];
   /** The message to show, once it is here. @type {number | null} */
   target = null;
@@ -191,6 +192,7 @@ export class Room extends LogWindow {
     this.reason = reason;
     this.code = code;
     this.trouble = "";
+    this.doubtful = false;
     this.preview = [];
     this.stopReading();
     this.typing.clear();

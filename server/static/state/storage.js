@@ -12,7 +12,8 @@ export const PREFIX = PATH === "/" ? "parley." : `parley:${PATH}.`;
 /** @typedef {Pick<Stored, "get"|"set"|"remove"|"keys"|"onRefused">} Store */
 
 export class Stored {
-  /** Values that the browser refused to store, kept until the page is closed. @type {Map<string, string>} */
+  /** Values that the browser refused to store, kept until the page is closed or another tab stores a newer one; `over`: what
+   * is stored instead. @type {Map<string, {text: string, over: string | null}>} */
   #memory = new Map();
   /** What to do when the browser refuses to store something. */
   onRefused = () => {};
@@ -25,8 +26,9 @@ export class Stored {
   /** @param {string} key @returns {any} null if there is nothing readable */
   get(key) {
     const kept = this.#memory.get(key);
+    const stored = this.#stored(key);
     try {
-      return readable(key, JSON.parse(kept ?? this.area().getItem(PREFIX + key) ?? "null"));
+      return readable(key, JSON.parse((kept?.over === stored ? kept.text : stored) ?? "null"));
     } catch {
       return null;
     }
@@ -40,19 +42,29 @@ export class Stored {
       this.#memory.delete(key);
       return true;
     } catch {
-      this.#memory.set(key, text); // full, or switched off
+      this.#memory.set(key, { text, over: this.#stored(key) }); // full, or switched off
       this.onRefused();
       return false;
     }
   }
 
-  /** @param {string} key */
+  /** @param {string} key @returns {true} as `set` */
   remove(key) {
     this.#memory.delete(key);
     try {
       this.area().removeItem(PREFIX + key);
     } catch {
       // switched off: there was nothing
+    }
+    return true;
+  }
+
+  /** @param {string} key @returns {string | null} */
+  #stored(key) {
+    try {
+      return this.area().getItem(PREFIX + key);
+    } catch {
+      return null; // switched off
     }
   }
 

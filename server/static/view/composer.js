@@ -1,5 +1,6 @@
 import { Refused } from "../net/api.js";
 import { NotLoaded, onDemand } from "../net/ondemand.js";
+import { steady } from "../net/steady.js";
 import { cleanContent, countChars } from "../state/content.js";
 import { render } from "../vendor/lit-html/lit-html.js";
 import { composer as words } from "../words/composer.js";
@@ -70,7 +71,7 @@ export class Composer {
       this.#box = box;
     }
     for (const each of this.state.rooms.values()) this.#sync(this.#boxes.get(each));
-    const now = Date.now();
+    const now = steady();
     if (box.error === words.slowWait && slowUntil(room) <= now) box.error = "";
     const why = hindrance(this.state, room, now);
     render(composerView(this.state, this.act, room, box, why, now, this.#does), this.#root);
@@ -240,7 +241,7 @@ export class Composer {
       });
     }
     const room = this.state.rooms.get(box.room);
-    if (room && slowUntil(room) > Date.now()) return this.#refuse(box, words.slowWait);
+    if (room && slowUntil(room) > steady()) return this.#refuse(box, words.slowWait);
     const sent = text.replace(/^\/\//, "/");
     if (this.act.writing.post(box.room, this.#completion?.sent(sent) ?? sent) === false) return this.focus();
     this.#empty(box);
@@ -276,7 +277,7 @@ export class Composer {
 
   /** @param {MessageBox} box @param {HTMLElement} anchor */
   #pickEmoji(box, anchor) {
-    const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.focus() };
+    const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.#refocus() }; // the room may be closed by then
     openWithKeys(this.act, loadPicker, (picker) => picker.openEmojiPicker(anchor, this.state, this.act, options));
   }
 

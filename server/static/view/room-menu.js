@@ -1,5 +1,6 @@
 import { Refused } from "../net/api.js";
 import { words } from "../words.js";
+import { roomMenu as texts } from "../words/room-menu.js";
 import { addressOf, copy } from "./links.js";
 import { openMenu } from "./menu.js";
 import { cut } from "./room-parts.js";
@@ -26,18 +27,18 @@ function roomMenu(state, room, act) {
   const lasting = room.info.kind === "public" || room.info.kind === "private";
   return [
     room.name === state.front && { label: words.header.pins, icon: "pin", run: () => act.ui.panel("pins") },
-    room.name === state.front && { label: words.header.date, icon: "calendar", run: () => act.ui.dialog("date", { room: name }) },
-    { label: words.rooms.markRead, icon: "check", disabled: !room.unread, run: () => act.rooms.markRead(name) },
-    !room.direct && { label: words.rooms.copyLink, icon: "link", run: () => share(name, act) },
+    room.name === state.front && { label: texts.date, icon: "calendar", run: () => act.ui.dialog("date", { room: name }) },
+    { label: texts.markRead, icon: "check", disabled: !room.unread, run: () => act.rooms.markRead(name) },
+    !room.direct && { label: texts.copyLink, icon: "link", run: () => share(name, act) },
     { line: true },
-    { title: words.rooms.notifyOf },
-    level("all", words.rooms.levelAll),
-    !room.direct && level("mentions", words.rooms.levelMentions),
-    level("none", words.rooms.levelNone),
+    { title: texts.notifyOf },
+    level("all", texts.levelAll),
+    !room.direct && level("mentions", texts.levelMentions),
+    level("none", texts.levelNone),
     { line: true },
     ...(room.mayModerate && room.status === "joined" ? moderation(state, room, act) : []),
-    { label: words.rooms.leave, icon: "door-open", hint: lasting ? words.rooms.leaveHint : "", run: () => act.rooms.leave(name) },
-    lasting && { label: words.rooms.quit, icon: "x", danger: true, run: () => confirmQuit(room, act) },
+    { label: words.rooms.leave, icon: "door-open", hint: lasting ? texts.leaveHint : "", run: () => act.rooms.leave(name) },
+    lasting && { label: texts.quit, icon: "x", danger: true, run: () => confirmQuit(room, act) },
   ];
 }
 
@@ -50,9 +51,9 @@ async function share(room, act) {
 /** @param {Room} room @param {Actions} act */
 function confirmQuit({ name, title }, act) {
   act.ui.dialog("confirm", {
-    title: words.rooms.quitTitle(title),
-    text: words.rooms.quitText,
-    button: words.rooms.quit,
+    title: texts.quitTitle(title),
+    text: texts.quitText,
+    button: texts.quit,
     danger: true,
     run: () => act.rooms.quit(name),
   });
@@ -64,11 +65,11 @@ function moderation(state, room, act) {
   const dialog = (/** @type {string} */ which) => () => act.ui.dialog(which, { room: name });
   const lasting = info.kind !== "ephemeral";
   return [
-    { title: words.rooms.moderation },
-    lasting && { label: words.rooms.settings, icon: "settings", run: dialog("room") },
-    { label: words.rooms.manage, icon: "user-plus", run: dialog("members") },
-    { label: reports ? words.rooms.reportsOpen(cut(reports)) : words.rooms.reports, icon: "flag", run: dialog("reports") },
-    name === state.front && { label: words.rooms.deleted, icon: "trash-2", run: () => act.ui.panel("deleted") },
+    { title: texts.moderation },
+    lasting && { label: texts.settings, icon: "settings", run: dialog("room") },
+    { label: texts.manage, icon: "user-plus", run: dialog("members") },
+    { label: reports ? texts.reportsOpen(cut(reports)) : texts.reports, icon: "flag", run: dialog("reports") },
+    name === state.front && { label: texts.deleted, icon: "trash-2", run: () => act.ui.panel("deleted") },
     { line: true },
   ];
 }

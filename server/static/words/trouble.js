@@ -59,7 +59,9 @@ export const trouble = table({
   /** @param {string} why a sentence @param {string} text */
   editFailed: (why, text) => fill("Edit not saved. {why} “{text}”", { why, text }),
   editAgain: "Edit again",
-  openNow: "Written for a private room. Everybody can read this one: it was opened, or is another one of the same name. “Retry” sends it.",
+  otherNow: "Written for a private room, which everybody can read now, or which is another one of the same name. “Retry” sends it.",
+  /** @param {string} why a sentence */
+  noLonger: (why) => fill("{why} “Retry” sends it when you are in this room again.", { why }),
   /** @param {string} author @param {string} me */
   writtenAs: (author, me) => fill("Written as {author}. “Retry” sends it as {me}.", { author, me }),
   /** @param {string} why a sentence */

@@ -1,8 +1,8 @@
 import { html, nothing } from "../../vendor/lit-html/lit-html.js";
 import { Refused } from "../../net/api.js";
-import { words as page } from "../../words.js";
 import { dialogs } from "../../words/dialogs.js";
 import { room as words } from "../../words/manage.js";
+import { roomMenu as menu } from "../../words/room-menu.js";
 import { icon } from "../more-icons.js";
 import { save } from "../save.js";
 import { Form } from "../form.js";
@@ -63,9 +63,9 @@ export function open({ state, act, data, redraw, close }) {
     act.ui.dialog("confirm", { title: words.deleteTitle(room.title), text: words.deleteText, button: words.deleteButton, danger: true, run: () => act.rooms.remove(name) });
   const quit = () =>
     act.ui.dialog("confirm", {
-      title: page.rooms.quitTitle(room.title),
-      text: page.rooms.quitText,
-      button: page.rooms.quit,
+      title: menu.quitTitle(room.title),
+      text: menu.quitText,
+      button: menu.quit,
       danger: true,
       run: () => act.rooms.quit(name),
     });
