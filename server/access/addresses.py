@@ -4,11 +4,14 @@ Anyone can write a forwarded address into a header, so only entries that trusted
 from the right, where each proxy appends its peer, up to the first address that is not a trusted proxy.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
+
+log = logging.getLogger(__name__)
 
 # The allowed values of FORWARDED_HEADER, by their names in lower case.
 FORWARDED_HEADERS = {name.lower(): name for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP")}
@@ -50,7 +53,7 @@ class Client(NamedTuple):
 
 
 class Addresses:
-    """Finds the addresses of clients, according to the settings. Immutable: new settings need a new object.
+    """Finds the addresses of clients, according to the settings: new settings need a new object.
 
     Args:
         trusted: networks of trusted proxies, from `trusted_networks`.
@@ -67,6 +70,7 @@ class Addresses:
         self._networks = tuple(trusted)
         self._header = header
         self._forwarded_host = forwarded_host
+        self._warns = not self._networks  # of a proxy that is not trusted, once
         self.trusts = lru_cache(1024)(self._is_trusted)
 
     def may_forward(self, peer: str) -> bool:
@@ -84,6 +88,14 @@ class Addresses:
         before it counts.
         """
         if not self.trusts(peer):
+            if self._warns and _is_private(peer) and headers(self._header):
+                self._warns = False
+                log.warning(
+                    "requests of %s have %s, as of a proxy, and TRUSTED_PROXIES is not set: all clients behind it have"
+                    " its address, and share its limits",
+                    peer,
+                    self._header,
+                )
             return Client(peer, network_of(peer))
         address, hops = "" if peer == LOCAL else peer, 0
         scheme = host = None
@@ -120,6 +132,13 @@ class Addresses:
         except ValueError:
             return False
         return any(ip in network for network in self._networks if network.version == ip.version)
+
+
+@lru_cache(4096)
+def _is_private(address: str) -> bool:
+    """Whether an address is one of a network without the internet, as a proxy in front of this server would have."""
+    plain = plain_address(address)
+    return plain is not None and ip_address(plain).is_private
 
 
 def trusted_networks(text: str) -> tuple[Network, ...]:

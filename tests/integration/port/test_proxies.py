@@ -94,6 +94,17 @@ async def test_a_client_behind_a_proxy_is_known_by_its_own_address(
     )
 
 
+async def test_a_proxy_that_nobody_trusts_is_reported_once(
+    serve: Serve, start_proxy: StartProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the operator learns of it when one client uses up the limits of all."""
+    server = await serve()
+    proxy = await start(start_proxy, "nginx", NGINX, server.port)
+    assert [await address_of(server, proxy.port) for _ in range(3)] == ["127.0.0.1"] * 3
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "server.access.addresses"]
+    assert said.startswith("requests of 127.0.0.1 have X-Forwarded-For, as of a proxy, and TRUSTED_PROXIES is not set")
+
+
 async def test_the_client_is_found_behind_a_chain_of_proxies(serve: Serve, start_proxy: StartProxy) -> None:
     server = await serve(**TRUSTED)
     inner = await start(start_proxy, "nginx", CHAINED, server.port)

@@ -36,6 +36,19 @@ def test_an_untrusted_peer_is_the_client_whatever_its_headers_say(peer: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("trusted", "peer"),
+    [("", "203.0.0.9"), ("", "2001:4860::1"), ("", "unix"), ("127.0.0.1", "10.0.0.1"), ("", "")],
+)
+def test_a_client_of_the_internet_is_no_proxy_to_report(
+    caplog: pytest.LogCaptureFixture, trusted: str, peer: str
+) -> None:
+    """Nor is any, once proxies are trusted: what others say of themselves is for nobody."""
+    addresses = Addresses(trusted_networks(trusted))
+    addresses.client(peer, headers(X_Forwarded_For="198.51.100.7"))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
     ("entries", "address"),
     [
         ("192.0.2.1", "192.0.2.1"),
