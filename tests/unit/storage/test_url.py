@@ -89,11 +89,17 @@ def test_an_error_never_repeats_the_password(password: str) -> None:
         ("postgresql://app@a,b:6432/chat", "a:5432,b:6432/chat"),
         ("postgresql:///chat?host=/run/postgresql&user=app&password=hunter2", "/run/postgresql:5432/chat"),
         ("postgresql://app:hunter2@[::1]:6432", "::1:6432"),
-        ("postgresql://", "localhost:5432"),
+        ("postgresql://", "the local socket:5432"),
+        ("postgresql:///chat", "the local socket:5432/chat"),
     ],
 )
 def test_the_place_of_a_database_has_hosts_ports_and_database(url: str, place: str) -> None:
     assert place_of(read_url(url)) == place
+
+
+def test_the_place_of_a_database_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert place_of(read_url("postgresql:///chat")) == "db.example:5432/chat"
 
 
 PARTS = {"user": "app", "password": "hunter2", "host": "db1.example,10.0.0.5", "port": "5432,6432", "dbname": "chat"}
