@@ -93,7 +93,10 @@ def test_an_error_never_repeats_the_password(password: str) -> None:
         ("postgresql:///chat", "the local socket:5432/chat"),
     ],
 )
-def test_the_place_of_a_database_has_hosts_ports_and_database(url: str, place: str) -> None:
+def test_the_place_of_a_database_has_hosts_ports_and_database(
+    monkeypatch: pytest.MonkeyPatch, url: str, place: str
+) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
     assert place_of(read_url(url)) == place
 
 
