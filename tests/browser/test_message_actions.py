@@ -136,6 +136,20 @@ COVERED = """() => {
 
 
 @pytest.mark.slow
+async def test_the_keyboard_of_a_touch_screen_reaches_the_toolbar(enter: Enter) -> None:
+    """Where it is not to be seen without the keyboard, the focus came to nothing."""
+    ann = await enter("ann", has_touch=True)
+    await ann.say("hello")
+    await ann.delivered("hello")
+    await ann.box.press("Shift+Tab")
+    await expect(toolbar(ann)).to_have_count(1)  # it is loaded after the first view
+    await expect(ann.message("hello")).to_be_focused()
+    await ann.page.keyboard.press("Enter")
+    await expect(toolbar(ann).get_by_role("button").first).to_be_focused()
+    await ann.page.keyboard.press("Escape")
+    await expect(ann.message("hello")).to_be_focused()
+
+
 async def test_the_toolbar_goes_with_the_focus(enter: Enter) -> None:
     """The keyboard has left the message for the message box, and no pointer is there."""
     ann = await enter("ann")
