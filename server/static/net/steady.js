@@ -1,12 +1,13 @@
-let last = 0;
-let behind = 0;
+let time = Date.now();
+let date = time;
+let ran = performance.now();
 
 /**
- * The time for measuring how long something lasts, in milliseconds: as `Date.now`, which goes on while the computer sleeps, but
- * never back, also if somebody sets the clock back. A deadline in an hour would otherwise be one in nine.
+ * The time for measuring how long something lasts, in milliseconds. It goes on while the computer sleeps, when `performance.now`
+ * may stand still, and never back, as `Date.now` does if somebody sets the clock back: a deadline in an hour would be one in nine.
  */
 export function steady() {
-  const now = Date.now();
-  behind = Math.max(behind, last - now);
-  return (last = now + behind);
+  const [before, runs] = [date, ran];
+  [date, ran] = [Date.now(), performance.now()];
+  return (time += Math.max(date - before, ran - runs));
 }

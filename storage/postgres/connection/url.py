@@ -5,7 +5,6 @@ host name and prints it. So URLs that look like mistakes are refused at startup,
 URL is replaced by its name.
 """
 
-import os
 import re
 from collections.abc import Mapping
 
@@ -26,8 +25,6 @@ _SEVERAL = "Multiple connection attempts failed. All failures were:\n"
 _ATTEMPT = re.compile(r"^- host: '?(.*?)'?, port: '?(.*?)'?, hostaddr: \S+: ", re.MULTILINE)
 # libpq's second line, which asks whether the server is running.
 _QUESTION = re.compile(r"^\s*Is the server running .*$", re.MULTILINE)
-# Where libpq connects without a host, unless the environment has one.
-LOCAL_SOCKET = "the local socket"
 _KNOWN = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
 # The longest message of libpq that is passed on.
 _SAID_CHARS = 300
@@ -72,11 +69,17 @@ def place_of(parts: Mapping[str, str]) -> str:
     Args:
         parts: the result of `read_url`, which refuses a URL in which one of these could be a part of the password.
     """
-    hosts = (parts.get("host") or parts.get("hostaddr") or os.environ.get("PGHOST") or LOCAL_SOCKET).split(",")
+    hosts = (parts.get("host") or parts.get("hostaddr") or _default_host()).split(",")
     ports = (parts.get("port") or "5432").split(",")
     places = ",".join(f"{host}:{ports[min(at, len(ports) - 1)] or 5432}" for at, host in enumerate(hosts))
     database = f"/{parts['dbname']}" if "dbname" in parts else ""
     return (places + database)[:_SAID_CHARS]
+
+
+def _default_host() -> str:
+    """Return where libpq connects without a host in the URL."""
+    (host,) = (option.val for option in Conninfo.get_defaults() if option.keyword == b"host")
+    return host.decode(errors="replace") if host else "the local socket"
 
 
 def without_url(said: str, parts: Mapping[str, str]) -> str:
