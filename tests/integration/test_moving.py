@@ -37,7 +37,7 @@ from storage.ports.transfer import (
 from storage.postgres.sql.transfer import TABLES
 from tests.support.accounts import SignedIn, visitor
 from tests.support.client import Client
-from tests.support.process import ROOT, inherited_environment, poll_until
+from tests.support.process import ROOT, bound, inherited_environment, poll_until
 from tests.support.server import ServerProcess
 from tests.support.serving import started, wait_ready
 from tests.support.slack import pack, workspace
@@ -376,7 +376,7 @@ def test_an_import_that_is_interrupted_stores_nothing(
 ) -> None:
     """In the middle of a transaction, with thousands of messages in it."""
     whole = many_messages(tmp_path / "all.jsonl.gz", 20_000)
-    command = [sys.executable, str(ROOT / "main.py"), "import", "-"]
+    command = bound([sys.executable, ROOT / "main.py", "import", "-"])
     env = {**inherited_environment(), "DATABASE_URL": database_url}
     with subprocess.Popen(command, env=env, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Self, TypeVar, cast
 
-from storage.ports.storage import Outcome, Storage, Write, Writer
+from storage.ports.storage import AccountStorage, Outcome, Storage, Write, Writer
 from storage.postgres.storage import PostgresStorage
 from tests.contract.records import until
 from tests.support.virtual import VirtualLoop
@@ -97,8 +97,9 @@ class _Asked:
         self.writer = elsewhere.writer
         self.rooms = _AskedReads(elsewhere, inner.rooms)
         self.messages = _AskedReads(elsewhere, inner.messages)
-        for name in ("accounts", "logins", "secrets", "access", "links", "safety", "audit"):
-            setattr(self, name, _AskedReads(elsewhere, getattr(inner, name)))
+        for name, part in vars(AccountStorage).items():
+            if isinstance(part, property):
+                setattr(self, name, _AskedReads(elsewhere, getattr(inner, name)))
         self.was_ready = inner.was_ready
         self.another_writes = inner.another_writes
         self.is_full = inner.is_full

@@ -57,13 +57,12 @@ def spawn(
     `user` is (uid, gid) to become, for programs that refuse root. The program gets `death_signal` when pytest dies,
     even by SIGKILL, and inherits `descriptors`. May be called from any thread.
     """
-    uid, gid = ("-", "-") if user is None else (str(user[0]), str(user[1]))
-    wrapped = [sys.executable, "-I", "-S", str(EXEC_BOUND), str(int(death_signal)), uid, gid, str(os.getpid())]
+    wrapped = bound(command, user=user, death_signal=death_signal)
 
     def start() -> "subprocess.Popen[bytes]":
         with log.open("ab") as output:
             return subprocess.Popen(
-                [*wrapped, *map(str, command)],
+                wrapped,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -74,6 +73,18 @@ def spawn(
             )
 
     return _spawner.submit(start).result()
+
+
+def bound(
+    command: Sequence[str | Path],
+    *,
+    user: tuple[int, int] | None = None,
+    death_signal: signal.Signals = signal.SIGKILL,
+) -> list[str]:
+    """Return the command of a program that ends with pytest, and that takes signals as usual, however it is run."""
+    uid, gid = ("-", "-") if user is None else (str(user[0]), str(user[1]))
+    wrapper = [sys.executable, "-I", "-S", str(EXEC_BOUND), str(int(death_signal)), uid, gid, str(os.getpid())]
+    return [*wrapper, *map(str, command)]
 
 
 def inherited_environment() -> dict[str, str]:

@@ -94,7 +94,11 @@ export class Composer {
   /** The focus was in the composer: it stays there. Never on a button: keys that are under way must not press it. */
   #refocus() {
     const focused = document.activeElement;
-    if (this.#root.contains(focused) && focused?.getClientRects().length) return;
+    if (!this.#root.contains(focused) || !focused?.getClientRects().length) this.#land();
+  }
+
+  /** Lead the focus to the box, or to why one cannot write. */
+  #land() {
     const notice = /** @type {HTMLElement | null} */ (this.#root.querySelector(".composer-notice:not([hidden])"));
     if (notice) notice.focus();
     else this.focus();
@@ -277,7 +281,7 @@ export class Composer {
 
   /** @param {MessageBox} box @param {HTMLElement} anchor */
   #pickEmoji(box, anchor) {
-    const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.#refocus() }; // the room may be closed by then
+    const options = { pick: (/** @type {string} */ emoji) => box.insert(emoji), closed: () => this.#land() }; // the room may be closed by then
     openWithKeys(this.act, loadPicker, (picker) => picker.openEmojiPicker(anchor, this.state, this.act, options));
   }
 
