@@ -2,8 +2,7 @@
 
 The server has core 0; the attacker and the normal client share core 1, the attacker at a lower priority. Each limit
 applies to the median of three runs, each with a new server; two runs below it are enough. A median above it counts only
-if a control run without an attack is below it: otherwise the machine is too busy, and everything is repeated. It has to
-be above twice: a run has fewer than a hundred answers, so its p99 is the slowest one.
+if a control run without an attack is below it: otherwise the machine is too busy, and everything is repeated.
 """
 
 from __future__ import annotations
@@ -118,6 +117,5 @@ def test_an_attack_does_not_disturb_other_users(name: str, storage: str, postgre
         if middle.within_bars():
             return
         controls.append(run(None))
-        calm = [control for control in controls if control.within_bars()]
-        assert len(calm) < 2, f"{outcomes}; without an attack: {calm}"
+        assert not controls[-1].within_bars(), f"{outcomes}; without an attack: {controls[-1]}"
     pytest.fail(f"too busy here to measure: without an attack {controls}")
