@@ -1,7 +1,7 @@
 """Users whom the application adds before they first connect, so that rooms can be set up for them.
 
-What a user is called is decided by the token with which they connect. Until then, and while they are away, it is what
-the application has said last.
+The token with which users connect decides their name. Until then, and while they are away, it is the one that the
+application gave last.
 """
 
 from typing import NamedTuple
